@@ -1,0 +1,7 @@
+//! The edge of Lapwing: one file a system. Sources hand in raw records, sinks carry alerts out; neither
+//! knows a rule, a detector or the pipeline.
+#![warn(missing_docs)]
+
+pub mod retry;
+pub mod sink;
+pub mod source;

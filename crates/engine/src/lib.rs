@@ -1,0 +1,12 @@
+//! The pure core of Lapwing: normalise, rules, detect, alert.
+//!
+//! Synchronous and deterministic: the same rules and the same input give the same bytes. Time arrives
+//! with events; there is no clock, file, network, environment or thread here, and `clippy.toml` in this
+//! crate keeps it so.
+#![warn(missing_docs)]
+
+pub mod alert;
+pub mod event;
+pub mod field;
+pub mod rule;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Never shipped: replay and scoring for tests and benches.

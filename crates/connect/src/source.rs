@@ -1,0 +1,109 @@
+//! Where records come from.
+//!
+//! A source yields batches of raw records, each batch with the mark that covers it. Only when everything
+//! up to a mark is durable is the mark committed; what was not is read again, and counted once further in.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+
+/// Where events come from.
+pub trait Source: Send {
+    /// The next thing that happened here. Cancel-safe: dropping the call loses nothing.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the system behind it failed. The caller waits and calls again; a source is
+    /// always willing to try again.
+    fn next(&mut self) -> impl Future<Output = Result<Next, SourceError>> + Send;
+
+    /// Everything up to `mark` is safely handled; the source may forget it and tell its system so.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the system could not be told; what it covers is read again some day.
+    fn commit(&mut self, mark: Mark) -> impl Future<Output = Result<(), SourceError>> + Send;
+}
+
+/// What a source has to say.
+#[derive(Debug)]
+pub enum Next {
+    /// Records, and how far they reach.
+    Batch(Batch),
+    /// Nothing now, and everything that there was has been handed over.
+    Idle,
+    /// These partitions went to another consumer; their marks may no longer be committed.
+    Revoked(Vec<String>),
+    /// There will never be more.
+    Exhausted,
+}
+
+/// Records read together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// In the order of the source.
+    pub records: Vec<Record>,
+    /// How far the source has been read once these are handled.
+    pub mark: Mark,
+}
+
+/// One raw record: the bytes as they came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where it stood, unique within the source: it names records that carry no id of their own.
+    pub position: String,
+    /// The record, or the head of one that was refused.
+    pub body: Body,
+}
+
+/// What stood at a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A record to normalise.
+    Whole(Vec<u8>),
+    /// A record that the source itself refuses, such as a line above the limit: its first bytes and the reason.
+    Refused {
+        /// The first bytes, at most [`HEAD_BYTES`].
+        head: Vec<u8>,
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+/// Why a source refused a record before anybody parsed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Longer than the limit.
+    TooLong,
+    /// Compressed bytes that do not decompress.
+    Corrupt,
+}
+
+/// How much of a refused record is kept.
+pub const HEAD_BYTES: usize = 2_048;
+
+/// Positions by partition, in the source's own words. Kept in the store and handed back at the next start.
+/// A mark names only the partitions that its batch moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark(pub BTreeMap<String, String>);
+
+/// The system behind a source failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct SourceError {
+    /// What was being done.
+    pub doing: String,
+    /// Whether waiting can help.
+    pub remedy: Remedy,
+    /// What the system said.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What helps against a [`SourceError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Waiting: throttling, a lost connection.
+    Wait,
+    /// A person: a wrong name, missing rights. Tried again all the same, more slowly.
+    Person,
+}

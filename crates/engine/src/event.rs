@@ -1,0 +1,231 @@
+//! One shape for all logs.
+//!
+//! Rules read `raw`, the vendor's own document; detectors, ledgers and people read the facets that all
+//! kinds share.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sonic_rs::Value;
+
+use crate::time::Timestamp;
+
+/// A kind of log: which vendor's document this is. `docs/kinds.md` is the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// AWS CloudTrail records.
+    #[serde(rename = "aws.cloudtrail")]
+    AwsCloudtrail,
+    /// GitHub audit log entries.
+    #[serde(rename = "github.audit")]
+    GithubAudit,
+    /// GitHub webhook deliveries.
+    #[serde(rename = "github.webhook")]
+    GithubWebhook,
+    /// Any JSON object.
+    #[serde(rename = "json")]
+    Json,
+}
+
+/// What a Sigma `logsource` names; an absent part means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogSource {
+    /// Such as `aws`.
+    pub product: Option<String>,
+    /// Such as `cloudtrail`.
+    pub service: Option<String>,
+    /// Such as `process_creation`.
+    pub category: Option<String>,
+}
+
+/// Which event this is, whichever road it took.
+///
+/// `origin` keeps equal vendor ids of different accounts apart; `id` is what a person searches for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Uid {
+    /// Account, organisation or source that the id is unique in.
+    pub origin: String,
+    /// The vendor's own id, or the record's position where there is none.
+    pub id: String,
+}
+
+/// One normalised record.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its identity.
+    pub uid: Uid,
+    /// When it happened, as its vendor says.
+    pub time: Timestamp,
+    /// Which vendor's document `raw` is.
+    pub kind: Kind,
+    /// The vendor's own document, which rules read.
+    pub raw: Value,
+}
+
+/// What all kinds of log share. An absent value was not in the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facets {
+    /// Who did it.
+    pub actor: Actor,
+    /// With which credential.
+    pub credential: Credential,
+    /// What was done, in the vendor's word (`GetSecretValue`, `repo.destroy`).
+    pub action: String,
+    /// To what.
+    pub target: Target,
+    /// From where.
+    pub network: Network,
+    /// Whether it worked.
+    pub outcome: Outcome,
+    /// In which run of which pipeline.
+    pub pipeline: Pipeline,
+}
+
+/// Who acted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The vendor's stable id (an ARN, a numeric user id).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What sort of actor.
+    #[serde(rename = "type")]
+    pub sort: ActorSort,
+}
+
+/// What sort of actor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActorSort {
+    /// A person's own account.
+    Human,
+    /// A role session.
+    Role,
+    /// A service of the vendor.
+    Service,
+    /// An application or bot.
+    App,
+    /// The record does not say.
+    #[default]
+    Unknown,
+}
+
+/// What was presented to act.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Access key, token id or hash, session.
+    pub id: Option<String>,
+    /// Who or what issued it (a role's ARN, an OIDC provider).
+    pub issued_by: Option<String>,
+}
+
+/// What was acted upon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Such as `lambda`, `repository`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its name or ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Account, organisation or project it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Region, where the vendor has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// Where it came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Address as the vendor wrote it; a service name for calls between services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// User agent as the vendor wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+/// Whether it worked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It worked, or nothing says that it did not.
+    #[default]
+    Success,
+    /// It did not; the vendor's code.
+    Failure(String),
+}
+
+/// The pipeline that acted, where the record names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// Repository as `owner/name`.
+    pub repository: Option<String>,
+    /// Git ref.
+    pub git_ref: Option<String>,
+    /// Commit.
+    pub commit: Option<String>,
+    /// Workflow name or path.
+    pub workflow: Option<String>,
+    /// Run id.
+    pub run: Option<String>,
+    /// Deployment environment.
+    pub environment: Option<String>,
+}
+
+/// A name that is no kind of log.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is no log kind; known are {known}", known = Kind::ALL.map(Kind::name).join(", "))]
+pub struct UnknownKind(String);
+
+impl Kind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::AwsCloudtrail, Self::GithubAudit, Self::GithubWebhook, Self::Json];
+
+    /// Its name in configuration, output and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AwsCloudtrail => "aws.cloudtrail",
+            Self::GithubAudit => "github.audit",
+            Self::GithubWebhook => "github.webhook",
+            Self::Json => "json",
+        }
+    }
+
+    /// The Sigma log source whose rules read it, as (product, service); none for plain JSON, which every
+    /// rule without a product or service reads.
+    #[must_use]
+    pub fn log_source(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::AwsCloudtrail => Some(("aws", "cloudtrail")),
+            Self::GithubAudit => Some(("github", "audit")),
+            Self::GithubWebhook => Some(("github", "webhook")),
+            Self::Json => None,
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(name: &str) -> Result<Self, UnknownKind> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| UnknownKind(name.to_owned()))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Uid {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.id)
+    }
+}

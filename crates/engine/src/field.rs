@@ -1,0 +1,152 @@
+//! Vendor fields: interned dotted names, and what they mean in a document.
+//!
+//! A rule names `requestParameters.policyDocument`; the set of rules knows it as a small number, so that
+//! matching compares integers and walks each path without splitting text again.
+
+use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+
+/// A field of a rule set, by its place in [`Fields`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldId(pub u32);
+
+/// A dotted field name, split once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    name: String,
+    segments: Vec<String>,
+}
+
+/// All fields that a rule set reads, each once.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    paths: Vec<Path>,
+}
+
+impl Path {
+    /// Splits a dotted name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), segments: name.split('.').map(str::to_owned).collect() }
+    }
+
+    /// The name as the rule wrote it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Hands every value that the path leads to, in document order, to `visit`, until it answers `true`.
+    ///
+    /// A literal key `a.b` wins over the nested `a` → `b`; a path through an array means any element, and
+    /// an array at its end is visited element by element. Answers whether a visit did.
+    pub fn any(&self, document: &Value, visit: &mut dyn FnMut(&Value) -> bool) -> bool {
+        if self.segments.len() > 1
+            && let Some(value) = document.get(self.name.as_str())
+        {
+            return spread(value, visit);
+        }
+        walk(document, &self.segments, visit)
+    }
+
+    /// The first value that the path leads to, as text: strings as they are, numbers and booleans as JSON
+    /// writes them; nothing for null, objects and absence.
+    #[must_use]
+    pub fn text(&self, document: &Value) -> Option<String> {
+        let mut found = None;
+        self.any(document, &mut |value| {
+            found = scalar_text(value);
+            found.is_some()
+        });
+        found
+    }
+}
+
+impl Fields {
+    /// The number of this field, new or known.
+    pub fn intern(&mut self, name: &str) -> FieldId {
+        let place = self.paths.iter().position(|path| path.name == name).unwrap_or_else(|| {
+            self.paths.push(Path::new(name));
+            self.paths.len() - 1
+        });
+        FieldId(u32::try_from(place).expect("fewer than 2^32 distinct fields fit into memory"))
+    }
+
+    /// The path behind a number that [`Fields::intern`] gave.
+    #[must_use]
+    pub fn path(&self, field: FieldId) -> &Path {
+        &self.paths[field.0 as usize]
+    }
+
+    /// How many distinct fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Whether no rule reads any field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+}
+
+/// A scalar as a person would write it; nothing for null, arrays and objects.
+#[must_use]
+pub fn scalar_text(value: &Value) -> Option<String> {
+    if let Some(text) = value.as_str() {
+        return Some(text.to_owned());
+    }
+    if let Some(flag) = value.as_bool() {
+        return Some(flag.to_string());
+    }
+    value.as_number().map(|number| number.to_string())
+}
+
+fn walk(value: &Value, segments: &[String], visit: &mut dyn FnMut(&Value) -> bool) -> bool {
+    let Some((first, rest)) = segments.split_first() else {
+        return spread(value, visit);
+    };
+    if let Some(elements) = value.as_array() {
+        return elements.iter().any(|element| walk(element, segments, visit));
+    }
+    value.get(first.as_str()).is_some_and(|inner| walk(inner, rest, visit))
+}
+
+fn spread(value: &Value, visit: &mut dyn FnMut(&Value) -> bool) -> bool {
+    match value.as_array() {
+        Some(elements) => elements.iter().any(|element| spread(element, visit)),
+        None => visit(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(document: &str, path: &str) -> Vec<String> {
+        let document: Value = sonic_rs::from_str(document).unwrap();
+        let mut found = Vec::new();
+        Path::new(path).any(&document, &mut |value| {
+            found.extend(scalar_text(value));
+            false
+        });
+        found
+    }
+
+    #[test]
+    fn a_path_through_an_array_means_any_element() {
+        assert_eq!(texts(r#"{"a":[{"b":1},{"b":[2,[3]]},{"c":4}]}"#, "a.b"), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn a_literal_dotted_key_wins_over_the_nested_one() {
+        assert_eq!(texts(r#"{"a.b":"flat","a":{"b":"nested"}}"#, "a.b"), ["flat"]);
+    }
+
+    #[test]
+    fn equal_names_are_one_field() {
+        let mut fields = Fields::default();
+        assert_eq!(fields.intern("a.b"), fields.intern("a.b"));
+        assert_ne!(fields.intern("a.b"), fields.intern("a"));
+    }
+}

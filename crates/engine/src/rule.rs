@@ -1,0 +1,211 @@
+//! Rules: what a person wrote, compiled once into what the engine asks.
+//!
+//! Text comes in ([`RuleFile`]), a [`RuleSet`] and a list of [`Problem`]s come out; a broken rule never
+//! takes its neighbours with it. The set is immutable and shared by all workers.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, LogSource};
+use crate::field::{FieldId, Fields};
+use crate::time::Span;
+
+mod condition;
+mod index;
+mod load;
+mod matcher;
+mod sigma;
+
+pub use matcher::Scratch;
+
+/// A rule's identity: its Sigma `id`, or one made from its path and title.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuleId(pub Arc<str>);
+
+/// A rule's place in its [`RuleSet`]: what the hot path carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleNumber(pub u32);
+
+/// How bad it is, in Sigma's words; the order is the severity's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// For the record.
+    Informational,
+    /// Worth a look some day.
+    Low,
+    /// Worth a look today.
+    Medium,
+    /// Worth a look now.
+    High,
+    /// Wake somebody.
+    Critical,
+}
+
+/// The text of one rule file. Several YAML documents may stand in one file.
+#[derive(Clone, Debug)]
+pub struct RuleFile {
+    /// Where it was read, for messages and for ids of rules without one.
+    pub path: String,
+    /// The YAML.
+    pub text: String,
+}
+
+/// Something a rule's author can mend. The rule is left out, the others stand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}:{line}:{column}: {message}")]
+pub struct Problem {
+    /// The file.
+    pub path: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
+    /// What is wrong and how to mend it.
+    pub message: String,
+    /// Whether the rule still works.
+    pub weight: Weight,
+}
+
+/// How much a [`Problem`] weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// The rule is not loaded.
+    Error,
+    /// The rule is loaded.
+    Warning,
+}
+
+/// One rule, with what people read about it and what the engine asks.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Identity.
+    pub id: RuleId,
+    /// Lapwing's own `version`, part of every alert id.
+    pub version: u32,
+    /// Headline of its alerts.
+    pub title: String,
+    /// What it means.
+    pub description: String,
+    /// Severity of its alerts.
+    pub severity: Severity,
+    /// Tags as written, such as `attack.t1552`.
+    pub tags: Vec<String>,
+    /// Known harmless causes.
+    pub false_positives: Vec<String>,
+    /// What to check and do next.
+    pub runbook: String,
+    /// File it came from.
+    pub path: String,
+    /// Which logs it reads; a correlation reads what its base rules read.
+    pub log_source: LogSource,
+    /// One alert a group and period instead of one an event.
+    pub dedup: Option<Dedup>,
+    /// Whether it raises alerts itself; a correlation's base rule does so only with `generate: true`.
+    pub alerts: bool,
+    /// What it asks.
+    pub body: Body,
+    /// Its own examples.
+    pub tests: Tests,
+}
+
+/// What a rule asks.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// About one event; the condition lives in the rule set's index.
+    Detection,
+    /// About several events of other rules.
+    Correlation(Correlation),
+}
+
+/// A count over a window of event time.
+#[derive(Clone, Debug)]
+pub struct Correlation {
+    /// What is counted.
+    pub measure: Measure,
+    /// Rules whose matches are counted.
+    pub bases: Vec<RuleNumber>,
+    /// Fields whose values make the key; empty counts everything together.
+    pub group_by: Vec<FieldId>,
+    /// Length of the window.
+    pub window: Span,
+    /// When it fires.
+    pub threshold: Threshold,
+}
+
+/// What a correlation counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Events.
+    Events,
+    /// Distinct values of a field; every element of an array counts.
+    Values(FieldId),
+}
+
+/// The least count that fires. Only `gte` and `gt` are rising conditions; the others wait for watermarks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// At least this many.
+    pub at_least: u64,
+}
+
+/// The rule's `dedup:` block.
+#[derive(Clone, Debug)]
+pub struct Dedup {
+    /// Fields whose values make the key.
+    pub group_by: Vec<FieldId>,
+    /// How long the condition must have been false before a new alert starts.
+    pub period: Span,
+}
+
+/// Events that a rule must and must not match: one event for a detection, several for a correlation.
+#[derive(Clone, Debug, Default)]
+pub struct Tests {
+    /// Each of these fires.
+    pub fires: Vec<Vec<serde_json::Value>>,
+    /// None of these does.
+    pub ignores: Vec<Vec<serde_json::Value>>,
+}
+
+/// All rules, compiled together.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    fields: Fields,
+    index: index::Index,
+}
+
+impl RuleSet {
+    /// Compiles every rule that can be; says what is wrong with the rest. Order of `files` does not matter
+    /// for what matches; equal ids are a problem of the later file.
+    #[must_use]
+    pub fn compile(files: &[RuleFile]) -> (Self, Vec<Problem>) {
+        load::compile(files)
+    }
+
+    /// The detection rules that match this event, in ascending order. `scratch` is reused between calls
+    /// and belongs to one thread.
+    pub fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {
+        self.index.matches(&self.fields, event, scratch)
+    }
+
+    /// Every rule, in the order of their numbers.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule behind a number that this set gave.
+    #[must_use]
+    pub fn rule(&self, number: RuleNumber) -> &Rule {
+        &self.rules[number.0 as usize]
+    }
+
+    /// The fields that the rules name.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+}

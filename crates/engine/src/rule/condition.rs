@@ -1,0 +1,1 @@
+//! Boolean programs over shared predicates.

@@ -1,0 +1,1 @@
+//! From the Sigma syntax tree to predicates and conditions.

@@ -1,0 +1,199 @@
+//! Event time: whole microseconds, because vendors stamp in anything from seconds to nanoseconds and
+//! windows must compare exactly. Nothing here asks for the present.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+const SECOND: i64 = 1_000_000;
+
+/// A moment, in microseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 with six digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// A length of time in microseconds, never negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Span(i64);
+
+/// Text that is no moment or no length of time.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TimeError {
+    /// Neither RFC 3339 nor within the years that can be represented.
+    #[error("{0:?} is not an RFC 3339 time")]
+    Timestamp(String),
+    /// Not a number with one of the units `s m h d w`, or zero.
+    #[error("{0:?} is not a length of time such as 30s, 10m, 1h or 7d")]
+    Span(String),
+}
+
+impl Timestamp {
+    /// From microseconds since the epoch.
+    #[must_use]
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// From milliseconds since the epoch, as CloudWatch and GitHub count. Saturates.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    /// Microseconds since the epoch.
+    #[must_use]
+    pub fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Milliseconds since the epoch, rounded down.
+    #[must_use]
+    pub fn millis(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// This moment moved later. Saturates.
+    #[must_use]
+    pub fn plus(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+
+    /// This moment moved earlier. Saturates.
+    #[must_use]
+    pub fn minus(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0).max(0))
+    }
+
+    /// The number of the cell of this `width` that holds the moment: what anchors a window's alert.
+    #[must_use]
+    pub fn cell(self, width: Span) -> i64 {
+        self.0.div_euclid(width.0.max(1))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimeError;
+
+    /// RFC 3339; digits beyond the microsecond are cut.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        DateTime::parse_from_rfc3339(text)
+            .map(|moment| Self(moment.timestamp_micros()))
+            .map_err(|_| TimeError::Timestamp(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::<Utc>::from_timestamp_micros(self.0) {
+            Some(moment) => out.write_str(&moment.to_rfc3339_opts(SecondsFormat::Micros, true)),
+            None => write!(out, "{}us", self.0),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        } else {
+            i64::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+impl Span {
+    /// Whole seconds. Saturates.
+    #[must_use]
+    pub fn seconds(seconds: u32) -> Self {
+        Self(i64::from(seconds) * SECOND)
+    }
+
+    /// Its length in microseconds.
+    #[must_use]
+    pub fn micros(self) -> i64 {
+        self.0
+    }
+}
+
+impl FromStr for Span {
+    type Err = TimeError;
+
+    /// Sigma's notation: a whole number and one of `s m h d w`.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let refuse = || TimeError::Span(text.to_owned());
+        let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(refuse)?;
+        let scale = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            "w" => 604_800,
+            _ => return Err(refuse()),
+        };
+        let number: i64 = number.parse::<u32>().map_err(|_| refuse())?.into();
+        match number.checked_mul(scale * SECOND) {
+            Some(micros) if micros > 0 => Ok(Self(micros)),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+impl fmt::Display for Span {
+    /// In the largest unit that divides it: `10 min`, `1 h`, `90 s`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / SECOND;
+        match seconds {
+            _ if self.0 % SECOND != 0 => write!(out, "{} ms", self.0 / 1_000),
+            s if s > 0 && s % 86_400 == 0 => write!(out, "{} d", s / 86_400),
+            s if s > 0 && s % 3_600 == 0 => write!(out, "{} h", s / 3_600),
+            s if s > 0 && s % 60 == 0 => write!(out, "{} min", s / 60),
+            s => write!(out, "{s} s"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_reads_rfc_3339_and_prints_six_digits() {
+        let moment: Timestamp = "2026-11-20T09:14:03.5+01:00".parse().unwrap();
+        assert_eq!(moment.to_string(), "2026-11-20T08:14:03.500000Z");
+    }
+
+    #[test]
+    fn words_are_no_timestamp() {
+        assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn a_span_reads_sigma_units_and_prints_the_largest() {
+        for (text, printed) in [("90s", "90 s"), ("10m", "10 min"), ("1h", "1 h"), ("7d", "7 d"), ("2w", "14 d")] {
+            assert_eq!(text.parse::<Span>().unwrap().to_string(), printed);
+        }
+        for bad in ["", "m", "0s", "-1m", "1.5h", "10x", "1M", "99999999999d"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn cells_before_the_epoch_are_not_folded_onto_those_after() {
+        let width = Span::seconds(60);
+        assert_eq!(Timestamp::from_micros(-1).cell(width), -1);
+        assert_eq!(Timestamp::from_micros(0).cell(width), 0);
+    }
+}
