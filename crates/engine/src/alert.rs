@@ -1,17 +1,34 @@
 //! What a person sees: one alert an episode, explained, with an id that its content decides.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Actor, Kind, Network, Target};
-use crate::rule::{RuleId, Severity};
+use crate::detect::{Episode, Key, Shape, Sighting};
+use crate::event::{Actor, Facets, Kind, Network, Outcome, Target};
+use crate::rule::{Rule, RuleId, Severity};
 use crate::time::Timestamp;
+
+mod explain;
+pub mod redact;
 
 /// 16 bytes of BLAKE3 over rule, version, key and anchor, in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AlertId(pub String);
+
+/// Who did what to what, from where: the facets that an alert shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scene {
+    /// Who.
+    pub actor: Actor,
+    /// From where.
+    pub network: Network,
+    /// To what.
+    pub target: Target,
+    /// Doing what.
+    pub action: String,
+    /// Whether it worked.
+    pub outcome: Outcome,
+}
 
 /// An alert in its canonical form: what was found, nothing about when it was received or sent. The same
 /// rules and the same input give the same bytes of JSON.
@@ -36,8 +53,8 @@ pub struct Alert {
     /// Event time of the last contributing event.
     pub last: Timestamp,
     /// The group that it is about, field by field; empty for a rule without groups.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub key: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Key::is_empty")]
+    pub key: Key,
     /// What the rule counts, so far: events, or distinct values.
     pub count: u64,
     /// The first contributing events, capped.
@@ -62,4 +79,124 @@ pub struct Alert {
     pub target: Target,
     /// Doing what.
     pub action: String,
+}
+
+/// What makes an id unique within a rule and key.
+enum Anchor<'a> {
+    /// The event itself, for rules about one event.
+    Event { origin: &'a str, id: &'a str },
+    /// The cell of the window's length that holds the crossing. Not the first event: a late one would
+    /// change which that is.
+    Cell(i64),
+}
+
+impl AlertId {
+    /// The id is a promise to every receiver: changing this function breaks deduplication everywhere.
+    fn new(rule: &Rule, key: &Key, anchor: &Anchor<'_>) -> Self {
+        let mut hash = blake3::Hasher::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update(&(bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        part(b"lapwing alert 1");
+        part(rule.id.0.as_bytes());
+        part(&rule.version.to_le_bytes());
+        for (field, value) in key {
+            part(field.as_bytes());
+            part(value.as_bytes());
+        }
+        match anchor {
+            Anchor::Event { origin, id } => {
+                part(b"event");
+                part(origin.as_bytes());
+                part(id.as_bytes());
+            }
+            Anchor::Cell(cell) => {
+                part(b"cell");
+                part(&cell.to_le_bytes());
+            }
+        }
+        let mut half = [0; 16];
+        hash.finalize_xof().fill(&mut half);
+        Self(half.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl Scene {
+    /// The part of the facets that an alert shows. Attackers choose many of these values, so each is
+    /// redacted and cut.
+    #[must_use]
+    pub(crate) fn of(facets: Facets) -> Self {
+        let Facets { actor, target, network, action, outcome, .. } = facets;
+        Self { actor, network, target, action, outcome }
+    }
+}
+
+impl Alert {
+    /// The alert of a rule about one event.
+    pub(crate) fn alone(rule: &Rule, sighting: &Sighting) -> Self {
+        let key = Key::new();
+        let anchor = Anchor::Event { origin: &sighting.uid.origin, id: &sighting.uid.id };
+        let id = AlertId::new(rule, &key, &anchor);
+        let why = explain::alone(&sighting.scene);
+        let alert = Self::frame(rule, id, sighting.kind, key, &sighting.scene, why);
+        Self {
+            time: sighting.time,
+            first: sighting.time,
+            last: sighting.time,
+            count: 1,
+            event_ids: vec![sighting.uid.id.clone()],
+            events_total: 1,
+            ..alert
+        }
+    }
+
+    /// The alert of an episode, as far as it has come. `field` names what the rule counts, if not events.
+    pub(crate) fn of_episode(
+        (rule, field): (&Rule, Option<&str>),
+        shape: &Shape,
+        kind: Kind,
+        key: &Key,
+        episode: &Episode,
+    ) -> Self {
+        let id = AlertId::new(rule, key, &Anchor::Cell(episode.crossed.cell(shape.window)));
+        let why = explain::episode(shape, field, key, episode);
+        let alert = Self::frame(rule, id, kind, key.clone(), &episode.scene, why);
+        Self {
+            time: episode.crossed,
+            first: episode.first,
+            last: episode.last.0,
+            count: episode.peak,
+            event_ids: episode.sample.clone(),
+            events_total: episode.events_total,
+            ..alert
+        }
+    }
+
+    fn frame(rule: &Rule, id: AlertId, kind: Kind, key: Key, scene: &Scene, why: String) -> Self {
+        Self {
+            id,
+            rule: rule.id.clone(),
+            rule_version: rule.version,
+            title: rule.title.clone(),
+            severity: rule.severity,
+            kind,
+            time: Timestamp::default(),
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            key,
+            count: 0,
+            event_ids: Vec::new(),
+            events_total: 0,
+            why,
+            description: rule.description.clone(),
+            runbook: rule.runbook.clone(),
+            false_positives: rule.false_positives.clone(),
+            tags: rule.tags.clone(),
+            actor: scene.actor.clone(),
+            network: scene.network.clone(),
+            target: scene.target.clone(),
+            action: scene.action.clone(),
+        }
+    }
 }

@@ -6,7 +6,9 @@
 #![warn(missing_docs)]
 
 pub mod alert;
+pub mod detect;
 pub mod event;
 pub mod field;
+pub mod normalise;
 pub mod rule;
 pub mod time;

@@ -203,6 +203,29 @@ impl RuleSet {
         &self.rules[number.0 as usize]
     }
 
+    /// The rule with this id.
+    #[must_use]
+    pub fn by_id(&self, id: &RuleId) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.id == *id)
+    }
+
+    /// The field whose distinct values this rule counts, if it counts values.
+    #[must_use]
+    pub fn counted_field(&self, rule: &Rule) -> Option<&str> {
+        match &rule.body {
+            Body::Correlation(Correlation { measure: Measure::Values(field), .. }) => {
+                Some(self.fields.path(*field).name())
+            }
+            Body::Correlation(_) | Body::Detection => None,
+        }
+    }
+
+    /// The correlations that count this rule's matches.
+    #[must_use]
+    pub fn correlations_of(&self, _base: RuleNumber) -> &[RuleNumber] {
+        &[]
+    }
+
     /// The fields that the rules name.
     #[must_use]
     pub fn fields(&self) -> &Fields {

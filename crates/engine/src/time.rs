@@ -117,8 +117,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 impl Span {
     /// Whole seconds. Saturates.
     #[must_use]
-    pub fn seconds(seconds: u32) -> Self {
-        Self(i64::from(seconds) * SECOND)
+    pub const fn seconds(seconds: u32) -> Self {
+        Self(seconds as i64 * SECOND)
     }
 
     /// Its length in microseconds.

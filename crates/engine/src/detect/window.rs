@@ -1,0 +1,389 @@
+//! Events of one rule and key in event time, and the episodes that they make.
+//!
+//! The episodes are a function of the *set* of events, not of their order of arrival: an event that
+//! arrives late, within the lateness, is put where it belongs and everything after it is folded again.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Counted, Shape};
+use crate::alert::Scene;
+use crate::event::Uid;
+use crate::time::{Span, Timestamp};
+
+/// How many event ids an episode names; the total is always exact.
+pub(crate) const SAMPLE_MAX: usize = 50;
+/// Entries that one key may hold; the oldest leave first, and are counted.
+const ENTRIES_MAX: usize = 100_000;
+
+/// One event as a window sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) time: Timestamp,
+    pub(crate) uid: Uid,
+    pub(crate) values: Vec<String>,
+    pub(crate) scene: Scene,
+}
+
+/// The time during which the condition held, short gaps included: one alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Episode {
+    /// The event time at which the condition became true.
+    pub(crate) crossed: Timestamp,
+    pub(crate) first: Timestamp,
+    pub(crate) last: (Timestamp, Uid),
+    /// The condition stays true until here without another event.
+    hold: Timestamp,
+    /// The highest count in one window.
+    pub(crate) peak: u64,
+    pub(crate) events_total: u64,
+    /// The first ids, in (time, uid) order.
+    pub(crate) sample: Vec<String>,
+    pub(crate) scene: Scene,
+    /// Counts up each time people are told.
+    pub(crate) revision: u64,
+    /// `events_total` when they were last told.
+    told: u64,
+}
+
+/// What one insertion did to the episodes, each by its place in [`Window::episodes`].
+#[derive(Debug, PartialEq)]
+pub(crate) enum Ripple {
+    /// A new alert, or one that grew enough to tell people again.
+    Tell(usize),
+    /// An alert changed a little.
+    Note(usize),
+    /// This episode was moved by a late event and is no more; the one that took its place, if any.
+    Gone(Box<Episode>, Option<usize>),
+}
+
+/// An event came later than the lateness allows; it was not counted.
+#[derive(Debug, PartialEq)]
+pub(crate) struct TooLate;
+
+/// All that is kept of one rule and key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Window {
+    /// The fold over what can no longer change.
+    frozen: Fold,
+    /// The time of the last frozen entry.
+    frozen_to: Option<Timestamp>,
+    /// What can still change, by (time, uid).
+    entries: VecDeque<Entry>,
+    /// `frozen` with `entries` folded in.
+    live: Fold,
+}
+
+/// A pass over entries in order.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Fold {
+    /// The entries of the last window length.
+    recent: VecDeque<Entry>,
+    /// When each distinct value was last seen, both ways round.
+    seen: BTreeMap<String, Timestamp>,
+    order: BTreeSet<(Timestamp, String)>,
+    episodes: Vec<Episode>,
+}
+
+impl Window {
+    /// Counts an event in. An event that is already here changes nothing.
+    pub(crate) fn insert(&mut self, entry: Entry, shape: &Shape, lateness: Span) -> Result<Vec<Ripple>, TooLate> {
+        if self.frozen_to.is_some_and(|frozen| entry.time <= frozen) {
+            return Err(TooLate);
+        }
+        let place = self.entries.partition_point(|other| (other.time, &other.uid) < (entry.time, &entry.uid));
+        if self.entries.get(place).is_some_and(|other| other.uid == entry.uid && other.time == entry.time) {
+            return Ok(Vec::new());
+        }
+        let ripples = if place == self.entries.len() {
+            self.entries.push_back(entry.clone());
+            self.live.step(entry, shape).into_iter().collect()
+        } else {
+            self.entries.insert(place, entry);
+            self.refold(shape)
+        };
+        self.freeze(shape, lateness);
+        Ok(ripples)
+    }
+
+    pub(crate) fn episode(&self, place: usize) -> &Episode {
+        &self.live.episodes[place]
+    }
+
+    /// The time of the newest entry, by which the least recent keys are found.
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
+        self.entries.back().map(|entry| entry.time).or(self.frozen_to)
+    }
+
+    fn refold(&mut self, shape: &Shape) -> Vec<Ripple> {
+        let before = std::mem::replace(&mut self.live, self.frozen.clone());
+        for entry in &self.entries {
+            self.live.step(entry.clone(), shape);
+        }
+        let cell = |episode: &Episode| episode.crossed.cell(shape.window);
+        let mut ripples = Vec::new();
+        for (place, episode) in self.live.episodes.iter_mut().enumerate() {
+            let Some(old) = before.episodes.iter().find(|old| cell(old) == cell(episode)) else {
+                episode.tell();
+                ripples.push(Ripple::Tell(place));
+                continue;
+            };
+            (episode.told, episode.revision) = (old.told, old.revision);
+            if episode.events_total >= old.told.saturating_mul(2) || episode.crossed != old.crossed {
+                episode.tell();
+                ripples.push(Ripple::Tell(place));
+            } else if episode != old {
+                ripples.push(Ripple::Note(place));
+            }
+        }
+        for old in before.episodes {
+            if !self.live.episodes.iter().any(|episode| cell(episode) == cell(&old)) {
+                let heir = self.live.episodes.iter().rposition(|episode| episode.crossed <= old.last.0);
+                ripples.push(Ripple::Gone(Box::new(old), heir));
+            }
+        }
+        ripples
+    }
+
+    /// Moves what lies further back than the lateness into the frozen fold.
+    fn freeze(&mut self, shape: &Shape, lateness: Span) {
+        let Some(newest) = self.entries.back().map(|entry| entry.time) else { return };
+        let border = newest.minus(lateness);
+        while self.entries.front().is_some_and(|entry| entry.time < border || self.entries.len() > ENTRIES_MAX) {
+            let Some(entry) = self.entries.pop_front() else { return };
+            self.frozen_to = Some(entry.time);
+            self.frozen.step(entry, shape);
+        }
+        // Episodes before the last frozen one can neither change nor move.
+        let kept = self.frozen.episodes.len().saturating_sub(1);
+        self.frozen.episodes.drain(..kept);
+        if let Some(oldest) = self.frozen.episodes.first().map(|episode| episode.crossed) {
+            let passed = self.live.episodes.partition_point(|episode| episode.crossed < oldest);
+            self.live.episodes.drain(..passed);
+        }
+    }
+}
+
+impl Fold {
+    /// Takes the next entry in order.
+    fn step(&mut self, entry: Entry, shape: &Shape) -> Option<Ripple> {
+        let now = entry.time;
+        self.forget(now.minus(shape.window));
+        for value in &entry.values {
+            if let Some(before) = self.seen.insert(value.clone(), now) {
+                self.order.remove(&(before, value.clone()));
+            }
+            self.order.insert((now, value.clone()));
+        }
+        self.recent.push_back(entry);
+        if self.recent.len() > ENTRIES_MAX {
+            self.recent.pop_front();
+        }
+        let (count, hold) = self.count(now, shape)?;
+        match self.episodes.last_mut() {
+            Some(episode) if episode.lasts(now, shape) => {
+                episode.extend(&self.recent, count, hold);
+                if episode.events_total < episode.told.saturating_mul(2) {
+                    return Some(Ripple::Note(self.episodes.len() - 1));
+                }
+                episode.tell();
+            }
+            _ => self.episodes.extend(Episode::new(now, &self.recent, count, hold)),
+        }
+        Some(Ripple::Tell(self.episodes.len() - 1))
+    }
+
+    /// The count at this moment and until when the condition stays true; nothing if it is false.
+    fn count(&self, now: Timestamp, shape: &Shape) -> Option<(u64, Timestamp)> {
+        let nth = usize::try_from(shape.at_least).ok()?.checked_sub(1)?;
+        match shape.counted {
+            Counted::Moments => Some((1, now)),
+            Counted::Events => {
+                let oldest = self.recent.iter().rev().nth(nth)?;
+                Some((self.recent.len() as u64, oldest.time.plus(shape.window)))
+            }
+            Counted::Values => {
+                let oldest = self.order.iter().rev().nth(nth)?;
+                Some((self.order.len() as u64, oldest.0.plus(shape.window)))
+            }
+        }
+    }
+
+    /// Drops what lies at or before `border`: the window is open at its old end.
+    fn forget(&mut self, border: Timestamp) {
+        while self.recent.front().is_some_and(|entry| entry.time <= border) {
+            self.recent.pop_front();
+        }
+        while self.order.first().is_some_and(|(time, _)| *time <= border) {
+            if let Some((_, value)) = self.order.pop_first() {
+                self.seen.remove(&value);
+            }
+        }
+    }
+}
+
+impl Episode {
+    fn new(now: Timestamp, recent: &VecDeque<Entry>, count: u64, hold: Timestamp) -> Option<Self> {
+        let (first, last) = (recent.front()?, recent.back()?);
+        Some(Self {
+            crossed: now,
+            first: first.time,
+            last: (last.time, last.uid.clone()),
+            hold,
+            peak: count,
+            events_total: recent.len() as u64,
+            sample: recent.iter().take(SAMPLE_MAX).map(|entry| entry.uid.id.clone()).collect(),
+            scene: first.scene.clone(),
+            revision: 1,
+            told: recent.len() as u64,
+        })
+    }
+
+    /// Whether a crossing at `now` belongs to this episode: it still holds, it has been false for no
+    /// longer than the quiet time, or it would carry the same id.
+    fn lasts(&self, now: Timestamp, shape: &Shape) -> bool {
+        now <= self.hold.plus(shape.quiet) || now.cell(shape.window) == self.crossed.cell(shape.window)
+    }
+
+    /// Takes in what came since its last event.
+    fn extend(&mut self, recent: &VecDeque<Entry>, count: u64, hold: Timestamp) {
+        let known = recent.partition_point(|entry| (entry.time, &entry.uid) <= (self.last.0, &self.last.1));
+        for entry in recent.iter().skip(known) {
+            self.events_total += 1;
+            if self.sample.len() < SAMPLE_MAX {
+                self.sample.push(entry.uid.id.clone());
+            }
+            self.last = (entry.time, entry.uid.clone());
+        }
+        self.peak = self.peak.max(count);
+        self.hold = self.hold.max(hold);
+    }
+
+    fn tell(&mut self) {
+        self.revision += u64::from(self.told > 0);
+        self.told = self.events_total;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LATENESS: Span = Span::seconds(600);
+
+    fn shape(counted: Counted, at_least: u64) -> Shape {
+        Shape { counted, window: Span::seconds(60), at_least, quiet: Span::seconds(60) }
+    }
+
+    fn entry(second: i64, id: &str, value: &str) -> Entry {
+        let uid = Uid { origin: String::new(), id: id.to_owned() };
+        let time = Timestamp::from_micros(second * 1_000_000);
+        Entry { time, uid, values: vec![value.to_owned()], scene: Scene::default() }
+    }
+
+    /// The episodes as (crossed second, events, peak), whatever was told on the way.
+    fn episodes(entries: &[Entry], shape: &Shape) -> Vec<(i64, u64, u64)> {
+        let mut window = Window::default();
+        for entry in entries {
+            window.insert(entry.clone(), shape, LATENESS).unwrap();
+        }
+        let summary = |e: &Episode| (e.crossed.micros() / 1_000_000, e.events_total, e.peak);
+        window.live.episodes.iter().map(summary).collect()
+    }
+
+    #[test]
+    fn the_third_event_in_a_minute_starts_one_episode_that_grows() {
+        let entries: Vec<Entry> = (0..5).map(|i| entry(i * 10, &format!("e{i}"), "")).collect();
+        assert_eq!(episodes(&entries, &shape(Counted::Events, 3)), [(20, 5, 5)]);
+    }
+
+    #[test]
+    fn events_spread_wider_than_the_window_start_none() {
+        let entries: Vec<Entry> = (0..5).map(|i| entry(i * 31, &format!("e{i}"), "")).collect();
+        assert_eq!(episodes(&entries, &shape(Counted::Events, 3)), []);
+    }
+
+    #[test]
+    fn an_event_exactly_a_window_old_no_longer_counts() {
+        let entries = [entry(0, "a", ""), entry(60, "b", "")];
+        assert_eq!(episodes(&entries, &shape(Counted::Events, 2)), []);
+    }
+
+    #[test]
+    fn the_same_value_again_is_not_another_value() {
+        let entries = [entry(0, "a", "x"), entry(1, "b", "x"), entry(2, "c", "y"), entry(3, "d", "z")];
+        assert_eq!(episodes(&entries, &shape(Counted::Values, 3)), [(3, 4, 3)]);
+    }
+
+    #[test]
+    fn after_the_quiet_time_a_new_episode_starts() {
+        let burst = |at: i64| (0..3).map(move |i| entry(at + i, &format!("{at}/{i}"), ""));
+        let entries: Vec<Entry> = burst(0).chain(burst(300)).collect();
+        assert_eq!(episodes(&entries, &shape(Counted::Events, 3)), [(2, 3, 3), (302, 3, 3)]);
+    }
+
+    #[test]
+    fn a_late_event_moves_the_crossing_and_supersedes() {
+        let shape = shape(Counted::Events, 2);
+        let mut window = Window::default();
+        assert_eq!(window.insert(entry(50, "b", ""), &shape, LATENESS), Ok(vec![]));
+        assert_eq!(window.insert(entry(70, "c", ""), &shape, LATENESS), Ok(vec![Ripple::Tell(0)]));
+        let ripples = window.insert(entry(40, "a", ""), &shape, LATENESS).unwrap();
+        assert!(
+            matches!(&ripples[..], [Ripple::Tell(0), Ripple::Gone(old, Some(0))] if old.crossed > window.episode(0).crossed)
+        );
+    }
+
+    #[test]
+    fn an_event_beyond_the_lateness_is_refused() {
+        let shape = shape(Counted::Events, 2);
+        let mut window = Window::default();
+        window.insert(entry(0, "a", ""), &shape, LATENESS).unwrap();
+        window.insert(entry(2_000, "b", ""), &shape, LATENESS).unwrap();
+        assert_eq!(window.insert(entry(-5, "c", ""), &shape, LATENESS), Err(TooLate));
+    }
+
+    #[test]
+    fn people_are_told_when_an_episode_has_doubled() {
+        let shape = shape(Counted::Events, 2);
+        let mut window = Window::default();
+        let told: Vec<usize> = (0..16)
+            .filter(|&i| {
+                let ripples = window.insert(entry(i, &format!("{i:02}"), ""), &shape, LATENESS).unwrap();
+                matches!(ripples[..], [Ripple::Tell(_)])
+            })
+            .map(|i| usize::try_from(i).unwrap() + 1)
+            .collect();
+        assert_eq!(told, [2, 4, 8, 16]);
+        assert_eq!(window.episode(0).revision, 4);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_arrival_does_not_change_the_episodes(
+            seconds in proptest::collection::vec((0i64..500, 0u8..6), 1..60),
+            distinct: bool,
+            at_least in 1u64..6,
+            seed: u64,
+        ) {
+            let shape = shape(if distinct { Counted::Values } else { Counted::Events }, at_least);
+            let mut entries: Vec<Entry> = seconds
+                .iter()
+                .enumerate()
+                .map(|(i, (second, value))| entry(*second, &format!("{i:03}"), &value.to_string()))
+                .collect();
+            let shuffled = {
+                let mut shuffled = entries.clone();
+                shuffled.sort_by_key(|e| {
+                    let hash = blake3::hash(format!("{seed}{}", e.uid.id).as_bytes());
+                    hash.as_bytes()[0]
+                });
+                shuffled
+            };
+            entries.sort_by(|a, b| (a.time, &a.uid).cmp(&(b.time, &b.uid)));
+            prop_assert_eq!(episodes(&entries, &shape), episodes(&shuffled, &shape));
+        }
+    }
+}
