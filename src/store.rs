@@ -1,0 +1,101 @@
+//! The store: one SQLite file that holds every promise.
+//!
+//! One writer connection behind a lock; `synchronous=FULL`, so what a commit returned for is on disk.
+//! Everything that a batch of input causes is one transaction ([`Commit`]); the router and the delivery
+//! workers have transactions of their own. Reading for people goes through [`Reader`], a second connection
+//! that sees committed snapshots and never blocks the writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use rusqlite::{Connection, OpenFlags};
+
+mod alerts;
+mod commit;
+mod letters;
+mod outbox;
+mod recovery;
+mod schema;
+
+pub use alerts::{Delivery, Evidence, Page, Query, Row};
+pub use commit::{Commit, Told};
+pub use letters::DeadRecord;
+pub use outbox::{Queue, Queued, Verdict};
+pub use recovery::Recovered;
+
+/// The writing side.
+#[derive(Debug)]
+pub struct Store {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+}
+
+/// The reading side.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens or creates `lapwing.db` in `folder`, checks it after an unclean stop and brings its schema up
+    /// to date.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, another process holds the store, the file is damaged, or a
+    /// newer Lapwing wrote it.
+    pub fn open(folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder).with_context(|| format!("create data folder {}", folder.display()))?;
+        let path = folder.join("lapwing.db");
+        let mut connection = Connection::open(&path).with_context(|| format!("open store {}", path.display()))?;
+        schema::prepare(&mut connection).with_context(|| format!("open store {}", path.display()))?;
+        Ok(Self { connection: Mutex::new(connection), path })
+    }
+
+    /// A reader of the same file.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn reader(&self) -> anyhow::Result<Reader> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).context("open store for reading")?;
+        connection.busy_timeout(Duration::from_secs(5)).context("set busy timeout")?;
+        Ok(Reader { connection: Mutex::new(connection) })
+    }
+
+    /// Says that everything was written and nothing is in flight, so that the next start need not check.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn close_cleanly(&self) -> anyhow::Result<()> {
+        schema::mark_clean(&self.writer()).context("mark the stop as clean")
+    }
+
+    /// A panic while the lock is held ends the process, so a poisoned lock is never seen in earnest.
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader {
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A u64 as SQLite keeps it. Sequence numbers and counts stay far below 2^63.
+fn sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// And back.
+fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// Refuses text that no build of ours writes into that column.
+fn known<T>(value: Option<T>, column: &str, text: &str) -> anyhow::Result<T> {
+    ensure!(value.is_some(), "store holds {text:?} in {column}");
+    value.context("checked above")
+}

@@ -1,0 +1,237 @@
+//! Alerts as people read them.
+
+use anyhow::Context;
+use engine::alert::Alert;
+use engine::event::Uid;
+use engine::rule::Severity;
+use engine::time::Timestamp;
+use rusqlite::{OptionalExtension, params, types::Value};
+use serde::Serialize;
+
+use super::{Reader, count, sql};
+use crate::archive::Place;
+
+/// An alert with what the store knows about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What was found. Its members stand beside the others in JSON.
+    pub alert: Alert,
+    /// Grows with every change of any alert.
+    pub sequence: u64,
+    /// Counts up each time people are told.
+    pub revision: u64,
+    /// `open` or `superseded`.
+    pub state: String,
+    /// Wall time at which it was first stored.
+    pub received: Timestamp,
+    /// Wall time of its last change.
+    pub updated: Timestamp,
+}
+
+/// Which alerts are wanted, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// At most this many.
+    pub limit: u32,
+    /// After this one, exclusively: the cursor of a page.
+    pub after: Option<(Timestamp, String)>,
+    /// Of this severity.
+    pub severity: Option<Severity>,
+    /// Of this rule.
+    pub rule: Option<String>,
+    /// Holding this text anywhere, ignoring ASCII case.
+    pub text: Option<String>,
+}
+
+/// One page.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The alerts.
+    pub rows: Vec<Row>,
+    /// Where the next page starts, if there is one.
+    pub next: Option<(Timestamp, String)>,
+}
+
+/// Where an event that an alert names can be read.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// Its place in the archive.
+    pub place: Place,
+}
+
+/// What one sink was told.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delivery {
+    /// The sink's name in the configuration.
+    pub sink: String,
+    /// Which revision of the alert.
+    pub revision: u64,
+    /// `queued`, `delivered` or `dead`.
+    pub state: String,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Wall time of the last change.
+    pub at: Timestamp,
+    /// What the receiver said last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+}
+
+const COLUMNS: &str = "body, sequence, revision, state, received, updated";
+
+impl Reader {
+    /// One page of alerts that stand, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn alerts(&self, query: &Query) -> anyhow::Result<Page> {
+        let mut sql_text = format!("SELECT {COLUMNS} FROM alerts WHERE state <> 'superseded'");
+        let mut values: Vec<Value> = Vec::new();
+        if let Some((time, id)) = &query.after {
+            sql_text += " AND (time, id) < (?, ?)";
+            values.extend([Value::from(time.micros()), Value::from(id.clone())]);
+        }
+        if let Some(severity) = query.severity {
+            sql_text += " AND severity = ?";
+            values.push(Value::from(severity as i64));
+        }
+        if let Some(rule) = &query.rule {
+            sql_text += " AND rule = ?";
+            values.push(Value::from(rule.clone()));
+        }
+        if let Some(text) = &query.text {
+            sql_text += " AND instr(lower(body), lower(?)) > 0";
+            values.push(Value::from(text.clone()));
+        }
+        sql_text += " ORDER BY time DESC, id DESC LIMIT ?";
+        values.push(Value::from(i64::from(query.limit) + 1));
+
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(&sql_text).context("prepare alert list")?;
+        let mut rows = Vec::new();
+        let mut found = statement.query(rusqlite::params_from_iter(values)).context("list alerts")?;
+        while let Some(row) = found.next()? {
+            rows.push(row_of(row)?);
+        }
+        let more = rows.len() > query.limit as usize;
+        rows.truncate(query.limit as usize);
+        let next = rows.last().filter(|_| more).map(|row| (row.alert.time, row.alert.id.0.clone()));
+        Ok(Page { rows, next })
+    }
+
+    /// One alert.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn alert(&self, id: &str) -> anyhow::Result<Option<Row>> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM alerts WHERE id = ?1"))?;
+        let mut rows = statement.query([id]).context("read alert")?;
+        rows.next()?.map(row_of).transpose()
+    }
+
+    /// At most `most` alerts that changed after this sequence number, oldest change first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn changed_since(&self, sequence: u64, most: u32) -> anyhow::Result<Vec<Row>> {
+        let connection = self.connection();
+        let mut statement = connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM alerts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"))?;
+        let mut rows = statement.query(params![sql(sequence), most]).context("read changed alerts")?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(row_of(row)?);
+        }
+        Ok(found)
+    }
+
+    /// The sequence number of the latest change.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn latest(&self) -> anyhow::Result<u64> {
+        let connection = self.connection();
+        let latest: Option<i64> =
+            connection.query_row("SELECT max(sequence) FROM alerts", [], |row| row.get(0)).context("read sequence")?;
+        Ok(latest.map_or(0, count))
+    }
+
+    /// How many alerts stand, by severity from informational to critical.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn by_severity(&self) -> anyhow::Result<[u64; 5]> {
+        let connection = self.connection();
+        let mut statement = connection
+            .prepare_cached("SELECT severity, count(*) FROM alerts WHERE state <> 'superseded' GROUP BY severity")?;
+        let mut counts = [0; 5];
+        let mut rows = statement.query([]).context("count alerts")?;
+        while let Some(row) = rows.next()? {
+            if let Some(slot) = counts.get_mut(row.get::<_, usize>(0)?) {
+                *slot = count(row.get(1)?);
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Who was told of an alert.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn deliveries(&self, id: &str) -> anyhow::Result<Vec<Delivery>> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(
+            "SELECT sink, revision, state, attempts, updated, answer FROM outbox WHERE alert = ?1 ORDER BY row",
+        )?;
+        let mut found = Vec::new();
+        let mut rows = statement.query([id]).context("read deliveries")?;
+        while let Some(row) = rows.next()? {
+            found.push(Delivery {
+                sink: row.get(0)?,
+                revision: count(row.get(1)?),
+                state: row.get(2)?,
+                attempts: row.get(3)?,
+                at: Timestamp::from_micros(row.get(4)?),
+                answer: row.get(5)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Where the archive keeps the event of this id, if it still does.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn archived(&self, id: &str) -> anyhow::Result<Option<Place>> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, origin, time, segment, offset, length, line FROM archived WHERE id = ?1 ORDER BY origin LIMIT 1",
+        )?;
+        statement
+            .query_row([id], |row| {
+                Ok(Place {
+                    uid: Uid { id: row.get(0)?, origin: row.get(1)? },
+                    time: Timestamp::from_micros(row.get(2)?),
+                    segment: count(row.get(3)?),
+                    offset: count(row.get(4)?),
+                    length: count(row.get(5)?),
+                    line: row.get(6)?,
+                })
+            })
+            .optional()
+            .context("find archived event")
+    }
+}
+
+fn row_of(row: &rusqlite::Row<'_>) -> anyhow::Result<Row> {
+    let body: String = row.get(0)?;
+    Ok(Row {
+        alert: serde_json::from_str(&body).context("read alert")?,
+        sequence: count(row.get(1)?),
+        revision: count(row.get(2)?),
+        state: row.get(3)?,
+        received: Timestamp::from_micros(row.get(4)?),
+        updated: Timestamp::from_micros(row.get(5)?),
+    })
+}

@@ -1,0 +1,84 @@
+//! What a start finds: positions, seen ids, and the state as of the last commit.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use connect::source::Mark;
+use engine::detect::Sighting;
+use rusqlite::OptionalExtension;
+
+use super::{Store, count};
+
+/// Written in front of every journal entry.
+const JOURNAL_VERSION: u8 = 1;
+
+/// Everything that has to be in memory before the first new record is read.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// The number of the last commit.
+    pub number: u64,
+    /// How far each source had been handled.
+    pub marks: BTreeMap<String, Mark>,
+    /// Ids that were counted, commit by commit, oldest first.
+    pub seen: Vec<(u64, Vec<u64>)>,
+    /// The last snapshot of the state.
+    pub snapshot: Option<Vec<u8>>,
+    /// What the windows took in since, in order.
+    pub journal: Vec<Sighting>,
+    /// Size of the journal in bytes, for deciding when to take the next snapshot.
+    pub journal_bytes: usize,
+}
+
+impl Store {
+    /// Reads what the last run left.
+    ///
+    /// # Errors
+    /// When the store holds what this build cannot read.
+    pub fn recover(&self) -> anyhow::Result<Recovered> {
+        let connection = self.writer();
+        let mut found = Recovered::default();
+        let number: Option<i64> = connection
+            .query_row("SELECT value FROM meta WHERE name = 'number'", [], |row| row.get(0))
+            .optional()
+            .context("read commit number")?;
+        found.number = number.map_or(0, count);
+
+        let mut marks = connection.prepare("SELECT source, partition, position FROM positions")?;
+        let mut rows = marks.query([]).context("read positions")?;
+        while let Some(row) = rows.next()? {
+            let mark: &mut Mark = found.marks.entry(row.get(0)?).or_default();
+            mark.0.insert(row.get(1)?, row.get(2)?);
+        }
+
+        let mut seen = connection.prepare("SELECT number, ids FROM seen ORDER BY number")?;
+        let mut rows = seen.query([]).context("read seen ids")?;
+        while let Some(row) = rows.next()? {
+            let packed: Vec<u8> = row.get(1)?;
+            let ids = packed.chunks_exact(8).map(|id| u64::from_le_bytes(id.try_into().expect("chunks of 8"))).collect();
+            found.seen.push((count(row.get(0)?), ids));
+        }
+
+        found.snapshot = connection
+            .query_row("SELECT state FROM snapshot", [], |row| row.get(0))
+            .optional()
+            .context("read snapshot")?;
+        let mut journal = connection.prepare("SELECT sightings FROM journal ORDER BY number")?;
+        let mut rows = journal.query([]).context("read journal")?;
+        while let Some(row) = rows.next()? {
+            let blob: Vec<u8> = row.get(0)?;
+            found.journal_bytes += blob.len();
+            found.journal.extend(decode(&blob)?);
+        }
+        Ok(found)
+    }
+}
+
+pub(super) fn encode(sightings: &[Sighting]) -> anyhow::Result<Vec<u8>> {
+    postcard::to_extend(sightings, vec![JOURNAL_VERSION]).context("encode journal entry")
+}
+
+fn decode(blob: &[u8]) -> anyhow::Result<Vec<Sighting>> {
+    let (&version, body) = blob.split_first().context("journal entry is empty")?;
+    ensure!(version == JOURNAL_VERSION, "journal entry has version {version}, this build reads {JOURNAL_VERSION}");
+    postcard::from_bytes(body).context("decode journal entry")
+}

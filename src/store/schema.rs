@@ -1,0 +1,107 @@
+//! Tables, and how an older file becomes a newer one.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+/// Each step takes the schema one version up and is never edited after a release.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+    -- How far each source has been handled, in the source's own words.
+    CREATE TABLE positions (
+        source TEXT NOT NULL, partition TEXT NOT NULL, position TEXT NOT NULL,
+        PRIMARY KEY (source, partition)
+    ) WITHOUT ROWID;
+
+    -- Hashes of event ids that were counted, packed 8 bytes each, one row a commit.
+    CREATE TABLE seen (number INTEGER PRIMARY KEY, ids BLOB NOT NULL);
+
+    -- What the windows took in since the snapshot, one row a commit.
+    CREATE TABLE journal (number INTEGER PRIMARY KEY, sightings BLOB NOT NULL);
+    CREATE TABLE snapshot (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, state BLOB NOT NULL);
+
+    -- Alerts as they stand; `sequence` grows with every change of any alert.
+    CREATE TABLE alerts (
+        id TEXT PRIMARY KEY, sequence INTEGER NOT NULL UNIQUE, revision INTEGER NOT NULL,
+        time INTEGER NOT NULL, severity INTEGER NOT NULL, rule TEXT NOT NULL,
+        state TEXT NOT NULL, superseded_by TEXT, body TEXT NOT NULL,
+        received INTEGER NOT NULL, updated INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX alerts_by_time ON alerts (time, id);
+
+    -- What people are to be told, in order; the router reads it by cursor.
+    CREATE TABLE revisions (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT, alert TEXT NOT NULL, revision INTEGER NOT NULL,
+        action TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (alert, revision, action)
+    );
+
+    CREATE TABLE outbox (
+        row INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, lane TEXT NOT NULL,
+        alert TEXT NOT NULL, revision INTEGER NOT NULL, action TEXT NOT NULL, body TEXT NOT NULL,
+        state TEXT NOT NULL, attempts INTEGER NOT NULL, due INTEGER NOT NULL, leased_until INTEGER NOT NULL,
+        answer TEXT, created INTEGER NOT NULL, updated INTEGER NOT NULL,
+        UNIQUE (sink, alert, revision, action)
+    );
+    CREATE INDEX outbox_queue ON outbox (sink, row) WHERE state = 'queued';
+    CREATE INDEX outbox_by_alert ON outbox (alert);
+
+    -- Records that could not be read, capped.
+    CREATE TABLE dead_records (
+        row INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, position TEXT NOT NULL,
+        reason TEXT NOT NULL, detail TEXT NOT NULL, head BLOB NOT NULL, at INTEGER NOT NULL
+    );
+
+    -- Where the archive keeps an event.
+    CREATE TABLE archived (
+        id TEXT NOT NULL, origin TEXT NOT NULL, time INTEGER NOT NULL,
+        segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, line INTEGER NOT NULL,
+        PRIMARY KEY (id, origin)
+    ) WITHOUT ROWID;
+    CREATE INDEX archived_by_segment ON archived (segment);
+"];
+
+/// Pragmas, exclusive use, check after an unclean stop, migrations.
+pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5)).context("set busy timeout")?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
+        )
+        .context("set pragmas")?;
+    migrate(connection)?;
+    let clean: Option<i64> = connection
+        .query_row("SELECT value FROM meta WHERE name = 'clean'", [], |row| row.get(0))
+        .optional()
+        .context("read how it was stopped")?;
+    if clean == Some(0) {
+        tracing::info!("the last stop was not clean: checking the store");
+        let verdict: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).context("check the store")?;
+        ensure!(verdict == "ok", "the store is damaged ({verdict}): restore a backup or move the file away");
+    }
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', 0)", []).context("mark as in use")?;
+    Ok(())
+}
+
+pub(super) fn mark_clean(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', 1)", []).map(drop)
+}
+
+fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
+    let version: usize =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).context("read schema version")?;
+    if version > MIGRATIONS.len() {
+        bail!("a newer Lapwing wrote schema {version}, this one knows {}: use that version", MIGRATIONS.len());
+    }
+    for (done, step) in MIGRATIONS.iter().enumerate().skip(version) {
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin migration")?;
+        transaction.execute_batch(step).with_context(|| format!("migrate to schema {}", done + 1))?;
+        transaction.pragma_update(None, "user_version", done + 1).context("write schema version")?;
+        transaction.commit().context("commit migration")?;
+    }
+    Ok(())
+}
