@@ -3,5 +3,6 @@
 #![warn(missing_docs)]
 
 pub mod retry;
+pub mod secret;
 pub mod sink;
 pub mod source;

@@ -8,6 +8,67 @@ use std::time::Duration;
 use engine::alert::Alert;
 use engine::time::Timestamp;
 
+pub mod memory;
+pub mod pagerduty;
+mod post;
+pub mod slack;
+pub mod stdout;
+pub mod webhook;
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod receiver;
+#[cfg(test)]
+mod sample;
+
+pub use memory::Memory;
+pub use pagerduty::PagerDuty;
+pub use post::SettingsError;
+pub use slack::Slack;
+pub use stdout::Stdout;
+pub use webhook::Webhook;
+
+/// One way to tell people or systems of an alert. Built from its settings, which are checked then.
+#[derive(Clone, Debug)]
+pub enum Sink {
+    /// Any receiver of Standard Webhooks.
+    Webhook(Webhook),
+    /// A Slack channel.
+    Slack(Slack),
+    /// A PagerDuty service.
+    PagerDuty(PagerDuty),
+    /// Standard output.
+    Stdout(Stdout),
+    /// Memory, for tests.
+    Memory(Memory),
+}
+
+impl Sink {
+    /// Sends `message` once. Takes no longer than the sink's timeout.
+    pub async fn send(&self, message: &Message, now: Now) -> Answer {
+        match self {
+            Self::Webhook(webhook) => webhook.send(message, now).await,
+            Self::Slack(slack) => slack.send(message, now).await,
+            Self::PagerDuty(pagerduty) => pagerduty.send(message, now).await,
+            Self::Stdout(stdout) => stdout.send(message).await,
+            Self::Memory(memory) => memory.send(message, now),
+        }
+    }
+
+    /// Its name in configuration, metrics and the API.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Webhook(_) => "webhook",
+            Self::Slack(_) => "slack",
+            Self::PagerDuty(_) => "pagerduty",
+            Self::Stdout(_) => "stdout",
+            Self::Memory(_) => "memory",
+        }
+    }
+}
+
 /// What is to be told to one sink.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -52,6 +113,20 @@ pub enum Answer {
     Misconfigured(Reply),
     /// The receiver is gone for good (410): disable the sink and keep its queue.
     Gone(Reply),
+}
+
+impl Answer {
+    /// What the receiver said, or what failed.
+    #[must_use]
+    pub fn reply(&self) -> &Reply {
+        match self {
+            Self::Delivered(reply)
+            | Self::Retry { reply, .. }
+            | Self::Refused(reply)
+            | Self::Misconfigured(reply)
+            | Self::Gone(reply) => reply,
+        }
+    }
 }
 
 /// What the receiver said, cut and safe to show: status and the head of the body, or the failure.

@@ -1,0 +1,1 @@
+//! What all sinks promise alike.
