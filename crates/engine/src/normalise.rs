@@ -1,0 +1,253 @@
+//! Raw records in, events out: the first stage after the source.
+//!
+//! Whatever the bytes are, this answers with events and rejects and never panics; one bad record costs only
+//! itself. Size and depth are looked at before anything is parsed, because the parser recurses and a deep
+//! document would take the process with it.
+
+mod cloudtrail;
+mod github;
+mod json;
+mod moment;
+mod recognise;
+mod scan;
+mod webhook;
+mod wrapper;
+
+use sonic_rs::{Deserializer, JsonValueTrait, Value};
+
+use crate::alert::redact::redact;
+use crate::event::{Event, Facets, Kind, Uid};
+use crate::time::Timestamp;
+
+/// How a source declares its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// All of one kind.
+    Known(Kind),
+    /// `auto`: each record is recognised by its shape; `docs/kinds.md` has the order.
+    Auto,
+}
+
+/// What is refused unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Arrays and objects inside each other, also in JSON that is held in a string. Never more than 255,
+    /// whatever is asked for: beyond that the parser's own recursion is not safe on a small stack.
+    pub depth: usize,
+    /// Bytes of one record. A `{"Records":[…]}` document may be longer: the limit is for each of its records.
+    pub bytes: usize,
+}
+
+/// A record that became no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Where it was: the position that came with the body, and `#n` inside a wrapper.
+    pub position: String,
+    /// What sort of fault.
+    pub reason: RejectReason,
+    /// The fault in words.
+    pub detail: String,
+    /// How the record begins, without secrets; at most [`HEAD_BYTES`].
+    pub head: Vec<u8>,
+}
+
+/// What is wrong with a rejected record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectReason {
+    /// Not JSON.
+    Syntax,
+    /// Nested deeper than [`Limits::depth`].
+    Depth,
+    /// Longer than [`Limits::bytes`].
+    Size,
+    /// A NUL byte or invalid UTF-8.
+    Encoding,
+    /// JSON, but not the declared kind of record.
+    Shape,
+    /// No time that can be read.
+    Time,
+    /// Turned away before it was read: for sources to use.
+    Refused,
+}
+
+/// Longest [`Reject::head`].
+pub const HEAD_BYTES: usize = 2048;
+
+/// What a head is cut from, so that a secret on the border of the head is seen whole and redacted.
+const HEAD_READ_BYTES: usize = 4 * HEAD_BYTES;
+
+/// Depth beyond which no setting goes.
+const DEPTH_CEILING: usize = 255;
+
+/// Why one record is refused; becomes a [`Reject`] where its position is known.
+#[derive(Debug)]
+struct Refusal {
+    reason: RejectReason,
+    detail: String,
+}
+
+/// One record out of whatever it was wrapped in.
+struct Piece {
+    /// Position of the body, and `#n` where the wrapper holds many.
+    position: String,
+    /// What the wrapper says about the time.
+    time: Option<Timestamp>,
+    /// The record.
+    document: Value,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: 128, bytes: 1 << 20 }
+    }
+}
+
+impl RejectReason {
+    /// Every reason, in the order in which they are looked for.
+    pub const ALL: [Self; 7] =
+        [Self::Size, Self::Encoding, Self::Depth, Self::Syntax, Self::Shape, Self::Time, Self::Refused];
+
+    /// Its name in metrics and dead letters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::Depth => "depth",
+            Self::Size => "size",
+            Self::Encoding => "encoding",
+            Self::Shape => "shape",
+            Self::Time => "time",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Refusal {
+    fn new(reason: RejectReason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+
+    fn shape(detail: impl Into<String>) -> Self {
+        Self::new(RejectReason::Shape, detail)
+    }
+
+    fn at(self, position: &str, body: &[u8]) -> Reject {
+        Reject { position: position.to_owned(), reason: self.reason, detail: self.detail, head: head(body) }
+    }
+}
+
+/// One raw record in, zero or more events out: a `{"Records":[…]}` document, a CloudWatch payload or a JSON
+/// array holds many.
+///
+/// `position` names the record in its source (such as `file:line`), becomes part of the identity of records
+/// that carry no id of their own, and is what a reject points at. A blank body is nothing, a byte order
+/// mark is skipped. Appends to `out` and `rejects`; never panics.
+pub fn normalise(
+    format: Format,
+    body: &[u8],
+    position: &str,
+    limits: &Limits,
+    out: &mut Vec<Event>,
+    rejects: &mut Vec<Reject>,
+) {
+    let body = trim(body);
+    if body.is_empty() {
+        return;
+    }
+    let mut take = |found: Result<Piece, Reject>| match found {
+        Ok(piece) => match event(format, &piece) {
+            Ok(event) => out.push(event),
+            Err(refusal) => rejects.push(refusal.at(&piece.position, json_of(&piece.document).as_bytes())),
+        },
+        Err(reject) => rejects.push(reject),
+    };
+    match parse(body, limits) {
+        Ok(document) => {
+            wrapper::open(format, Piece { position: position.to_owned(), time: None, document }, limits, &mut take)
+        }
+        Err(refusal) => take(Err(refusal.at(position, body))),
+    }
+}
+
+/// What an event says in the words that all kinds share. Built on demand: only events that matched need it.
+#[must_use]
+pub fn facets(event: &Event) -> Facets {
+    match event.kind {
+        Kind::AwsCloudtrail => cloudtrail::facets(&event.raw),
+        Kind::GithubAudit => github::facets(&event.raw),
+        Kind::GithubWebhook => webhook::facets(&event.raw),
+        Kind::Json => json::facets(&event.raw),
+    }
+}
+
+fn event(format: Format, piece: &Piece) -> Result<Event, Refusal> {
+    if !piece.document.is_object() {
+        return Err(Refusal::shape("a record is a JSON object"));
+    }
+    let kind = match format {
+        Format::Known(kind) => kind,
+        Format::Auto => recognise::kind(&piece.document),
+    };
+    match kind {
+        Kind::AwsCloudtrail => cloudtrail::event(piece),
+        Kind::GithubAudit => github::event(piece),
+        Kind::GithubWebhook => webhook::event(piece),
+        Kind::Json => json::event(piece),
+    }
+}
+
+/// Bytes that come from outside, into a document that is safe to walk.
+fn parse(body: &[u8], limits: &Limits) -> Result<Value, Refusal> {
+    if body.len() > limits.bytes {
+        let detail = format!("{} bytes, at most {} are read", body.len(), limits.bytes);
+        return Err(Refusal::new(RejectReason::Size, detail));
+    }
+    scan::check(body, limits.depth.min(DEPTH_CEILING))?;
+    let text = std::str::from_utf8(body).map_err(|error| Refusal::new(RejectReason::Encoding, error.to_string()))?;
+    // Half a surrogate pair in an escape is read as U+FFFD: one odd user agent must not hide a record.
+    let mut reader = Deserializer::from_str(text).utf8_lossy();
+    let parsed = reader.deserialize::<Value>().and_then(|document| reader.end().map(|()| document));
+    // The parser's message quotes the input, which may be a secret: only its first line is told.
+    parsed.map_err(|error| {
+        let message = error.to_string();
+        Refusal::new(RejectReason::Syntax, message.lines().next().unwrap_or("not JSON"))
+    })
+}
+
+fn trim(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii()
+}
+
+fn head(body: &[u8]) -> Vec<u8> {
+    let read = String::from_utf8_lossy(&body[..body.len().min(HEAD_READ_BYTES)]);
+    let mut head = redact(&read).into_owned();
+    head.truncate(head.floor_char_boundary(HEAD_BYTES));
+    head.into_bytes()
+}
+
+fn json_of(document: &Value) -> String {
+    sonic_rs::to_string(document).unwrap_or_default()
+}
+
+/// The string member of this name; nothing if it is absent, empty or of another type.
+fn text<'a>(document: &'a Value, name: &str) -> Option<&'a str> {
+    document.get(name).and_then(JsonValueTrait::as_str).filter(|text| !text.is_empty())
+}
+
+/// The same, owned: what facets are made of.
+fn owned(document: &Value, name: &str) -> Option<String> {
+    text(document, name).map(str::to_owned)
+}
+
+/// A string or number member as text: vendors write ids both ways.
+fn id(document: &Value, name: &str) -> Option<String> {
+    document.get(name).and_then(crate::field::scalar_text).filter(|text| !text.is_empty())
+}
+
+/// The identity of a record whose vendor gave it none: its place in its source.
+fn by_position(position: &str) -> Uid {
+    Uid { origin: String::new(), id: position.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

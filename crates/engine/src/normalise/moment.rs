@@ -1,0 +1,37 @@
+//! Times as vendors write them: RFC 3339, or a number since 1970 in one of four units.
+
+use sonic_rs::{JsonValueTrait, Value};
+
+use crate::time::Timestamp;
+
+/// A time in any of the spellings, or nothing.
+///
+/// A text without a zone is UTC, as exports and log shippers tend to cut the `Z`. A number's size tells its
+/// unit: seconds stay below 10^11 until the year 5138, milliseconds below 10^14, microseconds below 10^17.
+pub(super) fn read(value: &Value) -> Option<Timestamp> {
+    if let Some(text) = value.as_str() {
+        return from_text(text);
+    }
+    if let Some(number) = value.as_i64() {
+        return Some(from_number(number));
+    }
+    // Fractions are seconds in every log that has them.
+    let seconds = value.as_f64().filter(|seconds| seconds.abs() < 1e11)?;
+    #[expect(clippy::cast_possible_truncation, reason = "within 10^17, which i64 holds")]
+    let micros = (seconds * 1e6).round() as i64;
+    Some(Timestamp::from_micros(micros))
+}
+
+/// RFC 3339, or the same without its zone.
+pub(super) fn from_text(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
+}
+
+fn from_number(number: i64) -> Timestamp {
+    match number.unsigned_abs() {
+        0..100_000_000_000 => Timestamp::from_micros(number * 1_000_000),
+        100_000_000_000..100_000_000_000_000 => Timestamp::from_millis(number),
+        100_000_000_000_000..100_000_000_000_000_000 => Timestamp::from_micros(number),
+        _ => Timestamp::from_micros(number.div_euclid(1_000)),
+    }
+}
