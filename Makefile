@@ -1,0 +1,53 @@
+# The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench console venv advisories
+
+# Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+CONSOLE := $(shell find console -path console/node_modules -prune -o -path console/dist -prune -o -type f -print 2>/dev/null)
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# No cloud SDK and no Kafka library: the demo needs neither and builds in a fraction of the time.
+demo: ## build Lapwing and watch it find an attack in a day of sample logs
+	@.ci/need cargo cc
+	@if .ci/node; then $(MAKE) --no-print-directory console; fi
+	cargo build --release --locked --no-default-features
+	exec "$(BUILT)/release/lapwing" demo
+
+test: ## formatting, lints, dependencies, console, dashboards, all tests
+	@.ci/need cargo cc c++ make rustfmt clippy
+	@.ci/test
+
+check: ## formatting and lints only: quick, for while you work
+	@.ci/need cargo cc c++ make rustfmt clippy
+	@.ci/test --quick
+
+bench: ## a user's day, end to end: events a second, delay, memory, alerts found
+	@.ci/need cargo cc c++ make
+	cargo bench --locked
+
+# Before any cargo build that is to contain it: the binary embeds console/dist.
+console: ## build the console into console/dist
+	@.ci/need node npm
+	@$(MAKE) --no-print-directory console/dist/index.html
+
+console/dist/index.html: $(CONSOLE)
+	npm --prefix console ci --no-audit --no-fund
+	npm --prefix console run build
+	@touch $@
+
+venv: ## .venv with the Python servers and schema checkers that some tests talk to
+	@.ci/need python3
+	@$(MAKE) --no-print-directory .venv/ready
+
+.venv/ready: .ci/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r .ci/requirements.txt
+	@touch $@
+
+advisories: ## known vulnerabilities in dependencies (asks the network)
+	@.ci/need cargo cargo-deny
+	cargo deny --locked check advisories
