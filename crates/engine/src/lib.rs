@@ -9,6 +9,7 @@ pub mod alert;
 pub mod detect;
 pub mod event;
 pub mod field;
+pub mod hash;
 pub mod normalise;
 pub mod rule;
 pub mod time;

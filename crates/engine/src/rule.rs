@@ -7,17 +7,27 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, LogSource};
+use crate::event::{Event, Kind, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::time::Span;
 
 mod condition;
+mod correlate;
+mod draft;
+mod glob;
 mod index;
 mod load;
 mod matcher;
+mod modifier;
+mod number;
+mod own;
+mod place;
 mod sigma;
+mod text;
+mod value;
+mod witness;
 
-pub use matcher::Scratch;
+pub use index::Scratch;
 
 /// A rule's identity: its Sigma `id`, or one made from its path and title.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -175,6 +185,8 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     fields: Fields,
     index: index::Index,
+    /// By rule: the correlations that count it.
+    correlations: Vec<Vec<RuleNumber>>,
 }
 
 impl RuleSet {
@@ -189,6 +201,19 @@ impl RuleSet {
     /// and belongs to one thread.
     pub fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {
         self.index.matches(&self.fields, event, scratch)
+    }
+
+    /// Lets plain JSON events be read by the rules of this log source too, such as
+    /// `product: windows, service: security`; a rule that names a part which this leaves out stays away.
+    /// Without this call they are read by the rules that name no log source.
+    pub fn read_json_as(&mut self, log_source: &LogSource) {
+        self.index.read_as(Kind::Json, log_source);
+    }
+
+    /// The correlations that count this detection's matches, in ascending order.
+    #[must_use]
+    pub fn correlations_of(&self, base: RuleNumber) -> &[RuleNumber] {
+        &self.correlations[base.0 as usize]
     }
 
     /// Every rule, in the order of their numbers.
@@ -218,12 +243,6 @@ impl RuleSet {
             }
             Body::Correlation(_) | Body::Detection => None,
         }
-    }
-
-    /// The correlations that count this rule's matches.
-    #[must_use]
-    pub fn correlations_of(&self, _base: RuleNumber) -> &[RuleNumber] {
-        &[]
     }
 
     /// The fields that the rules name.

@@ -1,7 +1,228 @@
 //! From the text of rule files to a compiled set.
+//!
+//! First every document is read on its own, then ids are compared, then detections are compiled, and last
+//! correlations are joined to the detections they count. A fault in one rule leaves the others alone.
 
-use super::{Problem, RuleFile, RuleSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn compile(_files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
-    (RuleSet::default(), Vec::new())
+use super::condition::{Collector, Program};
+use super::correlate::{self, Counted};
+use super::draft::{self, Draft, Source};
+use super::index::{Detection, Index};
+use super::place::{Document, Fault};
+use super::sigma;
+use super::value::Names;
+use super::{Body, Correlation, Dedup, Problem, Rule, RuleFile, RuleNumber, RuleSet};
+use crate::event::LogSource;
+use crate::field::Fields;
+
+/// What a draft became.
+enum Compiled {
+    Detection(LogSource, Program),
+    Correlation(Counted),
+}
+
+pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut drafts = Vec::new();
+    for document in documents(files) {
+        match draft::read(document) {
+            Ok(Some((draft, warnings))) => {
+                problems.extend(warnings);
+                drafts.push(draft);
+            }
+            Ok(None) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let drafts = distinct(drafts, &mut problems);
+
+    let mut fields = Fields::default();
+    let mut collector = Collector::default();
+    let mut compiled: Vec<Option<Compiled>> = Vec::new();
+    for draft in &drafts {
+        let Source::Detection(rule) = &draft.source else {
+            compiled.push(None);
+            continue;
+        };
+        match sigma::compile(&rule.detection, &mut Names { fields: &mut fields, collector: &mut collector }) {
+            Ok(program) => compiled.push(Some(Compiled::Detection(draft.log_source.clone(), program))),
+            Err(fault) => {
+                problems.push(draft.document.problem(fault));
+                compiled.push(None);
+            }
+        }
+    }
+    let quiet = correlate(&drafts, &mut compiled, &mut fields, &mut problems);
+    let set = assemble(drafts, compiled, &quiet, fields, collector);
+    (set, sorted(problems))
+}
+
+fn documents(files: &[RuleFile]) -> Vec<Document<'_>> {
+    let mut files: Vec<&RuleFile> = files.iter().collect();
+    files.sort_by(|left, right| (&left.path, &left.text).cmp(&(&right.path, &right.text)));
+    files.into_iter().flat_map(|file| Document::split(&file.path, &file.text)).collect()
+}
+
+/// Leaves out every rule whose id an earlier one has.
+fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draft<'d>> {
+    let mut owners: BTreeMap<_, String> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for draft in drafts {
+        match owners.get(&draft.id) {
+            Some(owner) => {
+                let message =
+                    format!("id {} belongs to the rule in {owner} already; give this one its own", draft.id.0);
+                problems.push(draft.document.problem(Fault::error(message).under("id")));
+            }
+            None => {
+                owners.insert(draft.id.clone(), draft.document.path.to_owned());
+                kept.push(draft);
+            }
+        }
+    }
+    kept
+}
+
+/// Compiles the correlations. Returns the detections that only count: some correlation names them and
+/// none that does says `generate: true`. A correlation that is itself refused still says so about its
+/// bases; otherwise a broken one would let every single event of theirs raise an alert.
+fn correlate(
+    drafts: &[Draft<'_>],
+    compiled: &mut [Option<Compiled>],
+    fields: &mut Fields,
+    problems: &mut Vec<Problem>,
+) -> BTreeSet<usize> {
+    let mut counting = BTreeSet::new();
+    let mut generating = BTreeSet::new();
+    for (place, draft) in drafts.iter().enumerate() {
+        let Source::Correlation(rule) = &draft.source else { continue };
+        let mut bases = Vec::new();
+        let mut faults = Vec::new();
+        for name in &rule.rules {
+            match base(name, draft, drafts) {
+                Ok(base) if matches!(compiled[base], Some(Compiled::Detection(..))) => bases.push(base),
+                Ok(_) => faults.push(Fault::error(format!("rule `{name}`, which it counts, could not be loaded"))),
+                Err(message) => faults.push(Fault::error(message)),
+            }
+        }
+        counting.extend(&bases);
+        if rule.generate {
+            generating.extend(&bases);
+        }
+        bases.sort_unstable();
+        bases.dedup();
+        let counted = match faults.into_iter().next() {
+            Some(fault) => Err(fault.under("rules").under("correlation")),
+            None => correlate::compile(rule, bases, fields),
+        };
+        match counted {
+            Ok(counted) => compiled[place] = Some(Compiled::Correlation(counted)),
+            Err(fault) => problems.push(draft.document.problem(fault)),
+        }
+    }
+    counting.difference(&generating).copied().collect()
+}
+
+/// The detection that a correlation means by a name or id: one in its own file before one elsewhere.
+fn base(name: &str, correlation: &Draft<'_>, drafts: &[Draft<'_>]) -> Result<usize, String> {
+    let named = |draft: &Draft<'_>| &*draft.id.0 == name || draft.source.name() == Some(name);
+    let found: Vec<usize> = (0..drafts.len()).filter(|&place| named(&drafts[place])).collect();
+    let near: Vec<usize> =
+        found.iter().copied().filter(|&place| drafts[place].document.path == correlation.document.path).collect();
+    match (near.as_slice(), found.as_slice()) {
+        (&[only], _) | ([], &[only]) => match drafts[only].source {
+            Source::Detection(_) => Ok(only),
+            Source::Correlation(_) => {
+                Err(format!("rule `{name}` is a correlation; counting correlations is not supported yet"))
+            }
+        },
+        (_, []) => Err(format!("no rule has the name or id `{name}`")),
+        _ => Err(format!("several rules have the name `{name}`; use an id")),
+    }
+}
+
+/// Numbers the rules that are left, in the order of paths and documents.
+fn assemble(
+    drafts: Vec<Draft<'_>>,
+    compiled: Vec<Option<Compiled>>,
+    quiet: &BTreeSet<usize>,
+    mut fields: Fields,
+    collector: Collector,
+) -> RuleSet {
+    let mut numbers = Vec::new();
+    let mut next = 0;
+    for body in &compiled {
+        numbers.push(RuleNumber(next));
+        next += u32::from(body.is_some());
+    }
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut detections = Vec::new();
+    let mut correlations: Vec<Vec<RuleNumber>> = vec![Vec::new(); next as usize];
+    let sources: Vec<LogSource> = drafts.iter().map(|draft| draft.log_source.clone()).collect();
+    for (place, (draft, body)) in drafts.into_iter().zip(compiled).enumerate() {
+        let number = numbers[place];
+        let (log_source, body) = match body {
+            None => continue,
+            Some(Compiled::Detection(log_source, program)) => {
+                detections.push(Detection { rule: number, log_source: log_source.clone(), program });
+                (log_source, Body::Detection)
+            }
+            Some(Compiled::Correlation(counted)) => {
+                let bases: Vec<RuleNumber> = counted.bases.iter().map(|&base| numbers[base]).collect();
+                for base in &bases {
+                    correlations[base.0 as usize].push(number);
+                }
+                let Counted { measure, group_by, window, threshold, .. } = counted;
+                let body = Correlation { measure, bases, group_by, window, threshold };
+                (common(counted.bases.iter().map(|&base| &sources[base])), Body::Correlation(body))
+            }
+        };
+        let dedup = draft
+            .own
+            .dedup
+            .map(|(names, period)| Dedup { group_by: names.iter().map(|name| fields.intern(name)).collect(), period });
+        let alerts = !quiet.contains(&place);
+        rules.push(Rule {
+            id: draft.id,
+            version: draft.own.version,
+            title: draft.title,
+            description: draft.description,
+            severity: draft.severity,
+            tags: draft.tags,
+            false_positives: draft.false_positives,
+            runbook: draft.own.runbook,
+            path: draft.document.path.to_owned(),
+            log_source,
+            dedup,
+            alerts,
+            body,
+            tests: draft.own.tests,
+        });
+    }
+    RuleSet { rules, fields, index: Index::new(collector.finish(), detections), correlations }
+}
+
+/// What all of these sources name alike.
+fn common<'s>(mut sources: impl Iterator<Item = &'s LogSource>) -> LogSource {
+    let mut common = sources.next().cloned().unwrap_or_default();
+    for source in sources {
+        let keep = |part: &mut Option<String>, other: &Option<String>| {
+            if part != other {
+                *part = None;
+            }
+        };
+        keep(&mut common.product, &source.product);
+        keep(&mut common.service, &source.service);
+        keep(&mut common.category, &source.category);
+    }
+    common
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by(|left, right| {
+        let key = |problem: &Problem| (problem.path.clone(), problem.line, problem.column);
+        key(left).cmp(&key(right))
+    });
+    problems
 }

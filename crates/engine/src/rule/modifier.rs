@@ -1,0 +1,275 @@
+//! What a field's modifiers mean together.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use rsigma_parser::Modifier;
+
+use super::matcher::{Flags, Position, Relation};
+use super::text::Case;
+
+/// A chain of modifiers, understood.
+#[derive(Clone, Debug)]
+pub(super) struct How {
+    pub(super) means: Means,
+    pub(super) position: Position,
+    pub(super) case: Case,
+    /// Every value must hold, not any.
+    pub(super) all: bool,
+    pub(super) negated: bool,
+    pub(super) windash: bool,
+    /// In the order in which they are applied.
+    pub(super) encodings: Vec<Encoding>,
+}
+
+/// What the rule's values are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Means {
+    Text,
+    Regex(Flags),
+    Cidr,
+    Compare(Relation),
+    OtherField,
+    Existence,
+}
+
+/// How a text is written before it is searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Utf16Little,
+    Utf16Big,
+    /// With a byte order mark.
+    Utf16Marked,
+    Base64,
+    /// As it looks inside a longer text in Base64: one of three ways.
+    Base64Offset,
+}
+
+/// The name that rules use.
+pub(super) fn name(modifier: Modifier) -> &'static str {
+    match modifier {
+        Modifier::Contains => "contains",
+        Modifier::StartsWith => "startswith",
+        Modifier::EndsWith => "endswith",
+        Modifier::All => "all",
+        Modifier::Base64 => "base64",
+        Modifier::Base64Offset => "base64offset",
+        Modifier::Wide => "wide",
+        Modifier::Utf16be => "utf16be",
+        Modifier::Utf16 => "utf16",
+        Modifier::WindAsh => "windash",
+        Modifier::Re => "re",
+        Modifier::Cidr => "cidr",
+        Modifier::Cased => "cased",
+        Modifier::Exists => "exists",
+        Modifier::Expand => "expand",
+        Modifier::FieldRef => "fieldref",
+        Modifier::Gt => "gt",
+        Modifier::Gte => "gte",
+        Modifier::Lt => "lt",
+        Modifier::Lte => "lte",
+        Modifier::Neq => "neq",
+        Modifier::IgnoreCase => "i",
+        Modifier::Multiline => "m",
+        Modifier::DotAll => "s",
+        Modifier::Minute => "minute",
+        Modifier::Hour => "hour",
+        Modifier::Day => "day",
+        Modifier::Week => "week",
+        Modifier::Month => "month",
+        Modifier::Year => "year",
+    }
+}
+
+impl How {
+    /// # Errors
+    /// A modifier that is not supported, or two that do not go together.
+    pub(super) fn read(modifiers: &[Modifier]) -> Result<Self, String> {
+        let mut how = Self {
+            means: Means::Text,
+            position: Position::Whole,
+            case: Case::Ignored,
+            all: false,
+            negated: false,
+            windash: false,
+            encodings: Vec::new(),
+        };
+        let mut flags = Flags::default();
+        let mut flagged = false;
+        for &modifier in modifiers {
+            match modifier {
+                Modifier::Contains => how.stand(Position::Anywhere)?,
+                Modifier::StartsWith => how.stand(Position::Start)?,
+                Modifier::EndsWith => how.stand(Position::End)?,
+                Modifier::All => how.all = true,
+                Modifier::Neq => how.negated = true,
+                Modifier::Cased => how.case = Case::Exact,
+                Modifier::WindAsh => how.windash = true,
+                Modifier::Wide => how.encodings.push(Encoding::Utf16Little),
+                Modifier::Utf16be => how.encodings.push(Encoding::Utf16Big),
+                Modifier::Utf16 => how.encodings.push(Encoding::Utf16Marked),
+                Modifier::Base64 => how.encodings.push(Encoding::Base64),
+                Modifier::Base64Offset => how.encodings.push(Encoding::Base64Offset),
+                Modifier::Re => how.mean(Means::Regex(flags), modifier)?,
+                Modifier::Cidr => how.mean(Means::Cidr, modifier)?,
+                Modifier::FieldRef => how.mean(Means::OtherField, modifier)?,
+                Modifier::Exists => how.mean(Means::Existence, modifier)?,
+                Modifier::Gt => how.mean(Means::Compare(Relation::Greater), modifier)?,
+                Modifier::Gte => how.mean(Means::Compare(Relation::AtLeast), modifier)?,
+                Modifier::Lt => how.mean(Means::Compare(Relation::Less), modifier)?,
+                Modifier::Lte => how.mean(Means::Compare(Relation::AtMost), modifier)?,
+                Modifier::IgnoreCase | Modifier::Multiline | Modifier::DotAll => {
+                    flagged = true;
+                    flags.ignore_case |= modifier == Modifier::IgnoreCase;
+                    flags.multi_line |= modifier == Modifier::Multiline;
+                    flags.dot_matches_newline |= modifier == Modifier::DotAll;
+                }
+                Modifier::Expand
+                | Modifier::Minute
+                | Modifier::Hour
+                | Modifier::Day
+                | Modifier::Week
+                | Modifier::Month
+                | Modifier::Year => return Err(format!("modifier `{}` is not supported yet", name(modifier))),
+            }
+        }
+        match how.means {
+            Means::Regex(_) => how.means = Means::Regex(flags),
+            _ if flagged => return Err("modifiers `i`, `m` and `s` need `re` before them".to_owned()),
+            _ => {}
+        }
+        how.check()?;
+        Ok(how)
+    }
+
+    fn stand(&mut self, position: Position) -> Result<(), String> {
+        if self.position != Position::Whole && self.position != position {
+            return Err("only one of `contains`, `startswith` and `endswith` can be used".to_owned());
+        }
+        self.position = position;
+        Ok(())
+    }
+
+    fn mean(&mut self, means: Means, modifier: Modifier) -> Result<(), String> {
+        if !matches!(self.means, Means::Text) {
+            return Err(format!("modifier `{}` does not go with the one before it", name(modifier)));
+        }
+        self.means = means;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let encoded = !self.encodings.is_empty();
+        let (what, positioned, cased) = match self.means {
+            Means::Text if self.windash && encoded => {
+                return Err("modifier `windash` does not go with an encoding".to_owned());
+            }
+            Means::Text => return Ok(()),
+            Means::OtherField => ("fieldref", true, true),
+            // Letter case is the expression's own matter, so `cased` changes nothing.
+            Means::Regex(_) => ("re", false, true),
+            Means::Cidr => ("cidr", false, false),
+            Means::Compare(_) => ("a comparison", false, false),
+            Means::Existence => ("exists", false, false),
+        };
+        if encoded || self.windash {
+            return Err(format!("{what} does not go with `windash` or an encoding"));
+        }
+        if self.position != Position::Whole && !positioned {
+            return Err(format!("{what} does not go with `contains`, `startswith` or `endswith`"));
+        }
+        if self.case == Case::Exact && !cased {
+            return Err(format!("{what} does not go with `cased`"));
+        }
+        Ok(())
+    }
+}
+
+/// The texts to search for instead of this one.
+///
+/// # Errors
+/// A chain that gives no text, or no useful one.
+pub(super) fn encode(text: &str, encodings: &[Encoding]) -> Result<Vec<String>, String> {
+    let mut bytes = text.as_bytes().to_vec();
+    for (place, encoding) in encodings.iter().enumerate() {
+        bytes = match encoding {
+            Encoding::Utf16Little => utf16(&bytes, u16::to_le_bytes)?,
+            Encoding::Utf16Big => utf16(&bytes, u16::to_be_bytes)?,
+            Encoding::Utf16Marked => [vec![0xff, 0xfe], utf16(&bytes, u16::to_le_bytes)?].concat(),
+            Encoding::Base64 => STANDARD.encode(&bytes).into_bytes(),
+            Encoding::Base64Offset if place + 1 == encodings.len() => return offsets(&bytes),
+            Encoding::Base64Offset => return Err("`base64offset` must be the last encoding".to_owned()),
+        };
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(vec![text]),
+        Err(_) => Err("the encoded value is no text; add `base64` or `base64offset`".to_owned()),
+    }
+}
+
+fn utf16(bytes: &[u8], order: fn(u16) -> [u8; 2]) -> Result<Vec<u8>, String> {
+    let text = str::from_utf8(bytes).map_err(|_| "two UTF-16 encodings follow each other".to_owned())?;
+    Ok(text.encode_utf16().flat_map(order).collect())
+}
+
+/// Base64 writes three bytes as four characters, so a text inside a longer one looks one of three ways;
+/// the characters at its ends that its neighbours share in are left out.
+fn offsets(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let mut texts = Vec::new();
+    for offset in 0..3 {
+        let padded = [&[0; 3][..offset], bytes].concat();
+        let encoded = STANDARD_NO_PAD.encode(&padded);
+        let start = (offset * 8).div_ceil(6);
+        let end = padded.len() * 8 / 6;
+        match encoded.get(start..end) {
+            Some(text) if !text.is_empty() => texts.push(text.to_owned()),
+            _ => return Err("the value is too short for `base64offset`".to_owned()),
+        }
+    }
+    Ok(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_in_base64_at_any_offset() {
+        let texts = encode("secret", &[Encoding::Base64Offset]).unwrap();
+        for before in ["", "a", "ab", "abc"] {
+            for after in ["", "x", "xy"] {
+                let whole = STANDARD.encode(format!("{before}secret{after}"));
+                assert!(texts.iter().any(|text| whole.contains(text.as_str())), "{before} {after}");
+            }
+        }
+        assert!(encode("", &[Encoding::Base64Offset]).is_err());
+    }
+
+    #[test]
+    fn wide_text_has_a_zero_after_each_letter() {
+        assert_eq!(encode("ab", &[Encoding::Utf16Little]).unwrap(), ["a\0b\0"]);
+        assert_eq!(encode("ab", &[Encoding::Utf16Big]).unwrap(), ["\0a\0b"]);
+        assert_eq!(
+            encode("a", &[Encoding::Utf16Marked, Encoding::Base64]).unwrap(),
+            [STANDARD.encode([255, 254, 97, 0])]
+        );
+        assert!(encode("a", &[Encoding::Utf16Marked]).is_err());
+    }
+
+    #[test]
+    fn modifiers_that_do_not_go_together_are_refused() {
+        use Modifier::*;
+        for (modifiers, part) in [
+            (&[Contains, StartsWith][..], "only one of"),
+            (&[Re, Cidr], "`cidr` does not go with"),
+            (&[IgnoreCase], "need `re`"),
+            (&[Cidr, Contains], "cidr does not go"),
+            (&[Gt, Cased], "a comparison does not go"),
+            (&[WindAsh, Base64], "`windash` does not go"),
+            (&[Expand], "`expand` is not supported yet"),
+            (&[Hour, Gt], "`hour` is not supported yet"),
+        ] {
+            let error = How::read(modifiers).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Numbers that compare exactly, whole or not.
+
+use std::cmp::Ordering;
+
+use sonic_rs::{JsonValueTrait, Value};
+
+/// A number of a rule or an event. Whole numbers stay whole: 2^53 and its neighbour differ.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Number {
+    Whole(i128),
+    /// Always finite.
+    Real(f64),
+}
+
+impl Number {
+    /// The number that a JSON value is, or whose text it holds.
+    pub(super) fn of(value: &Value) -> Option<Self> {
+        if let Some(text) = value.as_str() {
+            return Self::parse(text);
+        }
+        if let Some(whole) = value.as_i64() {
+            return Some(Self::Whole(whole.into()));
+        }
+        if let Some(whole) = value.as_u64() {
+            return Some(Self::Whole(whole.into()));
+        }
+        value.as_f64().map(Self::Real)
+    }
+
+    /// The number that this text writes in decimals.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if let Ok(whole) = text.parse() {
+            return Some(Self::Whole(whole));
+        }
+        text.parse().ok().filter(|real: &f64| real.is_finite()).map(Self::Real)
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Number {}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (*self, *other) {
+            (Self::Whole(left), Self::Whole(right)) => left.cmp(&right),
+            // Finite, so only the two zeros differ from the order of numbers, and those must be equal.
+            (Self::Real(left), Self::Real(right)) => left.partial_cmp(&right).unwrap_or(Ordering::Equal),
+            (Self::Whole(left), Self::Real(right)) => whole_to_real(left, right),
+            (Self::Real(left), Self::Whole(right)) => whole_to_real(right, left).reverse(),
+        }
+    }
+}
+
+fn whole_to_real(whole: i128, real: f64) -> Ordering {
+    let floor = real.floor();
+    // The conversion saturates, which keeps the order for everything beyond i128.
+    whole.cmp(&(floor as i128)).then(if floor < real { Ordering::Less } else { Ordering::Equal })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(json: &str) -> Number {
+        Number::of(&sonic_rs::from_str(json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn numbers_compare_by_value_not_by_spelling() {
+        for (left, right, order, reason) in [
+            ("443", "443.0", Ordering::Equal, "a whole real is whole"),
+            ("443", "\"443\"", Ordering::Equal, "text of a number is the number"),
+            ("1", "1.5", Ordering::Less, "fraction above"),
+            ("-1", "-1.5", Ordering::Greater, "fraction below zero"),
+            ("9007199254740993", "9007199254740992.0", Ordering::Greater, "beyond the precision of reals"),
+            ("18446744073709551615", "1e300", Ordering::Less, "beyond every whole number"),
+            ("0.0", "-0.0", Ordering::Equal, "zero has no sign"),
+        ] {
+            assert_eq!(number(left).cmp(&number(right)), order, "{reason}");
+            assert_eq!(number(right).cmp(&number(left)), order.reverse(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn words_are_no_numbers() {
+        for text in ["", "inf", "NaN", "0x10", "1 2", "true"] {
+            assert!(Number::parse(text).is_none(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Text as rules compare it: letter case aside unless the rule says `cased`.
+//!
+//! Patterns are folded once, when rules are compiled. A value in ASCII, nearly all of them, is compared in
+//! place; any other value is folded first.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt::{self, Write};
+
+use sonic_rs::{JsonValueTrait, Value};
+
+/// Whether letter case matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Case {
+    /// `A` is `a`. Patterns must be [`fold`]ed.
+    Ignored,
+    /// `A` is not `a`.
+    Exact,
+}
+
+/// Each character's lower case, without regard to its neighbours, so that a part of a text folds as the
+/// text does.
+pub(super) fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    fold_into(text, &mut folded);
+    folded
+}
+
+/// As [`fold`], into memory that is there already.
+pub(super) fn fold_into(text: &str, folded: &mut String) {
+    folded.clear();
+    if text.is_ascii() {
+        folded.push_str(text);
+        folded.make_ascii_lowercase();
+    } else {
+        folded.extend(text.chars().flat_map(char::to_lowercase));
+    }
+}
+
+impl Case {
+    /// A pattern as the comparisons below want it.
+    pub(super) fn pattern(self, text: &str) -> Box<str> {
+        match self {
+            Self::Ignored => fold(text).into(),
+            Self::Exact => text.into(),
+        }
+    }
+
+    /// A value as the comparisons below want it.
+    pub(super) fn prepare(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::Ignored if !text.is_ascii() => Cow::Owned(fold(text)),
+            Self::Ignored | Self::Exact => Cow::Borrowed(text),
+        }
+    }
+
+    pub(super) fn compare(self, pattern: &str, prepared: &str) -> Ordering {
+        match self {
+            Self::Ignored => pattern.bytes().cmp(prepared.bytes().map(|byte| byte.to_ascii_lowercase())),
+            Self::Exact => pattern.cmp(prepared),
+        }
+    }
+
+    pub(super) fn equal(self, pattern: &str, prepared: &str) -> bool {
+        self.same(pattern.as_bytes(), prepared.as_bytes())
+    }
+
+    pub(super) fn starts(self, pattern: &str, prepared: &str) -> bool {
+        let head = prepared.as_bytes().get(..pattern.len());
+        head.is_some_and(|head| self.same(pattern.as_bytes(), head))
+    }
+
+    pub(super) fn ends(self, pattern: &str, prepared: &str) -> bool {
+        let start = prepared.len().checked_sub(pattern.len());
+        start.is_some_and(|start| self.same(pattern.as_bytes(), &prepared.as_bytes()[start..]))
+    }
+
+    pub(super) fn contains(self, pattern: &str, prepared: &str) -> bool {
+        match self {
+            Self::Ignored => fold(prepared).contains(pattern),
+            Self::Exact => prepared.contains(pattern),
+        }
+    }
+
+    pub(super) fn same_char(self, pattern: char, prepared: char) -> bool {
+        match self {
+            Self::Ignored => pattern == prepared.to_ascii_lowercase(),
+            Self::Exact => pattern == prepared,
+        }
+    }
+
+    fn same(self, pattern: &[u8], prepared: &[u8]) -> bool {
+        match self {
+            Self::Ignored => pattern.eq_ignore_ascii_case(prepared),
+            Self::Exact => pattern == prepared,
+        }
+    }
+}
+
+/// Hands a scalar's text to `read` without allocating: strings as they are, numbers and booleans as JSON
+/// writes them. Null, arrays and objects have none.
+pub(super) fn with_text<T>(value: &Value, read: impl FnOnce(&str) -> T) -> Option<T> {
+    if let Some(text) = value.as_str() {
+        return Some(read(text));
+    }
+    if let Some(flag) = value.as_bool() {
+        return Some(read(if flag { "true" } else { "false" }));
+    }
+    let number = value.as_number()?;
+    let mut digits = Digits { bytes: [0; Digits::LENGTH], length: 0 };
+    match write!(digits, "{number}") {
+        Ok(()) => str::from_utf8(&digits.bytes[..digits.length]).ok().map(read),
+        Err(fmt::Error) => Some(read(&number.to_string())),
+    }
+}
+
+/// Room for the text of any integer of 64 bits and for the shortest text of any real.
+struct Digits {
+    bytes: [u8; Self::LENGTH],
+    length: usize,
+}
+
+impl Digits {
+    const LENGTH: usize = 32;
+}
+
+impl Write for Digits {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letter_case_is_ignored_beyond_ascii() {
+        for (pattern, value) in [("Größe", "GRÖSSE"), ("ÉTÉ", "été"), ("Привет", "ПРИВЕТ"), ("k", "\u{212a}")]
+        {
+            let equal = Case::Ignored.equal(&Case::Ignored.pattern(pattern), &Case::Ignored.prepare(value));
+            // ß has no single upper-case letter, so lower case does not bring SS back to it.
+            assert_eq!(equal, value != "GRÖSSE", "{pattern} {value}");
+        }
+    }
+
+    #[test]
+    fn exact_case_tells_letters_apart() {
+        assert!(Case::Exact.equal("Root", "Root"));
+        assert!(!Case::Exact.equal("Root", "root"));
+        assert!(!Case::Exact.starts("Ro", "root"));
+    }
+
+    #[test]
+    fn ends_are_found_within_characters_of_several_bytes() {
+        let value = Case::Ignored.prepare("straße/ÄÖ");
+        assert!(Case::Ignored.ends(&Case::Ignored.pattern("äÖ"), &value));
+        assert!(!Case::Ignored.starts(&Case::Ignored.pattern("strasse"), &value));
+    }
+
+    #[test]
+    fn scalars_read_as_json_writes_them() {
+        for (json, text) in [
+            ("\"x\"", Some("x")),
+            ("443", Some("443")),
+            ("-1.5", Some("-1.5")),
+            ("18446744073709551615", Some("18446744073709551615")),
+            ("-1.7976931348623157e308", Some("-1.7976931348623157e+308")),
+            ("true", Some("true")),
+            ("null", None),
+            ("{}", None),
+        ] {
+            let value: Value = sonic_rs::from_str(json).unwrap();
+            assert_eq!(with_text(&value, str::to_owned).as_deref(), text);
+        }
+    }
+}
