@@ -3,10 +3,22 @@
 //! A source yields batches of raw records, each batch with the mark that covers it. Only when everything
 //! up to a mark is durable is the mark committed; what was not is read again, and counted once further in.
 
+mod brackets;
+mod cuts;
+pub mod http;
+mod lines;
+pub mod memory;
+mod receipt;
+pub mod stdin;
+
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::lines::Framing;
+pub use self::receipt::Receipt;
 
 /// Where events come from.
 pub trait Source: Send {
@@ -44,7 +56,15 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// How far the source has been read once these are handled.
     pub mark: Mark,
+    /// Set by sources that answer their sender: what is refused further in is noted here before the commit.
+    pub receipt: Option<Arc<Receipt>>,
 }
+
+/// No source puts more records into one batch.
+pub const BATCH_RECORDS_MAX: usize = 512;
+
+/// A batch ends with the record that reaches this many bytes.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// One raw record: the bytes as they came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +87,22 @@ pub enum Body {
         /// Why.
         reason: Refusal,
     },
+}
+
+impl Body {
+    /// The bytes that are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Whole(bytes) | Self::Refused { head: bytes, .. } => bytes.len(),
+        }
+    }
+
+    /// Whether no bytes are held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Why a source refused a record before anybody parsed it.

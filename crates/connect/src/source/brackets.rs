@@ -1,0 +1,81 @@
+//! Follows JSON brackets and strings byte by byte, so that text can be cut into records without being
+//! parsed: ten thousand levels deep is only a number here.
+
+/// How deep the bytes so far have gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Brackets {
+    depth: usize,
+    string: bool,
+    escaped: bool,
+}
+
+impl Brackets {
+    /// Takes the next byte.
+    pub(crate) fn step(&mut self, byte: u8) {
+        if self.escaped {
+            self.escaped = false;
+            return;
+        }
+        match (self.string, byte) {
+            (true, b'\\') => self.escaped = true,
+            (true, b'"') => self.string = false,
+            (true, _) => {}
+            (false, b'"') => self.string = true,
+            (false, b'{' | b'[') => self.depth += 1,
+            (false, b'}' | b']') => self.depth = self.depth.saturating_sub(1),
+            (false, _) => {}
+        }
+    }
+
+    /// Whether the bytes so far stand outside every bracket and string.
+    pub(crate) fn outside(self) -> bool {
+        self.depth == 0 && !self.string
+    }
+
+    /// Whether the bytes so far end within a string.
+    pub(crate) fn in_string(self) -> bool {
+        self.string
+    }
+}
+
+/// Where the value ends that `text` begins with, if it ends: an object or an array.
+///
+/// None too if a line ends within a string, which no JSON allows: that text is lines, one of them broken.
+pub(crate) fn value_end(text: &[u8]) -> Option<usize> {
+    if !matches!(text.first(), Some(b'{' | b'[')) {
+        return None;
+    }
+    let mut brackets = Brackets::default();
+    for (at, byte) in text.iter().enumerate() {
+        if *byte == b'\n' && brackets.in_string() {
+            return None;
+        }
+        brackets.step(*byte);
+        if brackets.outside() {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_ends_with_the_bracket_that_it_began_with() {
+        for (text, end, reason) in [
+            (r#"{"a":1} tail"#, Some(7), "first object only"),
+            (r#"{"a":"}\"]"}"#, Some(12), "brackets and quotes within strings are text"),
+            (r#"{"a":"\\"}"#, Some(10), "an escaped backslash does not escape the quote"),
+            (r#"{"a":[1,{"b":2}]"#, None, "one bracket is open"),
+            ("{\"a\":\"x\n\"}", None, "no string spans lines"),
+            ("12", None, "a number has no end of its own"),
+            ("", None, "nothing"),
+        ] {
+            assert_eq!(value_end(text.as_bytes()), end, "{reason}: {text}");
+        }
+        let deep = [vec![b'['; 10_000], vec![b']'; 10_000]].concat();
+        assert_eq!(value_end(&deep), Some(20_000));
+    }
+}

@@ -1,0 +1,289 @@
+//! Events pushed by HTTP: `POST /v1/events/{source}`.
+//!
+//! Two halves joined by a bounded channel. The [`Inlet`] belongs to the web server ([`router`]): it lets a
+//! request in and waits. [`Http`] is the source: it folds requests into batches, and answers each request
+//! once all its records are committed. A sender that reads `200` knows its records are durable.
+
+mod answer;
+mod door;
+mod intake;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer};
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::door::{Limits, router};
+use super::cuts::Cuts;
+use super::receipt::Receipt;
+use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Mark, Next, Record, Refusal, Source, SourceError};
+
+/// Requests that wait to be read. Their bodies together stay within [`Limits::waiting_bytes_max`], so this
+/// bounds only their number: 256 requests × about 1 KiB beside the body = 256 KiB.
+const REQUESTS_WAITING_MAX: usize = 256;
+
+/// How many refused lines an answer names.
+const LINES_NAMED_MAX: usize = 20;
+
+/// `type: http`: a source that others push to.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What the sender shows as `Authorization: Bearer …`. Without it anyone who can connect may push.
+    #[serde(default, deserialize_with = "not_empty")]
+    pub token: Option<String>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Settings").field("token", &self.token.as_ref().map(|_| "…")).finish()
+    }
+}
+
+/// An unset variable in the config must not become a token that everybody knows.
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let token = Option::<String>::deserialize(deserializer)?;
+    if token.as_ref().is_some_and(|token| token.trim().is_empty()) {
+        return Err(serde::de::Error::custom("the token is empty; set one, or leave the key out"));
+    }
+    Ok(token)
+}
+
+/// Both halves of the source `name`. `start` names this run of the process: with it, positions of
+/// requests that carry no `Idempotency-Key` are never used twice.
+#[must_use]
+pub fn http(name: &str, settings: &Settings, start: &str) -> (Http, Inlet) {
+    let (sender, pushes) = mpsc::channel(REQUESTS_WAITING_MAX);
+    let source = Http {
+        name: name.to_owned(),
+        start: start.to_owned(),
+        pushes,
+        current: None,
+        requests: 0,
+        sequence: 0,
+        unsettled: VecDeque::new(),
+        waiting: VecDeque::new(),
+    };
+    // Equal hashes are found in constant time, so a token cannot be guessed byte by byte.
+    let token = settings.token.as_ref().map(|token| blake3::hash(token.as_bytes()));
+    (source, Inlet { name: name.to_owned(), token, pushes: sender })
+}
+
+/// The web server's half: who may push, and where to.
+#[derive(Debug)]
+pub struct Inlet {
+    name: String,
+    token: Option<blake3::Hash>,
+    pushes: mpsc::Sender<Push>,
+}
+
+/// One request, let in.
+#[derive(Debug)]
+struct Push {
+    cuts: Cuts,
+    key: Option<String>,
+    reply: oneshot::Sender<Verdict>,
+}
+
+/// What became of one request's records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Verdict {
+    accepted: u64,
+    rejected: u64,
+    /// The first of the rejected.
+    lines: Vec<Reject>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+struct Reject {
+    line: u64,
+    reason: &'static str,
+}
+
+/// The source's half: yields what was pushed and answers it.
+#[derive(Debug)]
+pub struct Http {
+    name: String,
+    start: String,
+    pushes: mpsc::Receiver<Push>,
+    /// The request being cut into batches.
+    current: Option<Cutting>,
+    /// Requests begun, which names those without a key.
+    requests: u64,
+    /// Of the last batch.
+    sequence: u64,
+    /// Batches that are not committed, oldest first.
+    unsettled: VecDeque<Unsettled>,
+    /// Requests with records in those batches, oldest first: batches settle in order, so it is always the
+    /// front one that a share belongs to.
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Cutting {
+    cuts: Peekable<Cuts>,
+    /// What positions of this request begin with.
+    key: String,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    verdict: Verdict,
+    reply: oneshot::Sender<Verdict>,
+}
+
+#[derive(Debug)]
+struct Unsettled {
+    sequence: u64,
+    receipt: Arc<Receipt>,
+    shares: Vec<Share>,
+}
+
+/// The records of one request within one batch.
+#[derive(Debug, Default)]
+struct Share {
+    /// The line of each record, in the order of the batch.
+    lines: Vec<u64>,
+    /// Whether the request has no more.
+    last: bool,
+}
+
+impl Source for Http {
+    async fn next(&mut self) -> Result<Next, SourceError> {
+        loop {
+            if self.current.is_none() {
+                // The only wait, and before anything is taken: dropping it loses nothing.
+                let Some(push) = self.pushes.recv().await else {
+                    return Ok(Next::Exhausted);
+                };
+                self.begin(push);
+            }
+            if let Some(batch) = self.fold() {
+                return Ok(Next::Batch(batch));
+            }
+        }
+    }
+
+    async fn commit(&mut self, mark: Mark) -> Result<(), SourceError> {
+        let Some(committed) = self.sequence_of(&mark) else {
+            return Ok(());
+        };
+        while self.unsettled.front().is_some_and(|batch| batch.sequence <= committed) {
+            if let Some(batch) = self.unsettled.pop_front() {
+                self.settle(&batch);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Http {
+    fn begin(&mut self, push: Push) {
+        let mut cuts = push.cuts.peekable();
+        if cuts.peek().is_none() {
+            answer(push.reply, Verdict::default());
+            return;
+        }
+        self.requests += 1;
+        // A key holds no space, so a sender cannot take the name of another's request.
+        let key = push.key.unwrap_or_else(|| format!("no key {}.{}", self.start, self.requests));
+        self.waiting.push_back(Waiting { verdict: Verdict::default(), reply: push.reply });
+        self.current = Some(Cutting { cuts, key });
+    }
+
+    /// As much as fits into one batch of the requests that are here.
+    fn fold(&mut self) -> Option<Batch> {
+        let receipt = Arc::new(Receipt::default());
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        let mut shares = Vec::new();
+        while records.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
+            let Some(cutting) = &mut self.current else {
+                match self.pushes.try_recv() {
+                    Ok(push) => self.begin(push),
+                    Err(_) => break, // nothing more now; if for ever, `next` will say so
+                }
+                continue;
+            };
+            let mut share = Share::default();
+            while records.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
+                let Some(cut) = cutting.cuts.next() else { break };
+                bytes += cut.body.len();
+                if let Body::Refused { reason, .. } = cut.body {
+                    receipt.reject(records.len(), word(reason));
+                }
+                share.lines.push(cut.line);
+                records.push(Record { position: format!("{}#{}", cutting.key, cut.line), body: cut.body });
+            }
+            share.last = cutting.cuts.peek().is_none();
+            if share.last {
+                self.current = None;
+            }
+            shares.push(share);
+        }
+        if records.is_empty() {
+            return None;
+        }
+        self.sequence += 1;
+        self.unsettled.push_back(Unsettled { sequence: self.sequence, receipt: Arc::clone(&receipt), shares });
+        let mark = Mark([(self.name.clone(), format!("{}.{}", self.start, self.sequence))].into());
+        Some(Batch { records, mark, receipt: Some(receipt) })
+    }
+
+    /// The sequence that a mark of this run names.
+    fn sequence_of(&self, mark: &Mark) -> Option<u64> {
+        let value = mark.0.get(&self.name)?.strip_prefix(&self.start)?;
+        value.strip_prefix('.')?.parse().ok()
+    }
+
+    fn settle(&mut self, batch: &Unsettled) {
+        let rejects = batch.receipt.take();
+        let mut index = 0;
+        for share in &batch.shares {
+            let Some(request) = self.waiting.front_mut() else {
+                debug_assert!(false, "a share without its request");
+                return;
+            };
+            for line in &share.lines {
+                request.verdict.count(*line, rejects.get(&index).copied());
+                index += 1;
+            }
+            if share.last
+                && let Some(request) = self.waiting.pop_front()
+            {
+                answer(request.reply, request.verdict);
+            }
+        }
+    }
+}
+
+impl Verdict {
+    fn count(&mut self, line: u64, reject: Option<&'static str>) {
+        let Some(reason) = reject else {
+            self.accepted += 1;
+            return;
+        };
+        self.rejected += 1;
+        if self.lines.len() < LINES_NAMED_MAX {
+            self.lines.push(Reject { line, reason });
+        }
+    }
+}
+
+fn answer(reply: oneshot::Sender<Verdict>, verdict: Verdict) {
+    if reply.send(verdict).is_err() {
+        tracing::debug!("the sender did not wait for its answer");
+    }
+}
+
+fn word(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::TooLong => "too_long",
+        Refusal::Corrupt => "corrupt",
+    }
+}

@@ -1,0 +1,157 @@
+//! What a sender is told. Each answer says what to do next.
+
+use axum::Json;
+use axum::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::{Reject, Verdict};
+
+/// Every way a request ends.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// All or some of the records are durable.
+    Settled(Verdict),
+    /// The body could not even be cut into records.
+    Unreadable(String),
+    Unauthorised,
+    NotFound,
+    NotPost,
+    /// The body did not arrive in time.
+    Slow,
+    /// More than the limit, which is given.
+    TooLarge(usize),
+    UnknownEncoding,
+    /// More waits than can be kept.
+    Behind,
+    /// Not committed in time; the outcome is unknown.
+    Unconfirmed,
+    Stopping,
+}
+
+#[derive(Serialize)]
+struct Accepted {
+    accepted: u64,
+    rejected: u64,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    code: &'static str,
+    message: String,
+    hint: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<Reject>,
+}
+
+impl Answer {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Settled(verdict) if verdict.rejected == 0 => StatusCode::OK,
+            Self::Settled(_) | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorised => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Behind => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unconfirmed | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn header(&self) -> Option<(HeaderName, &'static str)> {
+        match self {
+            Self::Unauthorised => Some((WWW_AUTHENTICATE, "Bearer realm=\"lapwing\"")),
+            Self::UnknownEncoding => Some((ACCEPT_ENCODING, "gzip, zstd")),
+            Self::NotPost => Some((ALLOW, "POST")),
+            Self::Behind => Some((RETRY_AFTER, "1")),
+            Self::Unconfirmed | Self::Stopping => Some((RETRY_AFTER, "5")),
+            Self::Settled(_) | Self::Unreadable(_) | Self::NotFound | Self::Slow | Self::TooLarge(_) => None,
+        }
+    }
+
+    fn problem(self) -> Problem {
+        let (code, message, hint) = match self {
+            Self::Settled(verdict) => return malformed(verdict),
+            Self::Unreadable(message) => ("malformed", message, "nothing was accepted; correct the request"),
+            Self::Unauthorised => (
+                "unauthorised",
+                "the bearer token is missing or wrong".to_owned(),
+                "send `Authorization: Bearer …` with the token of this source",
+            ),
+            Self::NotFound => (
+                "not_found",
+                "no source of this name".to_owned(),
+                "the path is /v1/events/ and the name of an http source in the config",
+            ),
+            Self::NotPost => ("method_not_allowed", "only POST is served here".to_owned(), "send events by POST"),
+            Self::Slow => ("timeout", "the body did not arrive in time".to_owned(), "send smaller bodies"),
+            Self::TooLarge(bytes_max) => (
+                "too_large",
+                format!("the body is above {bytes_max} bytes, as sent or decompressed"),
+                "nothing was accepted; send fewer events in one request",
+            ),
+            Self::UnknownEncoding => (
+                "unknown_encoding",
+                "the Content-Encoding is not known".to_owned(),
+                "send the body as it is, or by gzip or zstd",
+            ),
+            Self::Behind => (
+                "behind",
+                "more is waiting than can be kept".to_owned(),
+                "nothing was accepted; send the same again after Retry-After",
+            ),
+            Self::Unconfirmed => (
+                "unconfirmed",
+                "the events were not made durable in time; they may still be".to_owned(),
+                "send the same again: events that carry ids, or an Idempotency-Key, are counted once",
+            ),
+            Self::Stopping => (
+                "stopping",
+                "the service is stopping; the events may not be durable".to_owned(),
+                "send the same again: events that carry ids, or an Idempotency-Key, are counted once",
+            ),
+        };
+        Problem { code, message, hint, accepted: None, rejected: None, lines: Vec::new() }
+    }
+}
+
+fn malformed(verdict: Verdict) -> Problem {
+    let message = match verdict.lines.first() {
+        Some(first) if verdict.rejected == 1 => format!("line {}: {}", first.line, first.reason),
+        Some(first) => format!("line {}: {}; {} more lines refused", first.line, first.reason, verdict.rejected - 1),
+        None => format!("{} lines refused", verdict.rejected),
+    };
+    Problem {
+        code: "malformed",
+        message,
+        hint: "the accepted lines are durable: send only the refused ones again, corrected",
+        accepted: Some(verdict.accepted),
+        rejected: Some(verdict.rejected),
+        lines: verdict.lines,
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let header = self.header();
+        let mut response = match self {
+            Self::Settled(Verdict { accepted, rejected: 0, .. }) => {
+                Json(Accepted { accepted, rejected: 0 }).into_response()
+            }
+            problem => Json(problem.problem()).into_response(),
+        };
+        *response.status_mut() = status;
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, axum::http::HeaderValue::from_static(value));
+        }
+        response
+    }
+}
