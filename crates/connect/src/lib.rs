@@ -2,6 +2,7 @@
 //! knows a rule, a detector or the pipeline.
 #![warn(missing_docs)]
 
+pub mod clock;
 pub mod retry;
 pub mod secret;
 pub mod sink;

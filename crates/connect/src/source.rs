@@ -10,6 +10,8 @@ mod lines;
 pub mod memory;
 mod receipt;
 pub mod stdin;
+#[cfg(feature = "aws")]
+pub mod cloudwatch;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,0 +1,341 @@
+//! What one log group must be asked next, and what of an answer is new. Pure: no network, no clock.
+//!
+//! CloudWatch makes events readable late and out of order, and filters by event time only. So every scan
+//! reads back behind the newest event by the *overlap*, and event ids tell which events were handed over
+//! before. The *floor* is where the next start reads from (less the overlap). It moves only when a full scan
+//! is complete; a crash within a scan repeats the scan.
+
+use std::collections::BTreeSet;
+
+use engine::time::{Span, Timestamp};
+
+/// A silence up to this long may be a delivery that stalled as a whole: the floor then stays at the newest
+/// event, so that everything is found when the delivery resumes. A longer silence is a quiet group.
+const STALL_SECONDS_MAX: u32 = 6 * 3_600;
+
+/// Far behind, a scan covers this much, so that a crash during a long catching up repeats an hour, not a week.
+const STEP_SECONDS: u32 = 3_600;
+
+/// How far a fast scan reads back behind the last scan.
+const FAST_OVERLAP_SECONDS: u32 = 120;
+
+/// Ids remembered for one group (about 24 bytes each, so 48 MB). Beyond it the oldest go: their events are
+/// handed over again, and counted once further in.
+const SEEN_MAX: usize = 2_000_000;
+
+/// Lengths of time that rule the scans.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Windows {
+    pub(super) overlap: Span,
+    pub(super) poll: Span,
+    pub(super) reconcile: Span,
+}
+
+/// One log group.
+#[derive(Debug)]
+pub(super) struct LogGroup {
+    windows: Windows,
+    floor: Timestamp,
+    /// Up to where the last complete scan looked.
+    reach: Timestamp,
+    /// Time in milliseconds and hashed id of every event handed over since `floor - overlap`.
+    seen: BTreeSet<(i64, u64)>,
+    scan: Option<Scan>,
+    full_due: Timestamp,
+    fast_due: Timestamp,
+}
+
+/// A scan in progress.
+#[derive(Debug)]
+struct Scan {
+    width: Width,
+    began: Timestamp,
+    start: Timestamp,
+    end: Timestamp,
+    /// Where the next page begins; none is the first.
+    token: Option<String>,
+    newest: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Width {
+    /// The whole overlap; moves the floor.
+    Full,
+    /// The newest events only, for speed.
+    Fast,
+}
+
+/// One page to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
+    pub(super) token: Option<String>,
+}
+
+/// One page as it came.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) events: Vec<Event>,
+    /// Where the next page begins; none ends the scan. A page may be empty and still have a next.
+    pub(super) token: Option<String>,
+}
+
+/// One event of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    pub(super) id: String,
+    pub(super) time: Timestamp,
+    pub(super) body: Vec<u8>,
+}
+
+/// What a page brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Events not handed over before.
+    pub(super) events: Vec<Event>,
+    /// The floor that covers them and everything handed over before.
+    pub(super) floor: Timestamp,
+    /// Whether the floor moved.
+    pub(super) moved: bool,
+    /// Whether the scan ended with this page.
+    pub(super) complete: bool,
+}
+
+impl LogGroup {
+    /// A group whose next scan reads from `floor - overlap`.
+    pub(super) fn resume(windows: Windows, floor: Timestamp, now: Timestamp) -> Self {
+        Self { windows, floor, reach: floor, seen: BTreeSet::new(), scan: None, full_due: now, fast_due: now }
+    }
+
+    /// A group never read before, from `start` on.
+    pub(super) fn begin(windows: Windows, start: Timestamp, now: Timestamp) -> Self {
+        Self::resume(windows, start.plus(windows.overlap), now)
+    }
+
+    /// When there is something to ask; a scan in progress is always due.
+    pub(super) fn due(&self) -> Timestamp {
+        match self.scan {
+            Some(_) => Timestamp::default(),
+            None => self.full_due.min(self.fast_due),
+        }
+    }
+
+    /// The next page to ask for. Asked again before an answer, it says the same.
+    pub(super) fn ask(&mut self, now: Timestamp) -> Ask {
+        let scan = match self.scan.take() {
+            Some(scan) => scan,
+            None => self.plan(now),
+        };
+        let ask = Ask { start: scan.start, end: scan.end, token: scan.token.clone() };
+        self.scan = Some(scan);
+        ask
+    }
+
+    /// Takes in the answer to the last [`LogGroup::ask`].
+    pub(super) fn take(&mut self, page: Page) -> Found {
+        let newest = page.events.iter().map(|event| event.time).max();
+        let mut events = page.events;
+        events.retain(|event| self.seen.insert((event.time.millis(), digest(&event.id))));
+        while self.seen.len() > SEEN_MAX {
+            self.seen.pop_first();
+        }
+        let before = self.floor;
+        let complete = match self.scan.take() {
+            Some(mut scan) => {
+                scan.newest = scan.newest.max(newest.unwrap_or(scan.newest));
+                scan.token = page.token;
+                let complete = scan.token.is_none();
+                if complete {
+                    self.finish(&scan)
+                } else {
+                    self.scan = Some(scan)
+                }
+                complete
+            }
+            None => false,
+        };
+        Found { events, floor: self.floor, moved: self.floor > before, complete }
+    }
+
+    /// The service no longer knows the page token: the scan begins again, over the same range.
+    pub(super) fn restart(&mut self) {
+        if let Some(scan) = &mut self.scan {
+            scan.token = None;
+        }
+    }
+
+    fn plan(&self, now: Timestamp) -> Scan {
+        let width = if now >= self.full_due { Width::Full } else { Width::Fast };
+        let bottom = self.floor.minus(self.windows.overlap);
+        let (start, end) = match width {
+            Width::Full => {
+                let step = self.floor.plus(Span::seconds(STEP_SECONDS));
+                let behind = step < now.minus(Span::seconds(STALL_SECONDS_MAX));
+                (bottom, if behind { step } else { now })
+            }
+            Width::Fast => (self.reach.min(now).minus(Span::seconds(FAST_OVERLAP_SECONDS)).max(bottom), now),
+        };
+        Scan { width, began: now, start, end: end.max(start), token: None, newest: start }
+    }
+
+    fn finish(&mut self, scan: &Scan) {
+        self.reach = self.reach.max(scan.end);
+        self.fast_due = scan.began.plus(self.windows.poll);
+        if scan.width == Width::Fast {
+            return;
+        }
+        let quiet = scan.end.min(scan.began.minus(Span::seconds(STALL_SECONDS_MAX)));
+        self.floor = self.floor.max(scan.newest.min(scan.end)).max(quiet);
+        let catching_up = scan.end < scan.began;
+        self.full_due = if catching_up { scan.began } else { scan.began.plus(self.windows.reconcile) };
+        // Nothing older is ever asked for again.
+        self.seen = self.seen.split_off(&(self.floor.minus(self.windows.overlap).millis(), 0));
+    }
+}
+
+fn digest(id: &str) -> u64 {
+    let hash = blake3::hash(id.as_bytes());
+    hash.as_bytes().iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEEK_MINUTES: i64 = 7 * 24 * 60;
+
+    fn minute(minute: i64) -> Timestamp {
+        Timestamp::from_millis(minute * 60_000)
+    }
+
+    fn windows() -> Windows {
+        Windows { overlap: Span::seconds(600), poll: Span::seconds(5), reconcile: Span::seconds(300) }
+    }
+
+    /// A group that was read up to minute 1000 and is asked for the first time at minute 1010.
+    fn group() -> LogGroup {
+        LogGroup::resume(windows(), minute(1_000), minute(1_010))
+    }
+
+    fn event(id: &str, at: Timestamp) -> Event {
+        Event { id: id.to_owned(), time: at, body: Vec::new() }
+    }
+
+    fn page(events: &[(&str, i64)], token: Option<&str>) -> Page {
+        let events = events.iter().map(|(id, at)| event(id, minute(*at))).collect();
+        Page { events, token: token.map(str::to_owned) }
+    }
+
+    fn ids(found: &Found) -> Vec<&str> {
+        found.events.iter().map(|event| event.id.as_str()).collect()
+    }
+
+    #[test]
+    fn a_scan_reads_from_the_floor_less_the_overlap_to_now() {
+        let ask = group().ask(minute(1_010));
+        assert_eq!(ask, Ask { start: minute(990), end: minute(1_010), token: None });
+    }
+
+    #[test]
+    fn the_floor_moves_only_with_the_last_page_and_only_to_the_newest_event() {
+        let mut group = group();
+        group.ask(minute(1_010));
+        let first = group.take(page(&[("a", 1_001), ("b", 1_004)], Some("next")));
+        assert_eq!((ids(&first), first.floor, first.complete), (vec!["a", "b"], minute(1_000), false));
+        let empty = group.take(page(&[], Some("more")));
+        assert_eq!((empty.floor, empty.moved, empty.complete), (minute(1_000), false, false));
+        assert_eq!(group.ask(minute(1_011)).token.as_deref(), Some("more"));
+        let last = group.take(page(&[("c", 1_003)], None));
+        assert_eq!((ids(&last), last.floor, last.moved, last.complete), (vec!["c"], minute(1_004), true, true));
+    }
+
+    #[test]
+    fn an_event_is_handed_over_once_over_pages_scans_and_restarts_of_a_scan() {
+        let mut group = group();
+        group.ask(minute(1_010));
+        assert_eq!(ids(&group.take(page(&[("a", 1_001), ("b", 1_001)], Some("next")))), ["a", "b"]);
+        group.restart();
+        assert_eq!(group.ask(minute(1_012)), Ask { start: minute(990), end: minute(1_010), token: None });
+        assert_eq!(ids(&group.take(page(&[("b", 1_001), ("a", 1_001), ("c", 1_001)], None))), ["c"]);
+        group.ask(minute(1_013));
+        assert_eq!(ids(&group.take(page(&[("a", 1_001), ("b", 1_001), ("c", 1_001), ("d", 1_012)], None))), ["d"]);
+    }
+
+    #[test]
+    fn a_fast_scan_reads_little_and_leaves_the_floor_alone() {
+        let mut group = group();
+        group.ask(minute(1_010));
+        group.take(page(&[("a", 1_009)], None));
+        assert_eq!(group.due(), minute(1_010).plus(Span::seconds(5)));
+        assert_eq!(group.ask(minute(1_011)).start, minute(1_008));
+        let found = group.take(page(&[("b", 1_010)], None));
+        assert_eq!((found.floor, found.moved), (minute(1_009), false));
+        assert_eq!(group.ask(minute(1_012)).start, minute(1_009));
+        group.take(page(&[], None));
+        assert_eq!(group.ask(minute(1_015)).start, minute(999));
+    }
+
+    #[test]
+    fn a_delivery_that_stalls_as_a_whole_loses_nothing_for_six_hours() {
+        let mut group = group();
+        for now in [1_010, 1_100, 1_300] {
+            group.ask(minute(now));
+            assert!(!group.take(page(&[], None)).moved);
+        }
+        assert_eq!(group.ask(minute(1_350)).start, minute(990));
+        assert_eq!(ids(&group.take(page(&[("late", 1_001)], None))), ["late"]);
+    }
+
+    #[test]
+    fn a_group_quiet_for_longer_is_followed_at_that_distance() {
+        let mut group = group();
+        group.ask(minute(1_370));
+        assert_eq!(group.take(page(&[], None)).floor, minute(1_010));
+    }
+
+    #[test]
+    fn a_week_behind_is_caught_up_in_steps_that_each_move_the_floor() {
+        let now = minute(1_000 + WEEK_MINUTES);
+        let mut group = LogGroup::begin(windows(), minute(1_000), now);
+        let mut steps = 0;
+        loop {
+            let ask = group.ask(now);
+            assert!(group.take(page(&[], None)).moved, "{ask:?}");
+            steps += 1;
+            if ask.end == now {
+                break;
+            }
+            assert_eq!(group.due(), now);
+        }
+        assert_eq!((steps, group.floor), (7 * 24 - 6, now.minus(Span::seconds(STALL_SECONDS_MAX))));
+    }
+
+    #[test]
+    fn ids_are_kept_as_long_as_a_scan_may_read_them_and_no_longer() {
+        let mut group = group();
+        group.ask(minute(1_010));
+        group.take(page(&[("old", 991), ("edge", 998), ("new", 1_008)], None));
+        assert_eq!(group.seen.len(), 2);
+        assert_eq!(group.ask(minute(1_020)).start, minute(998));
+        assert_eq!(ids(&group.take(page(&[("edge", 998), ("new", 1_008)], None))), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_newest_event_counts_even_if_a_fast_scan_found_it_first() {
+        let mut group = group();
+        group.ask(minute(1_010));
+        group.take(page(&[], None));
+        group.ask(minute(1_012));
+        group.take(page(&[("a", 1_011)], None));
+        group.ask(minute(1_015));
+        assert_eq!(group.take(page(&[("a", 1_011)], None)).floor, minute(1_011));
+    }
+
+    #[test]
+    fn a_clock_that_went_back_asks_for_nothing_rather_than_for_a_range_upside_down() {
+        let mut group = LogGroup::resume(windows(), minute(1_000), minute(900));
+        let ask = group.ask(minute(900));
+        assert!(ask.start <= ask.end);
+    }
+}

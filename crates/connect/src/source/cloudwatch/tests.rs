@@ -1,0 +1,234 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use engine::time::{Span, Timestamp};
+use serde_json::{Value, json};
+
+use super::fake::{Fake, Shown, Unkind, events};
+use super::{CloudWatch, Settings};
+use crate::clock::{Clock, Hand};
+use crate::source::{Batch, Body, Mark, Next, Remedy, Source};
+
+/// Everything in these tests happens in milliseconds; a test that takes this long hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const UNKIND: Unkind = Unkind { page: 25, empty_every: 3, throttle_every: 11, refuse_every: 41, reorder: true };
+
+fn noon() -> Timestamp {
+    "2026-11-20T12:00:00Z".parse().unwrap()
+}
+
+fn minutes(count: u32) -> Span {
+    Span::seconds(count * 60)
+}
+
+/// A slower poll than the default: each one is a real request here.
+fn settings(groups: &[&str]) -> Settings {
+    serde_json::from_value(json!({"log_groups": groups, "poll": "30s"})).unwrap()
+}
+
+fn source(fake: &Fake, groups: &[&str], stored: &Mark, hand: &Hand) -> CloudWatch {
+    CloudWatch::with_client(&settings(groups), stored, Clock::Hand(hand.clone()), fake.client.clone()).unwrap()
+}
+
+async fn next(source: &mut CloudWatch) -> Result<Next, crate::source::SourceError> {
+    tokio::time::timeout(PATIENCE, source.next()).await.expect("the source hangs")
+}
+
+/// Batches until `end`; errors are waited out as the service would.
+async fn batches_until(source: &mut CloudWatch, hand: &Hand, end: Timestamp) -> Vec<Batch> {
+    let mut batches = Vec::new();
+    while hand.now() < end {
+        if let Ok(Next::Batch(batch)) = next(source).await {
+            batches.push(batch);
+        }
+    }
+    batches
+}
+
+fn counts(batches: &[Batch]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for record in batches.iter().flat_map(|batch| &batch.records) {
+        *counts.entry(record.position.clone()).or_insert(0) += 1;
+    }
+    counts
+}
+
+fn positions(shown: &[Shown]) -> BTreeSet<String> {
+    shown.iter().map(|event| format!("{}/{}", event.group, event.id)).collect()
+}
+
+#[tokio::test]
+async fn every_event_comes_once_through_delays_empty_pages_throttling_and_refused_tokens() {
+    let hand = Hand::at(noon());
+    // An hour of events, shown up to nine minutes late, in two groups.
+    let mut shown = events("trail", noon().minus(minutes(20)), 600, 6_000, 540_000);
+    shown.extend(events("app", noon(), 300, 12_000, 1_000));
+    let fake = Fake::start(hand.clone(), UNKIND, shown.clone()).await;
+    let mut source = source(&fake, &["trail", "app"], &Mark::default(), &hand);
+    let batches = batches_until(&mut source, &hand, noon().plus(minutes(75))).await;
+    let counts = counts(&batches);
+    assert_eq!(counts.keys().cloned().collect::<BTreeSet<_>>(), positions(&shown));
+    assert!(counts.values().all(|count| *count == 1));
+}
+
+#[tokio::test]
+async fn a_restart_after_any_batch_loses_nothing() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(20)), 400, 4_000, 540_000);
+    let fake = Fake::start(hand.clone(), UNKIND, shown.clone()).await;
+    let mut stored = Mark::default();
+    let mut seen = BTreeSet::new();
+    let mut batches_until_crash = 1;
+    while hand.now() < noon().plus(minutes(60)) {
+        let mut source = source(&fake, &["trail"], &stored, &hand);
+        let mut handed_over = 0;
+        // The last batch before the crash was handed over but never stored.
+        while handed_over < batches_until_crash && hand.now() < noon().plus(minutes(60)) {
+            let Ok(Next::Batch(batch)) = next(&mut source).await else { continue };
+            handed_over += 1;
+            if handed_over < batches_until_crash {
+                stored.0.extend(batch.mark.0.clone());
+                seen.extend(batch.records.into_iter().map(|record| record.position));
+            }
+        }
+        batches_until_crash += 1;
+    }
+    let mut last = source(&fake, &["trail"], &stored, &hand);
+    for batch in batches_until(&mut last, &hand, noon().plus(minutes(70))).await {
+        seen.extend(batch.records.into_iter().map(|record| record.position));
+    }
+    assert_eq!(seen, positions(&shown));
+}
+
+#[tokio::test]
+async fn a_caller_that_drops_the_call_over_and_over_loses_nothing() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(20)), 200, 6_000, 60_000);
+    let fake = Fake::start(hand.clone(), UNKIND, shown.clone()).await;
+    let mut source = source(&fake, &["trail"], &Mark::default(), &hand);
+    let mut batches = Vec::new();
+    let patience = tokio::time::Instant::now() + PATIENCE;
+    while hand.now() < noon().plus(minutes(40)) {
+        assert!(tokio::time::Instant::now() < patience, "the source starves");
+        tokio::select! {
+            biased;
+            next = source.next() => {
+                if let Ok(Next::Batch(batch)) = next {
+                    batches.push(batch);
+                }
+            }
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let counts = counts(&batches);
+    assert_eq!(counts.keys().cloned().collect::<BTreeSet<_>>(), positions(&shown));
+    assert!(counts.values().all(|count| *count == 1));
+}
+
+#[tokio::test]
+async fn a_record_is_the_event_with_its_log_group_around_the_message() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(1)), 1, 0, 0);
+    let fake = Fake::start(hand.clone(), Unkind::default(), shown).await;
+    let mut source = source(&fake, &["trail"], &Mark::default(), &hand);
+    let Next::Batch(batch) = next(&mut source).await.unwrap() else { panic!("no batch") };
+    let [record] = batch.records.as_slice() else { panic!("not one record") };
+    assert_eq!(record.position, "trail/trail-00000");
+    let Body::Whole(body) = &record.body else { panic!("refused") };
+    let time_ms = noon().minus(minutes(1)).millis();
+    assert_eq!(
+        serde_json::from_slice::<Value>(body).unwrap(),
+        json!({"eventId": "trail-00000", "timestamp": time_ms, "ingestionTime": time_ms, "logStreamName": "stream",
+               "logGroup": "trail", "message": "{\"id\":\"trail-00000\"}"})
+    );
+    assert_eq!(batch.mark, Mark(BTreeMap::from([("trail".to_owned(), format!("{{\"floor_ms\":{time_ms}}}"))])));
+}
+
+#[tokio::test]
+async fn the_mark_moves_only_with_the_last_page_of_a_scan() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(10)), 20, 1_000, 0);
+    let fake = Fake::start(hand.clone(), Unkind { page: 8, ..Unkind::default() }, shown).await;
+    let mut source = source(&fake, &["trail"], &Mark::default(), &hand);
+    let mut marks = Vec::new();
+    for _ in 0..3 {
+        let Next::Batch(batch) = next(&mut source).await.unwrap() else { panic!("no batch") };
+        marks.push(batch.mark);
+    }
+    assert_eq!(marks[0], marks[1]);
+    assert_ne!(marks[1], marks[2]);
+    assert!(matches!(next(&mut source).await.unwrap(), Next::Idle));
+}
+
+#[tokio::test]
+async fn it_looks_at_the_newest_each_poll_and_at_the_overlap_each_reconcile() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(1)), 1, 0, 0);
+    let fake = Fake::start(hand.clone(), Unkind::default(), shown).await;
+    let mut source = source(&fake, &["trail"], &Mark::default(), &hand);
+    batches_until(&mut source, &hand, noon().plus(minutes(11))).await;
+    let asked = fake.asked();
+    let full: Vec<i64> = asked
+        .iter()
+        .filter(|asked| asked.end_ms - asked.start_ms > 180_000)
+        .map(|asked| (asked.at_ms - noon().millis()) / 1_000)
+        .collect();
+    assert_eq!(full, [0, 300, 600]);
+    assert!(asked.windows(2).all(|pair| pair[1].at_ms - pair[0].at_ms == 30_000), "{asked:?}");
+}
+
+#[tokio::test]
+async fn lasting_throttling_slows_requests_down_and_is_reported() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(1)), 4, 1_000, 0);
+    let fake = Fake::start(hand.clone(), Unkind { throttle_every: 1, ..Unkind::default() }, shown).await;
+    let mut source = source(&fake, &["trail"], &Mark::default(), &hand);
+    let error = next(&mut source).await.unwrap_err();
+    assert_eq!(error.remedy, Remedy::Wait);
+    let gaps: Vec<i64> = fake.asked().windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms).collect();
+    assert_eq!(gaps, [1_000, 2_000, 4_000, 8_000]);
+    fake.be(Unkind::default());
+    assert!(matches!(next(&mut source).await, Ok(Next::Batch(_))));
+}
+
+#[tokio::test]
+async fn a_scan_that_is_never_let_through_is_reported() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(10)), 20, 1_000, 0);
+    let fake = Fake::start(hand.clone(), Unkind { page: 4, refuse_every: 2, ..Unkind::default() }, shown).await;
+    let mut source = source(&fake, &["trail"], &Mark::default(), &hand);
+    let error = loop {
+        match next(&mut source).await {
+            Ok(Next::Batch(_)) => {}
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.remedy, Remedy::Wait);
+    fake.be(Unkind::default());
+    while !matches!(next(&mut source).await.unwrap(), Next::Idle) {}
+}
+
+#[tokio::test]
+async fn a_missing_log_group_needs_a_person_and_holds_up_no_other() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(1)), 4, 1_000, 0);
+    let fake = Fake::start(hand.clone(), Unkind::default(), shown.clone()).await;
+    let mut source = source(&fake, &["absent", "trail"], &Mark::default(), &hand);
+    let error = next(&mut source).await.unwrap_err();
+    assert_eq!((error.remedy, error.doing.as_str()), (Remedy::Person, "read log group absent"));
+    let Next::Batch(batch) = next(&mut source).await.unwrap() else { panic!("no batch") };
+    assert_eq!(batch.records.len(), shown.len());
+    // A source that cannot read everything never says that it has read everything.
+    assert!(next(&mut source).await.is_err());
+}
+
+#[tokio::test]
+async fn a_stored_mark_of_another_shape_is_refused() {
+    let hand = Hand::at(noon());
+    let fake = Fake::start(hand.clone(), Unkind::default(), Vec::new()).await;
+    let stored = Mark(BTreeMap::from([("trail".to_owned(), "yesterday".to_owned())]));
+    let opened = CloudWatch::with_client(&settings(&["trail"]), &stored, Clock::Hand(hand), fake.client);
+    assert_eq!(opened.err().map(|error| error.remedy), Some(Remedy::Person));
+}
