@@ -19,6 +19,8 @@ use crate::alert::redact::redact;
 use crate::event::{Event, Facets, Kind, Uid};
 use crate::time::Timestamp;
 
+pub use self::webhook::delivery;
+
 /// How a source declares its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -34,7 +36,7 @@ pub struct Limits {
     /// Arrays and objects inside each other, also in JSON that is held in a string. Never more than 255,
     /// whatever is asked for: beyond that the parser's own recursion is not safe on a small stack.
     pub depth: usize,
-    /// Bytes of one record. A `{"Records":[…]}` document may be longer: the limit is for each of its records.
+    /// Bytes of one record. A document of many may be longer: the limit is for each of its records.
     pub bytes: usize,
 }
 
@@ -155,18 +157,13 @@ pub fn normalise(
         return;
     }
     let mut take = |found: Result<Piece, Reject>| match found {
-        Ok(piece) => match event(format, &piece) {
+        Ok(piece) => match event(format, &piece, limits) {
             Ok(event) => out.push(event),
             Err(refusal) => rejects.push(refusal.at(&piece.position, json_of(&piece.document).as_bytes())),
         },
         Err(reject) => rejects.push(reject),
     };
-    match parse(body, limits) {
-        Ok(document) => {
-            wrapper::open(format, Piece { position: position.to_owned(), time: None, document }, limits, &mut take)
-        }
-        Err(refusal) => take(Err(refusal.at(position, body))),
-    }
+    wrapper::open(format, body, position, limits, &mut take);
 }
 
 /// What an event says in the words that all kinds share. Built on demand: only events that matched need it.
@@ -180,7 +177,7 @@ pub fn facets(event: &Event) -> Facets {
     }
 }
 
-fn event(format: Format, piece: &Piece) -> Result<Event, Refusal> {
+fn event(format: Format, piece: &Piece, limits: &Limits) -> Result<Event, Refusal> {
     if !piece.document.is_object() {
         return Err(Refusal::shape("a record is a JSON object"));
     }
@@ -191,7 +188,7 @@ fn event(format: Format, piece: &Piece) -> Result<Event, Refusal> {
     match kind {
         Kind::AwsCloudtrail => cloudtrail::event(piece),
         Kind::GithubAudit => github::event(piece),
-        Kind::GithubWebhook => webhook::event(piece),
+        Kind::GithubWebhook => webhook::event(piece, limits),
         Kind::Json => json::event(piece),
     }
 }

@@ -1,9 +1,240 @@
-//! Takes secrets out of what is kept and shown.
+//! Takes secrets out of what is kept and shown: evidence, dead letters, keys of windows.
+//!
+//! Works on text, not on documents: a log line may be broken JSON, JSON inside a string of JSON, or no JSON at
+//! all. Valid JSON stays valid. Time is linear in the text, whoever wrote it. A secret is known by the name
+//! that it is stored under or by its own shape; one that has neither stays.
 
 use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::LazyLock;
 
-/// The text without secrets; borrowed where there are none.
+use regex::{Captures, Regex};
+
+/// The text with every secret replaced by `[redacted <kind>]`; borrowed where there are none.
+///
+/// Access key ids (`AKIA…`) stay: they identify a credential and do not open anything.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
-    Cow::Borrowed(text)
+    let mut clean = Cow::Borrowed(text);
+    if NAMES.is_match(text) {
+        for names in [&*MEMBERS, &*PAIRS] {
+            apply(&mut clean, |text| by_name(text, names));
+        }
+        apply(&mut clean, |text| ASSIGNMENTS.replace_all(text, assigned));
+    }
+    for (shape, replacement) in SHAPES.iter() {
+        apply(&mut clean, |text| shape.replace_all(text, *replacement));
+    }
+    clean
 }
+
+/// What every name in [`ENDINGS`] holds: most records have none of it and skip the dear searches.
+static NAMES: LazyLock<Regex> = LazyLock::new(|| {
+    compile("(?i)pass|pwd|private|secret|token|api.{0,2}key|assertion|cookie|authorization|credential")
+});
+
+/// `"clientSecret":"` with whatever backslashes the quotes carry inside strings of JSON.
+static MEMBERS: LazyLock<Regex> =
+    LazyLock::new(|| compile(r#""(?<name>[A-Za-z0-9_.:/ -]{1,100})(?<end>\\*)"\s*:\s*(?<open>\\*)""#));
+
+/// `{"name":"DB_PASSWORD","value":"`: settings and environment variables as build and container services
+/// list them. Only in this order, which is the one they use.
+static PAIRS: LazyLock<Regex> = LazyLock::new(|| {
+    let key = r#"(?i:"(?:name|key|parameterKey)\\*"\s*:\s*\\*"(?<name>[A-Za-z0-9_./-]{1,100}))"#;
+    let value = r#"(?<end>\\*)"\s*,\s*\\*"(?i:value|parameterValue)\\*"\s*:\s*(?<open>\\*)""#;
+    compile(&format!("{key}{value}"))
+});
+
+/// `DB_PASSWORD=…`, `?access_token=…`, `--password …`. The first character of the value is no colon, comma or
+/// bracket, so that the quote before it cannot be the end of a string of JSON.
+static ASSIGNMENTS: LazyLock<Regex> = LazyLock::new(|| {
+    let name = r"(?<name>[A-Za-z0-9_.-]{1,100})";
+    let equals = r#"\s?=\s?(?:\\*["'])?"#;
+    let value = r#"[^\s:&"'\\,;(){}\[\]][^\s&"'\\,;(){}\[\]]{3,}"#;
+    compile(&format!(r"(?<keep>{name}{equals}|--(?<option>[A-Za-z-]{{1,100}})\s+){value}"))
+});
+
+/// Secrets that are known by sight. The beginning is kept where it names the issuer, and wherever it could be
+/// the second half of an escape (`\n` before `pm_`).
+static SHAPES: LazyLock<[(Regex, &str); 8]> = LazyLock::new(|| {
+    let private_key = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=:, \s]|-[A-Za-z0-9]|\\+[nrt/])*(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)?";
+    [
+        (compile(private_key), "[redacted private key]"),
+        (compile(r"(gh[opusr]_|github_pat_)[A-Za-z0-9_]{20,}"), "${1}[redacted github token]"),
+        (compile(r"(xox[a-z]-|xapp-)[A-Za-z0-9-]{10,}"), "${1}[redacted slack token]"),
+        (compile(r"(hooks\.slack\.com/[a-z]+/)[A-Za-z0-9/_-]+"), "${1}[redacted slack webhook]"),
+        (compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), "[redacted jwt]"),
+        (
+            compile(r"(glpat-|npm_|hvs\.|hvb\.|dckr_pat_|pypi-|sk_live_|rk_live_)[A-Za-z0-9_-]{20,}"),
+            "${1}[redacted token]",
+        ),
+        (
+            compile(
+                r"(?i)(bearer\s+|authorization\s*[:=]\s*(?:[a-z0-9-]+\s+)?|secret_?(?:access_?)?key\s*[:=]?\s*)[a-z0-9._~+/-]{16,}=*",
+            ),
+            "${1}[redacted credential]",
+        ),
+        (compile(r#"(:(?:\\?/){2}[^\s/:@"'\\]{0,100}:)[^\s/@"'\\]{1,256}@"#), "${1}[redacted password]@"),
+    ]
+});
+
+/// What the name of a secret ends with, in lower case without separators, and what to call it.
+const ENDINGS: [(&str, &str); 15] = [
+    ("password", "password"),
+    ("passwd", "password"),
+    ("passphrase", "password"),
+    ("dbpwd", "password"),
+    ("userpwd", "password"),
+    ("privatekey", "private key"),
+    ("secretaccesskey", "secret key"),
+    ("secretkey", "secret key"),
+    ("apikey", "api key"),
+    ("secret", "secret"),
+    ("token", "token"),
+    ("assertion", "token"),
+    ("cookie", "cookie"),
+    ("authorization", "credential"),
+    ("credentials", "credential"),
+];
+
+/// Endings that hold no secret although they look like it: marks of pages and of repeated requests, and what
+/// was made safe to log.
+const HARMLESS: [&str; 10] = [
+    "nexttoken",
+    "pagetoken",
+    "startingtoken",
+    "paginationtoken",
+    "continuationtoken",
+    "clienttoken",
+    "requesttoken",
+    "idempotencytoken",
+    "hashedtoken",
+    "synctoken",
+];
+
+/// Words behind the name proper: `secretString`, `token_value`.
+const CARRIERS: [&str; 6] = ["value", "string", "binary", "plaintext", "base64", "pem"];
+
+/// Values that are settings rather than secrets.
+const SETTINGS: [&str; 12] = [
+    "",
+    "true",
+    "false",
+    "null",
+    "none",
+    "enabled",
+    "disabled",
+    "required",
+    "optional",
+    "unchanged",
+    "success",
+    "failure",
+];
+
+fn compile(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is a constant and a test compiles it")
+}
+
+fn apply(clean: &mut Cow<'_, str>, step: impl for<'a> Fn(&'a str) -> Cow<'a, str>) {
+    if let Cow::Owned(changed) = step(clean) {
+        *clean = Cow::Owned(changed);
+    }
+}
+
+/// Which secret a name promises, if any. `secretId`, `tokenExpiry` and `passwordLastUsed` end otherwise.
+fn secret_of(name: &str) -> Option<&'static str> {
+    let letters = name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| char::from(byte.to_ascii_lowercase()));
+    let joined: String = letters.collect();
+    let mut stem = joined.as_str();
+    for carrier in CARRIERS {
+        stem = stem.strip_suffix(carrier).unwrap_or(stem);
+    }
+    stem = stem.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    if HARMLESS.iter().any(|harmless| stem.ends_with(harmless)) {
+        return None;
+    }
+    ENDINGS.iter().find(|(ending, _)| stem.ends_with(ending)).map(|(_, kind)| *kind)
+}
+
+fn is_harmless(value: &str) -> bool {
+    SETTINGS.iter().any(|setting| value.eq_ignore_ascii_case(setting))
+        || value == "HIDDEN_DUE_TO_SECURITY_REASONS"
+        || value.starts_with("[redacted ")
+        || value.starts_with("arn:")
+        || value.bytes().all(|byte| byte == b'*')
+}
+
+/// Replaces the string values behind the names that `names` finds.
+fn by_name<'a>(text: &'a str, names: &Regex) -> Cow<'a, str> {
+    let mut clean = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(found) = names.captures_at(text, at) {
+        let start = found.get_match().end();
+        // The search goes on inside a value that stays: it may hold JSON itself.
+        at = start;
+        let Some(kind) = found.name("name").and_then(|name| secret_of(name.as_str())) else { continue };
+        let backslashes = |name| found.name(name).map_or(0, |run| run.len());
+        let Some(value) = value(text, start, backslashes("end"), backslashes("open")) else { continue };
+        at = value.end;
+        if !is_harmless(&text[value.clone()]) {
+            clean.push_str(&text[copied..value.start]);
+            clean.push_str(&format!("[redacted {kind}]"));
+            copied = value.end;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    clean.push_str(&text[copied..]);
+    Cow::Owned(clean)
+}
+
+/// The string that begins at `start`, up to its closing quote or the end of a cut text.
+///
+/// Quotes inside `n` strings of JSON carry 2ⁿ − 1 backslashes; those around name and value must agree.
+fn value(text: &str, start: usize, name_backslashes: usize, backslashes: usize) -> Option<Range<usize>> {
+    let level = (0..5).find(|level| (1_usize << level) - 1 == backslashes)?;
+    if name_backslashes != backslashes {
+        return None;
+    }
+    let mut run = 0;
+    for (offset, byte) in text.as_bytes()[start..].iter().enumerate() {
+        match byte {
+            b'\\' => run += 1,
+            b'"' => {
+                if let Some(own) = closes(run, level) {
+                    return Some(start..start + offset - own);
+                }
+                run = 0;
+            }
+            _ => run = 0,
+        }
+    }
+    Some(start..text.len())
+}
+
+/// Whether a quote behind a run of backslashes ends the string at `level` or one around it, and how many of
+/// the backslashes are the quote's own.
+fn closes(run: usize, level: usize) -> Option<usize> {
+    let mut rest = run;
+    for outer in 0..=level {
+        if rest.is_multiple_of(2) {
+            return Some((1 << outer) - 1);
+        }
+        rest /= 2;
+    }
+    None
+}
+
+fn assigned(found: &Captures<'_>) -> String {
+    let whole = found.get_match().as_str();
+    let name = found.name("name").or_else(|| found.name("option")).map_or("", |name| name.as_str());
+    let keep = found.name("keep").map_or("", |keep| keep.as_str());
+    match secret_of(name) {
+        Some(kind) if !is_harmless(&whole[keep.len()..]) => format!("{keep}[redacted {kind}]"),
+        _ => whole.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

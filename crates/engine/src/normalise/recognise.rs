@@ -8,7 +8,9 @@ use crate::event::Kind;
 /// The kind of one record that is out of its wrapper.
 pub(super) fn kind(document: &Value) -> Kind {
     let has = |name: &str| document.get(name).is_some();
-    let cloudtrail = has("eventVersion") && (has("eventSource") && has("eventName") || has("insightDetails"));
+    // S3 and SNS notifications have the same members, and sources such as `aws:s3`.
+    let source = text(document, "eventSource").is_some_and(|source| !source.starts_with("aws:"));
+    let cloudtrail = has("eventVersion") && (source && has("eventName") || has("insightDetails"));
     let audit = text(document, "action").is_some()
         && (has("@timestamp") || has("created_at"))
         && (has("_document_id") || text(document, "actor").is_some());

@@ -1,4 +1,5 @@
-//! A look at raw bytes before the parser sees them: how deep they nest, and whether they hold a NUL.
+//! A look at raw bytes before the parser sees them: how deep they nest, whether they hold a NUL, and where
+//! the records of a document of many begin and end.
 
 use super::{Refusal, RejectReason};
 
@@ -9,7 +10,7 @@ pub(super) fn check(body: &[u8], depth_max: usize) -> Result<(), Refusal> {
     let mut bytes = body.iter();
     while let Some(byte) = bytes.next() {
         match byte {
-            b'"' => skip_string(&mut bytes)?,
+            b'"' => skip_string(&mut bytes),
             b'[' | b'{' => {
                 depth += 1;
                 if depth > depth_max {
@@ -17,30 +18,105 @@ pub(super) fn check(body: &[u8], depth_max: usize) -> Result<(), Refusal> {
                 }
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
-            0 => return Err(nul()),
             _ => {}
         }
+    }
+    // A pass of its own, because a search for one byte runs many times faster than the loop above.
+    if body.contains(&0) {
+        return Err(Refusal::new(RejectReason::Encoding, "NUL byte"));
     }
     Ok(())
 }
 
-fn skip_string(bytes: &mut std::slice::Iter<u8>) -> Result<(), Refusal> {
+fn skip_string(bytes: &mut std::slice::Iter<u8>) {
     while let Some(byte) = bytes.next() {
         match byte {
-            b'"' => break,
-            b'\\' => {
-                // The escaped byte itself: it may be a quote, and it may be a NUL in a broken record.
-                if bytes.next() == Some(&0) {
-                    return Err(nul());
-                }
-            }
-            0 => return Err(nul()),
+            b'"' => return,
+            b'\\' => drop(bytes.next()),
             _ => {}
         }
     }
-    Ok(())
 }
 
-fn nul() -> Refusal {
-    Refusal::new(RejectReason::Encoding, "NUL byte")
+/// The elements of a JSON array, cut out of the bytes before anything is parsed, so that limits are for one
+/// record and a broken one costs only itself.
+pub(super) struct Elements<'a> {
+    /// What is not handed out yet; what is behind the closing bracket once that was met.
+    rest: &'a [u8],
+    closed: bool,
+    /// Whether the document around the array is well formed.
+    framed: bool,
+}
+
+impl<'a> Elements<'a> {
+    /// The elements of a body that is an array.
+    pub(super) fn of_array(body: &'a [u8]) -> Option<Self> {
+        body.strip_prefix(b"[").map(|rest| Self { rest, closed: false, framed: true })
+    }
+
+    /// The elements of the array that is a member of an object, by any of these names.
+    pub(super) fn of_member(body: &'a [u8], names: &[&str]) -> Option<Self> {
+        let mut members = Self { rest: body.strip_prefix(b"{")?, closed: false, framed: true };
+        let array = members.by_ref().find_map(|member| names.iter().find_map(|name| array(member, name)));
+        let rest = array?;
+        // Behind the array the document must come to its end, or records of a second one would be lost.
+        members.by_ref().for_each(drop);
+        Some(Self { rest, closed: false, framed: members.ended() })
+    }
+
+    /// What is wrong with the document around the elements; asked when all of them are out.
+    pub(super) fn fault(&self) -> Option<Refusal> {
+        let whole = self.framed && self.ended();
+        (!whole).then(|| Refusal::new(RejectReason::Syntax, "the list of records is cut off or does not end well"))
+    }
+
+    fn ended(&self) -> bool {
+        self.closed && self.rest.trim_ascii().is_empty()
+    }
+}
+
+/// Whether the first member of an object has this name.
+pub(super) fn begins_with_member(body: &[u8], name: &str) -> bool {
+    body.strip_prefix(b"{").is_some_and(|rest| after_name(rest.trim_ascii_start(), name).is_some())
+}
+
+/// What follows `"name":[`.
+fn array<'a>(member: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    after_name(member, name)?.trim_ascii_start().strip_prefix(b"[")
+}
+
+fn after_name<'a>(member: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let rest = member.strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?.strip_prefix(b"\"")?;
+    rest.trim_ascii_start().strip_prefix(b":")
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.rest = self.rest.trim_ascii_start();
+        if self.closed || self.rest.is_empty() {
+            return None;
+        }
+        let mut depth = 0_usize;
+        let mut bytes = self.rest.iter();
+        let end = loop {
+            let at = self.rest.len() - bytes.len();
+            match bytes.next() {
+                None => break at,
+                Some(b'"') => skip_string(&mut bytes),
+                Some(b'[' | b'{') => depth += 1,
+                Some(b',') if depth == 0 => break at,
+                Some(b']' | b'}') if depth == 0 => {
+                    self.closed = true;
+                    break at;
+                }
+                Some(b']' | b'}') => depth -= 1,
+                Some(_) => {}
+            }
+        };
+        let element = self.rest[..end].trim_ascii_end();
+        self.rest = bytes.as_slice();
+        (!self.closed || !element.is_empty()).then_some(element)
+    }
 }

@@ -1,11 +1,14 @@
-//! GitHub webhook deliveries: the body alone, or `{"headers":{…},"body":{…},"received":"…"}`.
+//! GitHub webhook deliveries: the body alone, or `{"headers":{…},"body":{…},"received":"…"}`, where the body may
+//! also be a string of JSON, as gateways and [`delivery`] write it.
 //!
 //! Rules read the body with one member added, `event`: the event's name from `X-GitHub-Event`, which GitHub
 //! sends only as a header. A body without headers gets none. The header wins over a member of that name.
 
+use std::collections::BTreeMap;
+
 use sonic_rs::{JsonContainerTrait, JsonValueMutTrait, JsonValueTrait, Value};
 
-use super::{Piece, Refusal, RejectReason, by_position, id, moment, owned, text};
+use super::{Limits, Piece, Refusal, RejectReason, by_position, id, moment, owned, parse, text, trim};
 use crate::event::{Actor, ActorSort, Event, Facets, Kind, Outcome, Pipeline, Target, Uid};
 use crate::time::Timestamp;
 
@@ -32,11 +35,11 @@ const TIMES: [&str; 14] = [
 ];
 
 /// The event of one delivery.
-pub(super) fn event(piece: &Piece) -> Result<Event, Refusal> {
+pub(super) fn event(piece: &Piece, limits: &Limits) -> Result<Event, Refusal> {
     let document = &piece.document;
     let headers = document.get("headers").filter(|headers| headers.is_object());
     let (mut body, received) = match headers {
-        Some(_) => (body(document)?, document.get("received").and_then(moment::read)),
+        Some(_) => (body(document, limits)?, document.get("received").and_then(moment::read)),
         None => (document.clone(), None),
     };
     if !body.is_object() {
@@ -76,8 +79,23 @@ pub(super) fn facets(body: &Value) -> Facets {
     }
 }
 
-fn body(document: &Value) -> Result<Value, Refusal> {
-    document.get("body").cloned().ok_or_else(|| Refusal::shape("no webhook: headers without a body"))
+/// Puts a webhook that came over HTTP into the one document that [`normalise`](super::normalise) takes.
+///
+/// `received` becomes the event's time where GitHub gives none, as for a new member of an organisation. The
+/// body goes in as a string, so that no body can pretend to headers.
+#[must_use]
+pub fn delivery(headers: &[(&str, &str)], body: &[u8], received: Timestamp) -> Vec<u8> {
+    let headers: BTreeMap<&str, &str> = headers.iter().copied().collect();
+    let body = String::from_utf8_lossy(body);
+    serde_json::json!({"headers": headers, "body": body, "received": received}).to_string().into_bytes()
+}
+
+fn body(document: &Value, limits: &Limits) -> Result<Value, Refusal> {
+    let body = document.get("body").ok_or_else(|| Refusal::shape("no webhook: headers without a body"))?;
+    match body.as_str() {
+        Some(text) => parse(trim(text.as_bytes()), limits),
+        None => Ok(body.clone()),
+    }
 }
 
 /// The time of an event that carries none of its own: in turn

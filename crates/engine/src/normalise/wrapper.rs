@@ -5,46 +5,82 @@
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
-use super::{Format, Limits, Piece, Refusal, Reject, json_of, moment, parse, text};
+use super::scan::{Elements, begins_with_member};
+use super::{Format, Limits, Piece, Reject, moment, parse, text, trim};
 use crate::event::Kind;
+use crate::time::Timestamp;
 
 /// Wrappers inside each other that occur: array, subscription payload, EventBridge envelope, record.
 const NESTING_MAX: usize = 4;
 
+/// Opens the wrappers of one body.
+struct Opening<'a> {
+    /// Whether wrappers other than arrays count.
+    wrapped: bool,
+    limits: &'a Limits,
+    take: &'a mut dyn FnMut(Result<Piece, Reject>),
+}
+
 /// Hands every record inside to `take`; a part that cannot be opened is a reject of its own.
-pub(super) fn open(format: Format, piece: Piece, limits: &Limits, take: &mut dyn FnMut(Result<Piece, Reject>)) {
+pub(super) fn open(
+    format: Format,
+    body: &[u8],
+    position: &str,
+    limits: &Limits,
+    take: &mut dyn FnMut(Result<Piece, Reject>),
+) {
     let wrapped = match format {
         Format::Known(Kind::AwsCloudtrail) | Format::Auto => true,
         Format::Known(Kind::GithubAudit | Kind::GithubWebhook | Kind::Json) => false,
     };
-    unwrap(wrapped, piece, limits, NESTING_MAX, take);
+    Opening { wrapped, limits, take }.bytes(body, position, None, NESTING_MAX);
 }
 
-fn unwrap(wrapped: bool, piece: Piece, limits: &Limits, nesting: usize, take: &mut dyn FnMut(Result<Piece, Reject>)) {
-    let Piece { position, time, document } = &piece;
-    let inner = if nesting == 0 { Inner::Record } else { look(wrapped, document) };
-    let mut next = |piece| unwrap(wrapped, piece, limits, nesting - 1, take);
-    match inner {
-        Inner::Record => take(Ok(piece)),
-        Inner::Nothing => {}
-        Inner::Many(records) => {
-            for (number, record) in records.iter().enumerate() {
-                let position = format!("{position}#{number}");
-                next(Piece { position, time: *time, document: record.clone() });
+impl Opening<'_> {
+    fn bytes(&mut self, body: &[u8], position: &str, time: Option<Timestamp>, nesting: usize) {
+        let many = if nesting > 0 { self.many(body) } else { None };
+        if let Some(mut elements) = many {
+            for (number, element) in elements.by_ref().enumerate() {
+                self.bytes(element, &format!("{position}#{number}"), time, nesting - 1);
             }
+            if let Some(fault) = elements.fault() {
+                (self.take)(Err(fault.at(position, body)));
+            }
+            return;
         }
-        Inner::Detail(detail) => {
-            let time = document.get("time").and_then(moment::read).or(*time);
-            next(Piece { position: position.clone(), time, document: detail.clone() });
+        match parse(body, self.limits) {
+            Ok(document) => self.document(Piece { position: position.to_owned(), time, document }, nesting),
+            Err(refusal) => (self.take)(Err(refusal.at(position, body))),
         }
-        Inner::Message(message) => {
-            let time = document.get("timestamp").and_then(moment::read).or(*time);
-            match parse(super::trim(message.as_bytes()), limits) {
-                Ok(document) => next(Piece { position: position.clone(), time, document }),
-                Err(Refusal { reason, detail }) => {
-                    let refusal = Refusal::new(reason, format!("in the message: {detail}"));
-                    take(Err(refusal.at(position, json_of(document).as_bytes())));
+    }
+
+    /// Documents of many that are cut before they are parsed: arrays, the files that CloudTrail writes to S3,
+    /// and whatever else is too long to be one record.
+    fn many<'body>(&self, body: &'body [u8]) -> Option<Elements<'body>> {
+        let cut = self.wrapped && (begins_with_member(body, "Records") || body.len() > self.limits.bytes);
+        let of_member = || if cut { Elements::of_member(body, &["Records", "logEvents"]) } else { None };
+        Elements::of_array(body).or_else(of_member)
+    }
+
+    fn document(&mut self, piece: Piece, nesting: usize) {
+        let Piece { position, time, document } = &piece;
+        let inner = if self.wrapped && nesting > 0 { look(document) } else { Inner::Record };
+        match inner {
+            Inner::Record => (self.take)(Ok(piece)),
+            Inner::Nothing => {}
+            Inner::Many(records) => {
+                for (number, record) in records.iter().enumerate() {
+                    let position = format!("{position}#{number}");
+                    self.document(Piece { position, time: *time, document: record.clone() }, nesting - 1);
                 }
+            }
+            Inner::Detail(detail) => {
+                let time = document.get("time").and_then(moment::read).or(*time);
+                self.document(Piece { position: position.clone(), time, document: detail.clone() }, nesting - 1);
+            }
+            Inner::Message(message) => {
+                let time = document.get("timestamp").and_then(moment::read).or(*time);
+                self.bytes(trim(message.as_bytes()), position, time, nesting - 1);
             }
         }
     }
@@ -54,9 +90,9 @@ fn unwrap(wrapped: bool, piece: Piece, limits: &Limits, nesting: usize, take: &m
 enum Inner<'a> {
     /// It is a record itself.
     Record,
-    /// A CloudWatch control message: sent to test a subscription.
+    /// A CloudWatch control message, sent to test a subscription.
     Nothing,
-    /// `{"Records":[…]}`, a subscription payload's `logEvents`, a JSON array.
+    /// The `logEvents` of a subscription payload, or `Records` behind other members.
     Many(&'a [Value]),
     /// The record of an EventBridge envelope.
     Detail(&'a Value),
@@ -64,29 +100,24 @@ enum Inner<'a> {
     Message(&'a str),
 }
 
-fn look(wrapped: bool, document: &Value) -> Inner<'_> {
-    if let Some(elements) = document.as_array() {
-        return Inner::Many(elements);
-    }
+fn look(document: &Value) -> Inner<'_> {
     // A bare record is by far the most frequent, so it is told first.
-    if !wrapped || text(document, "eventName").is_some() {
+    if text(document, "eventName").is_some() {
         return Inner::Record;
     }
     let array = |name| document.get(name).and_then(JsonContainerTrait::as_array);
     if let Some(records) = array("Records") {
         return Inner::Many(records);
     }
-    match text(document, "messageType") {
-        Some("CONTROL_MESSAGE") => return Inner::Nothing,
-        Some("DATA_MESSAGE") => {
-            if let Some(log_events) = array("logEvents") {
-                return Inner::Many(log_events);
-            }
-        }
+    match (text(document, "messageType"), array("logEvents")) {
+        (Some("CONTROL_MESSAGE"), _) => return Inner::Nothing,
+        (Some("DATA_MESSAGE"), Some(log_events)) => return Inner::Many(log_events),
         _ => {}
     }
-    if let Some(detail) = document.get("detail").filter(|detail| detail.is_object())
+    // EventBridge carries findings and state changes of all services; their envelope is the record.
+    if let Some(detail) = document.get("detail")
         && text(document, "detail-type").is_some()
+        && (text(detail, "eventName").is_some() || detail.get("insightDetails").is_some())
     {
         return Inner::Detail(detail);
     }

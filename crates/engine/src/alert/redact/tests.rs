@@ -1,0 +1,166 @@
+use proptest::prelude::*;
+use sonic_rs::Value;
+
+use super::redact;
+
+#[test]
+fn secrets_are_replaced_wherever_they_stand() {
+    let jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJsYXB3aW5nIn0.c2lnbmF0dXJl";
+    let table = [
+        ("member", r#"{"clientSecret":"a1b2"}"#.to_owned(), r#"{"clientSecret":"[redacted secret]"}"#),
+        ("spaces", r#"{"db_password" : "a b\"c"}"#.to_owned(), r#"{"db_password" : "[redacted password]"}"#),
+        (
+            "aws key",
+            format!(r#"{{"secretAccessKey":"{}"}}"#, "x/+Y".repeat(10)),
+            r#"{"secretAccessKey":"[redacted secret key]"}"#,
+        ),
+        (
+            "carrier",
+            r#"{"secretString":"{\"u\":\"v\"}","x":1}"#.to_owned(),
+            r#"{"secretString":"[redacted secret]","x":1}"#,
+        ),
+        (
+            "in a string",
+            r#"{"m":"{\"token\":\"ab\\\"c\",\"n\":1}"}"#.to_owned(),
+            r#"{"m":"{\"token\":\"[redacted token]\",\"n\":1}"}"#,
+        ),
+        ("in a string, open", r#"{"m":"\"token\":\"abc"}"#.to_owned(), r#"{"m":"\"token\":\"[redacted token]"}"#),
+        ("cut", r#"{"sessionToken":"IQoJb3"#.to_owned(), r#"{"sessionToken":"[redacted token]"#),
+        (
+            "pair",
+            r#"[{"name":"DB_PASSWORD","value":"hunter22"}]"#.to_owned(),
+            r#"[{"name":"DB_PASSWORD","value":"[redacted password]"}]"#,
+        ),
+        ("assigned", "run DB_PASSWORD=hunter22 now".to_owned(), "run DB_PASSWORD=[redacted password] now"),
+        ("query", "/x?access_token=abcdef&page=2".to_owned(), "/x?access_token=[redacted token]&page=2"),
+        ("option", "mysql --password hunter22 db".to_owned(), "mysql --password [redacted password] db"),
+        ("github", format!("use ghp_{} now", "aB3".repeat(12)), "use ghp_[redacted github token] now"),
+        ("newline", format!(r#"{{"a":"x\nnpm_{}"}}"#, "aB3".repeat(12)), r#"{"a":"x\nnpm_[redacted token]"}"#),
+        ("escape", format!(r#"{{"a":"\npm_{}"}}"#, "aB3".repeat(12)), r#"{"a":"\npm_[redacted token]"}"#),
+        ("slack", "xoxb-123456789012-abcdef".to_owned(), "xoxb-[redacted slack token]"),
+        (
+            "slack hook",
+            "https://hooks.slack.com/services/T0/B0/xyz".to_owned(),
+            "https://hooks.slack.com/services/[redacted slack webhook]",
+        ),
+        ("jwt", format!("claims {jwt}."), "claims [redacted jwt]."),
+        ("header", "Authorization: Bearer abcdefgh12345678".to_owned(), "Authorization: Bearer [redacted credential]"),
+        ("url", "https://ana:hunter22@example.org/x".to_owned(), "https://ana:[redacted password]@example.org/x"),
+        (
+            "pem",
+            r#"{"k":"-----BEGIN EC PRIVATE KEY-----\nMHc+/=\n-----END EC PRIVATE KEY-----\n"}"#.to_owned(),
+            r#"{"k":"[redacted private key]\n"}"#,
+        ),
+        ("pem, cut", "-----BEGIN PRIVATE KEY-----\nMHc".to_owned(), "[redacted private key]"),
+    ];
+    for (reason, text, clean) in table {
+        assert_eq!(redact(&text), clean, "{reason}");
+        assert_eq!(redact(clean), clean, "{reason}: again");
+    }
+}
+
+#[test]
+fn every_name_of_a_secret_passes_the_first_look() {
+    for (ending, _) in super::ENDINGS {
+        assert!(super::NAMES.is_match(ending), "{ending}");
+    }
+}
+
+#[test]
+fn what_only_identifies_stays() {
+    let texts = [
+        r#"{"secretId":"prod/db","secretArn":"arn:aws:secretsmanager:eu-west-1:1:secret:x","tokenId":"t-1"}"#,
+        r#"{"hashed_token":"aGFzaA==","nextToken":"AAAB","clientRequestToken":"6ff0","token_scopes":"repo"}"#,
+        r#"{"accessKeyId":"AKIAIOSFODNN7EXAMPLE","passwordLastUsed":"2026-11-20T09:14:03Z"}"#,
+        r#"{"password":"HIDDEN_DUE_TO_SECURITY_REASONS","userData":"***","adminPassword":"***"}"#,
+        r#"{"httpTokens":"required","requirePassword":"true","secret":"arn:aws:x","GetSigninToken":"Success","token":5,"authorization": 1234567890123456}"#,
+        r#"{"policyDocument":"{\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"*\"}"}"#,
+        "https://example.org:8443/a@b",
+        r#"{"a":"token=","b":"password:"}"#,
+    ];
+    for text in texts {
+        assert_eq!(redact(text), text);
+    }
+}
+
+/// Pieces that secrets are made of, and what breaks naive replacement.
+fn fragment() -> impl Strategy<Value = String> {
+    let pieces = [
+        "password",
+        "token=",
+        "\"",
+        "\\",
+        "\n",
+        ":",
+        "secretAccessKey",
+        "\":\"",
+        "{\"token\":\"",
+        "\"}",
+        "ghp_",
+        "npm_",
+        "aB3aB3aB3aB3aB3aB3aB3aB3",
+        "eyJhbGciOiJ9.eyJzdWIiOiJ9x",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+        "Authorization: ",
+        "Bearer ",
+        "https://u:",
+        "@",
+        "\u{e9}",
+        "\u{0}",
+        " ",
+        ",",
+        "{\"name\":\"PASSWORD\",\"value\":\"",
+        "--secret ",
+        "hooks.slack.com/services/",
+        "/",
+    ];
+    prop_oneof![4 => prop::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => any::<String>()]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(fragment(), 0..8).prop_map(|pieces| pieces.concat())
+}
+
+fn document() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        text().prop_map(serde_json::Value::from),
+        any::<u64>().prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(serde_json::Value::from),
+    ];
+    let name =
+        prop_oneof![text(), prop::sample::select(vec!["token", "my_secret", "name", "value"]).prop_map(str::to_owned)];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        let object = prop::collection::vec((name.clone(), inner.clone()), 0..4);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            object.prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            inner.prop_map(|inner| inner.to_string().into()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn valid_json_stays_valid_json(document in document(), pretty: bool) {
+        let text = if pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) }.unwrap();
+        let clean = redact(&text);
+        prop_assert!(sonic_rs::from_str::<Value>(&clean).is_ok(), "{text}\nbecame\n{clean}");
+    }
+
+    #[test]
+    fn any_text_is_redacted_without_a_panic(text in text()) {
+        prop_assert_eq!(redact(&text), redact(&text));
+    }
+
+    #[test]
+    fn a_named_secret_never_survives_whatever_it_is_wrapped_in(secret in "[a-z]{12}[\"\\\\]?[A-Z]{4}", levels in 0_usize..4) {
+        let mut text = serde_json::json!({"clientSecret": secret}).to_string();
+        for _ in 0..levels {
+            text = serde_json::json!({"message": text}).to_string();
+        }
+        let clean = redact(&text);
+        prop_assert!(!clean.contains(&secret[..12]), "{clean}");
+        prop_assert!(!clean.contains(&secret[secret.len() - 4..]), "{clean}");
+    }
+}
