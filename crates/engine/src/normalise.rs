@@ -68,12 +68,16 @@ pub enum RejectReason {
     Shape,
     /// No time that can be read.
     Time,
-    /// Turned away before it was read: for sources to use.
+    /// Turned away unread by a source, or one of too many bad records of one body.
     Refused,
 }
 
 /// Longest [`Reject::head`].
 pub const HEAD_BYTES: usize = 2048;
+
+/// Rejects of one body that are told one by one; the next says how many more there were. A body of 10 MiB may
+/// hold five million records that are none.
+const REJECTS_MAX: usize = 1_000;
 
 /// What a head is cut from, so that a secret on the border of the head is seen whole and redacted.
 const HEAD_READ_BYTES: usize = 4 * HEAD_BYTES;
@@ -156,14 +160,27 @@ pub fn normalise(
     if body.is_empty() {
         return;
     }
-    let mut take = |found: Result<Piece, Reject>| match found {
-        Ok(piece) => match event(format, &piece, limits) {
+    let mut room = REJECTS_MAX;
+    let mut untold = 0_u64;
+    let mut take = |found: Result<Piece, Reject>| {
+        let found = found.and_then(|piece| {
+            let refused = |refusal: Refusal| refusal.at(&piece.position, json_of(&piece.document).as_bytes());
+            event(format, &piece, limits).map_err(refused)
+        });
+        match found {
             Ok(event) => out.push(event),
-            Err(refusal) => rejects.push(refusal.at(&piece.position, json_of(&piece.document).as_bytes())),
-        },
-        Err(reject) => rejects.push(reject),
+            Err(_) if room == 0 => untold += 1,
+            Err(reject) => {
+                room -= 1;
+                rejects.push(reject);
+            }
+        }
     };
     wrapper::open(format, body, position, limits, &mut take);
+    if untold > 0 {
+        let refusal = Refusal::new(RejectReason::Refused, format!("{untold} more records of this body are as bad"));
+        rejects.push(refusal.at(position, body));
+    }
 }
 
 /// What an event says in the words that all kinds share. Built on demand: only events that matched need it.

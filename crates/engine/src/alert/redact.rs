@@ -56,16 +56,19 @@ static ASSIGNMENTS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Secrets that are known by sight. The beginning is kept where it names the issuer, and wherever it could be
 /// the second half of an escape (`\n` before `pm_`).
-static SHAPES: LazyLock<[(Regex, &str); 8]> = LazyLock::new(|| {
+static SHAPES: LazyLock<[(Regex, &str); 9]> = LazyLock::new(|| {
     let private_key = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=:, \s]|-[A-Za-z0-9]|\\+[nrt/])*(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)?";
     [
         (compile(private_key), "[redacted private key]"),
         (compile(r"(gh[opusr]_|github_pat_)[A-Za-z0-9_]{20,}"), "${1}[redacted github token]"),
+        (compile(r"(ABSK)[A-Za-z0-9+/]{40,}=*"), "${1}[redacted aws api key]"),
         (compile(r"(xox[a-z]-|xapp-)[A-Za-z0-9-]{10,}"), "${1}[redacted slack token]"),
         (compile(r"(hooks\.slack\.com/[a-z]+/)[A-Za-z0-9/_-]+"), "${1}[redacted slack webhook]"),
         (compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), "[redacted jwt]"),
         (
-            compile(r"(glpat-|npm_|hvs\.|hvb\.|dckr_pat_|pypi-|sk_live_|rk_live_)[A-Za-z0-9_-]{20,}"),
+            compile(
+                r"(glpat-|npm_|hvs\.|hvb\.|dckr_pat_|pypi-|sk_live_|rk_live_)[A-Za-z0-9_-]{20,}(?:\.[A-Za-z0-9_-]+)*",
+            ),
             "${1}[redacted token]",
         ),
         (

@@ -92,6 +92,14 @@ fn no_depth_setting_lets_the_parser_overflow() {
 }
 
 #[test]
+fn a_body_of_thousands_of_faults_is_told_in_a_thousand_and_a_sum() {
+    let body = format!("[{}0]", "0,".repeat(5_000));
+    let (_, rejects) = run(Format::Auto, body.as_bytes());
+    assert_eq!(rejects.len(), REJECTS_MAX + 1);
+    assert_eq!(rejects[REJECTS_MAX].detail, "4001 more records of this body are as bad");
+}
+
+#[test]
 fn the_head_of_a_reject_is_short_and_holds_no_secret() {
     let body = format!(r#"{{"clientSecret":"s3cr3t-{}"#, "x".repeat(9_000));
     let (_, rejects) = run(Format::Auto, body.as_bytes());
