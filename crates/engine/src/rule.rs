@@ -251,3 +251,6 @@ impl RuleSet {
         &self.fields
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,12 @@ pub(super) struct Counted {
 /// What its author can mend, and where.
 pub(super) fn compile(rule: &CorrelationRule, bases: Vec<usize>, fields: &mut Fields) -> Result<Counted, Fault> {
     let at = |key: &'static str| move |message: String| Fault::error(message).under(key).under("correlation");
+    if !matches!(rule.correlation_type, CorrelationType::EventCount | CorrelationType::ValueCount) {
+        let sort = rule.correlation_type.as_str();
+        return Err(at("type")(format!("type `{sort}` is not supported yet; event_count and value_count are")));
+    }
     if bases.is_empty() {
-        return Err(at("rules")("names no rule to count".to_owned()));
+        return Err(at("rules")("it names no rule to count".to_owned()));
     }
     if rule.window != WindowMode::Sliding {
         return Err(at("window")(format!("{} windows are not supported; leave `window` out", rule.window.as_str())));
@@ -29,22 +33,13 @@ pub(super) fn compile(rule: &CorrelationRule, bases: Vec<usize>, fields: &mut Fi
     if !rule.aliases.is_empty() {
         return Err(at("aliases")("field aliases are not supported yet".to_owned()));
     }
-    let window = rule.timespan.original.parse().map_err(|error: crate::time::TimeError| {
-        let key = if rule.timespan.original.is_empty() { "timeframe" } else { "timespan" };
-        at(key)(error.to_string())
-    })?;
+    let refuse = |error: crate::time::TimeError| at("timespan")(error.to_string());
+    let window = rule.timespan.original.parse().map_err(refuse)?;
     let CorrelationCondition::Threshold { predicates, field, .. } = &rule.condition else {
         return Err(at("condition")("a condition over rule names is not supported yet".to_owned()));
     };
-    let measure = measure(rule.correlation_type, field.as_deref(), fields).map_err(at("condition"));
-    // The type comes first: a rule of another type has a condition of another shape.
-    if !matches!(rule.correlation_type, CorrelationType::EventCount | CorrelationType::ValueCount) {
-        let message =
-            format!("type `{}` is not supported yet; event_count and value_count are", rule.correlation_type.as_str());
-        return Err(at("type")(message));
-    }
     Ok(Counted {
-        measure: measure?,
+        measure: measure(rule.correlation_type, field.as_deref(), fields).map_err(at("condition"))?,
         bases,
         group_by: rule.group_by.iter().map(|name| fields.intern(name)).collect(),
         window,

@@ -195,7 +195,9 @@ fn refusal(reason: &str, text: &str) -> Fault {
         let fault = Fault::error(format!("`{quoted}` is missing"));
         return if quoted == "condition" { fault.under("detection") } else { fault };
     }
-    let mut message = reason.replace('\'', "`");
+    let inner = ["Invalid correlation rule: ", "Invalid detection: ", "Invalid rule: "];
+    let bare = inner.into_iter().find_map(|prefix| reason.strip_prefix(prefix)).unwrap_or(reason);
+    let mut message = bare.replace('\'', "`");
     if let Some(first) = message.get_mut(..1) {
         first.make_ascii_lowercase();
     }
@@ -213,7 +215,8 @@ fn refusal(reason: &str, text: &str) -> Fault {
 
 fn detail(reason: &str) -> Fault {
     let key = ["level", "status", "related", "sigma-version"].into_iter().find(|key| reason.contains(key));
-    let fault = Fault::warning(reason.replace('\'', "`"));
+    let taken = if key == Some("level") { "; medium is taken" } else { "" };
+    let fault = Fault::warning(reason.replace('\'', "`") + taken);
     key.map_or(fault.clone(), |key| fault.under(key))
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
@@ -199,6 +199,8 @@ impl Substrings {
     /// Texts as [`Case::pattern`] gives them.
     pub(super) fn new(case: Case, texts: Vec<Box<str>>) -> Result<Self, String> {
         AhoCorasick::builder()
+            // A DFA would take most of the time and memory of loading rules.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .ascii_case_insensitive(case == Case::Ignored)
             .build(texts.iter().map(|text| text.as_bytes()))
             .map(|automaton| Self { case, texts, automaton })

@@ -1,0 +1,244 @@
+//! What is refused, and where the author is sent to.
+
+use std::fmt::Write;
+
+use insta::assert_snapshot;
+
+use super::{compile, rule};
+use crate::rule::{Body, Measure, Problem, RuleNumber, Severity, Weight};
+
+fn report(problems: &[Problem]) -> String {
+    problems.iter().fold(String::new(), |mut text, problem| {
+        let weight = if problem.weight == Weight::Error { "error" } else { "warning" };
+        writeln!(text, "{weight} {problem}").unwrap();
+        text
+    })
+}
+
+fn problems(texts: &[(&str, &str)]) -> String {
+    report(&compile(texts).1)
+}
+
+const BASE: &str = "title: Base\nid: b\nname: base\nlevel: low\nlogsource: {product: aws, service: cloudtrail}\ndetection:\n  s: {eventName: X}\n  condition: s\n";
+
+fn counting(lines: &str) -> String {
+    let lines: String = lines.lines().map(|line| format!("  {line}\n")).collect();
+    format!("title: Count\nid: c\nlevel: high\ncorrelation:\n{lines}")
+}
+
+#[test]
+fn broken_documents_say_where_and_leave_their_neighbours() {
+    let good = rule("s: {a: x}\ncondition: s");
+    let text = format!("title: [unclosed\nid: q\n---\n{good}---\njust words\n");
+    let (set, found) = compile(&[("a.yml", &text)]);
+    assert_eq!(set.rules().len(), 1);
+    assert_snapshot!(report(&found), @r"
+    error a.yml:2:3: this is no YAML: did not find expected ',' or ']'
+    error a.yml:10:1: a rule is a mapping with `title`, `logsource` and `detection`
+    ");
+}
+
+#[test]
+fn what_cannot_be_compiled_is_refused_at_its_line() {
+    let mut all = String::new();
+    for section in [
+        "s:\n  b: y\n  a|expand: '%x%'\ncondition: s",
+        "s:\n  a|frobnicate: x\ncondition: s",
+        "s:\n  a|re: '(?=x)'\ncondition: s",
+        "s:\n  a|re: '\\w{900}{900}'\ncondition: s",
+        "s:\n  a|cidr: 10.0.0.0/40\ncondition: s",
+        "s:\n  a|gt: many\ncondition: s",
+        "s:\n  a|exists: maybe\ncondition: s",
+        "s:\n  a: []\ncondition: s",
+        "s:\n  a: {b: x}\ncondition: s",
+        "s: {}\ncondition: s",
+        "s:\n  a|contains: null\ncondition: s",
+        "s: {a: x}\ncondition: s and t",
+        "s: {a: x}\ncondition: 1 of t*",
+        "s: {a: x}\ncondition: 2 of s*",
+        "s: {a: x}\ncondition: s and",
+        "s: {a: x}\ncondition: s | count() > 5",
+        "s: {a: x}",
+        "s:\n  1: x\ncondition: s",
+    ] {
+        let (set, found) = compile(&[("a.yml", &rule(section))]);
+        assert_eq!(set.rules().len(), 0, "{section}");
+        all += &report(&found);
+    }
+    let array = rule("s:\n  a[any]: {b: x}\ncondition: s").replace("level", "sigma-version: 3\nlevel");
+    all += &problems(&[("a.yml", &array)]);
+    assert_snapshot!(all, @r"
+    error a.yml:7:5: modifier `expand` is not supported yet
+    error a.yml:6:5: modifier `frobnicate` is not known
+    error a.yml:6:5: regular expression cannot be read: look-around, including look-ahead and look-behind, is not supported
+    error a.yml:6:5: regular expression needs too much memory; lower its counts `{n,m}`
+    error a.yml:6:5: `10.0.0.0/40` is no network such as 10.0.0.0/8
+    error a.yml:6:5: `many` is no number to compare with
+    error a.yml:6:5: `exists` takes `true` or `false`
+    error a.yml:6:5: the list of values is empty
+    error a.yml:6:5: `a` holds a nested value; write the field as a path with dots
+    error a.yml:5:3: the detection is empty
+    error a.yml:6:5: null can only be compared with a whole field
+    error a.yml:6:3: the condition names `t`, which is not there
+    error a.yml:6:3: `1 of t*` names no detection
+    error a.yml:6:3: `2 of s*` can never be: 1 detections have such names
+    error a.yml:6:3: the condition cannot be read: expected quantifier, ident, or not_op
+    error a.yml:6:3: aggregation in a condition is not supported; use a correlation document
+    error a.yml:4:1: `condition` is missing
+    error a.yml:5:3: a field name must be text; put it in quotes
+    error a.yml:7:5: blocks over array elements, `a[any]`, are not supported yet
+    ");
+}
+
+#[test]
+fn documents_that_are_no_rules_are_refused_with_a_hint() {
+    let mut all = String::new();
+    for text in [
+        "action: global\ntitle: x\n",
+        "title: f\nfilter: {rules: any, selection: {a: x}, condition: selection}\n",
+        "id: x\ndetection: {s: {a: x}, condition: s}\n",
+        "title: x\nlogsource: {product: aws}\n",
+        "title: 5\ndetection: {s: {a: x}, condition: s}\n",
+    ] {
+        all += &problems(&[("a.yml", text)]);
+    }
+    assert_snapshot!(all, @r"
+    error a.yml:1:1: `action` documents are not supported; write each rule out in full
+    error a.yml:2:1: filters are not supported yet; put the exception into the rule's own condition
+    error a.yml:1:1: `title` is missing
+    error a.yml:1:1: `detection` is missing
+    error a.yml:1:1: `title` must be text; put it in quotes
+    ");
+}
+
+#[test]
+fn own_keys_are_read_and_their_mistakes_refused() {
+    let good = rule("s: {a: x}\ncondition: s");
+    let keys = "version: 3\nrunbook: |\n  Look.\ndedup: {group-by: [a, b.c], period: 1h}\ntests:\n  match: [{a: x}]\n  ignore: [{a: 1.5}, {}]\n";
+    let (set, found) = compile(&[("a.yml", &format!("{good}{keys}"))]);
+    assert_eq!(found, []);
+    let rule = set.rule(RuleNumber(0));
+    let dedup = rule.dedup.as_ref().unwrap();
+    let names: Vec<&str> = dedup.group_by.iter().map(|&field| set.fields().path(field).name()).collect();
+    assert_eq!(
+        (rule.version, &*rule.runbook, names, dedup.period.to_string()),
+        (3, "Look.", vec!["a", "b.c"], "1 h".to_owned())
+    );
+    assert_eq!((rule.tests.fires.len(), rule.tests.ignores.len()), (1, 2));
+
+    let mut all = String::new();
+    for keys in [
+        "version: two\n",
+        "runbook: [a]\n",
+        "dedup: {group-by: [a], period: soon}\n",
+        "dedup: {by: [a], period: 1h}\n",
+        "tests: {match: [[{a: x}]]}\n",
+        "tests: {fires: []}\n",
+    ] {
+        all += &problems(&[("a.yml", &format!("{good}{keys}"))]);
+    }
+    assert_snapshot!(all, @r#"
+    error a.yml:7:1: `version` must be a whole number
+    error a.yml:7:1: `runbook` must be text
+    error a.yml:7:24: "soon" is not a length of time such as 30s, 10m, 1h or 7d
+    error a.yml:7:1: `dedup` cannot be read: unknown field `by`, expected `group-by` or `period`
+    error a.yml:7:9: each test of a detection is one event, a mapping
+    error a.yml:7:1: `tests` cannot be read: unknown field `fires`, expected `match` or `ignore`
+    "#);
+}
+
+#[test]
+fn missing_id_and_level_are_made_up_with_a_warning() {
+    let text = "title: A\ndetection: {s: {a: x}, condition: s}\n";
+    let (set, found) = compile(&[("a.yml", text), ("b.yml", &format!("{text}level: terrible\n"))]);
+    assert_eq!(set.rule(RuleNumber(0)).severity, Severity::Medium);
+    assert_eq!(set.rule(RuleNumber(0)).id.0.len(), 32);
+    assert_ne!(set.rule(RuleNumber(0)).id, set.rule(RuleNumber(1)).id);
+    assert_snapshot!(report(&found), @r"
+    warning a.yml:1:1: `id` is missing; alerts are known by path and title until it has one
+    warning a.yml:1:1: `level` is missing; medium is taken
+    warning b.yml:1:1: `id` is missing; alerts are known by path and title until it has one
+    warning b.yml:3:1: invalid level: `terrible`; medium is taken
+    ");
+}
+
+#[test]
+fn the_later_rule_of_two_with_one_id_is_refused_whatever_the_order_of_files() {
+    let (first, second) = (rule("s: {a: x}\ncondition: s"), rule("s: {a: y}\ncondition: s"));
+    for files in [[("a.yml", &*first), ("b.yml", &second)], [("b.yml", &*second), ("a.yml", &first)]] {
+        let (set, found) = compile(&files);
+        assert_eq!(set.rules().len(), 1);
+        assert_eq!(set.rule(RuleNumber(0)).path, "a.yml");
+        let expected = "error b.yml:2:1: id a belongs to the rule in a.yml already; give this one its own\n";
+        assert_eq!(report(&found), expected);
+    }
+}
+
+#[test]
+fn a_correlation_counts_rules_of_any_file_and_silences_them() {
+    let count =
+        counting("type: value_count\nrules: [base]\ngroup-by: [u]\ntimespan: 10m\ncondition: {gt: 5, field: f.g}");
+    let (set, found) = compile(&[("a.yml", &count), ("z.yml", BASE)]);
+    assert_eq!(found, []);
+    let (count, base) = (set.rule(RuleNumber(0)), set.rule(RuleNumber(1)));
+    assert!(count.alerts && !base.alerts);
+    assert_eq!(count.log_source, base.log_source);
+    assert_eq!(set.correlations_of(RuleNumber(1)), [RuleNumber(0)]);
+    assert_eq!(set.correlations_of(RuleNumber(0)), []);
+    let Body::Correlation(body) = &count.body else { panic!("a correlation") };
+    let name = |field| set.fields().path(field).name();
+    assert_eq!((body.bases.as_slice(), body.threshold.at_least), (&[RuleNumber(1)][..], 6));
+    assert_eq!((name(body.group_by[0]), body.window.to_string()), ("u", "10 min".to_owned()));
+    assert!(matches!(body.measure, Measure::Values(field) if name(field) == "f.g"));
+}
+
+#[test]
+fn a_base_alerts_too_if_its_correlation_says_so() {
+    let text = counting("type: event_count\nrules: [b]\ntimespan: 1h\ncondition: {gte: 2}") + "generate: true\n";
+    let (set, found) = compile(&[("a.yml", BASE), ("b.yml", &text)]);
+    assert_eq!(found, []);
+    assert!(set.rules().iter().all(|rule| rule.alerts));
+}
+
+#[test]
+fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent() {
+    let mut all = String::new();
+    for lines in [
+        "type: temporal\nrules: [base]\ntimespan: 1h",
+        "type: value_avg\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, field: x}",
+        "type: frequency\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}",
+        "type: event_count\nrules: [base]\ntimespan: 1M\ncondition: {gte: 5}",
+        "type: event_count\nrules: [base]\ncondition: {gte: 5}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {lt: 5}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, lte: 9}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: -5}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, field: x}",
+        "type: value_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\nwindow: tumbling",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\naliases: {u: {base: v}}",
+        "type: event_count\nrules: [gone]\ntimespan: 1h\ncondition: {gte: 5}",
+        "type: event_count\nrules: []\ntimespan: 1h\ncondition: {gte: 5}",
+        "type: event_count\nrules: [c]\ntimespan: 1h\ncondition: {gte: 5}",
+    ] {
+        let (set, found) = compile(&[("a.yml", &counting(lines)), ("z.yml", BASE)]);
+        assert_eq!(set.rules().len(), 1, "{lines}");
+        all += &report(&found);
+    }
+    assert_snapshot!(all, @r#"
+    error a.yml:5:3: type `temporal` is not supported yet; event_count and value_count are
+    error a.yml:5:3: type `value_avg` is not supported yet; event_count and value_count are
+    error a.yml:5:3: unknown correlation type: frequency
+    error a.yml:7:3: "1M" is not a length of time such as 30s, 10m, 1h or 7d
+    error a.yml:4:1: missing timeframe
+    error a.yml:8:3: only one of `gte` and `gt` is supported yet
+    error a.yml:8:3: only one of `gte` and `gt` is supported yet
+    error a.yml:8:3: the count must be from 1 to 4294967295
+    error a.yml:8:3: event_count takes no `field`; value_count counts values
+    error a.yml:8:3: value_count needs one `field` whose values it counts
+    error a.yml:9:3: tumbling windows are not supported; leave `window` out
+    error a.yml:9:3: field aliases are not supported yet
+    error a.yml:6:3: no rule has the name or id `gone`
+    error a.yml:6:3: it names no rule to count
+    error a.yml:6:3: rule `c` is a correlation; counting correlations is not supported yet
+    "#);
+}
