@@ -12,6 +12,8 @@ mod receipt;
 pub mod stdin;
 #[cfg(feature = "aws")]
 pub mod cloudwatch;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -87,14 +87,21 @@ impl Fake {
 
 /// A client of a local address that never retries, as the real one never does.
 pub(super) fn client(address: &str) -> Client {
-    let config = aws_sdk_cloudwatchlogs::Config::builder()
+    let credentials = Credentials::new("example", "example", None, None, "test");
+    Client::from_conf(config(address).credentials_provider(credentials).build())
+}
+
+/// The same, without credentials.
+pub(super) fn client_of_nobody(address: &str) -> Client {
+    Client::from_conf(config(address).build())
+}
+
+fn config(address: &str) -> aws_sdk_cloudwatchlogs::config::Builder {
+    aws_sdk_cloudwatchlogs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
-        .credentials_provider(Credentials::new("example", "example", None, None, "test"))
         .retry_config(aws_config::retry::RetryConfig::disabled())
         .endpoint_url(address)
-        .build();
-    Client::from_conf(config)
 }
 
 async fn answer(State(world): State<Arc<Mutex<World>>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {

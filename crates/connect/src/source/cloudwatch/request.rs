@@ -7,7 +7,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::Region;
-use aws_sdk_cloudwatchlogs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsError;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use engine::time::Timestamp;
@@ -112,18 +112,8 @@ fn wrap(group: &str, start: Timestamp, event: &FilteredLogEvent) -> Event {
 
 fn trouble(group: &str, with_token: bool, error: SdkError<FilterLogEventsError>) -> Trouble {
     let code = error.code().unwrap_or_default().to_owned();
-    let remedy = match code.as_str() {
-        "ResourceNotFoundException" | "InvalidParameterException" | "ValidationException" => Remedy::Person,
-        "AccessDeniedException" | "UnrecognizedClientException" | "InvalidSignatureException" => Remedy::Person,
-        "ExpiredTokenException" | "InvalidClientTokenId" | "OptInRequired" | "KMSAccessDeniedException" => {
-            Remedy::Person
-        }
-        _ => Remedy::Wait,
-    };
     let doing = format!("read log group {group}");
-    // The SDK's own chain repeats itself; its context display is one line with everything.
-    let source = Some(DisplayErrorContext(error).to_string().into());
-    let mut error = SourceError { doing, remedy, source };
+    let mut error = SourceError { doing, remedy: remedy(&code, &error), source: Some(error.into()) };
     match code.as_str() {
         "ThrottlingException" | "Throttling" | "LimitExceededException" | "TooManyRequestsException" => {
             Trouble::Throttled(error)
@@ -133,6 +123,23 @@ fn trouble(group: &str, with_token: bool, error: SdkError<FilterLogEventsError>)
             Trouble::TokenRefused(error)
         }
         _ => Trouble::Failed(error),
+    }
+}
+
+fn remedy(code: &str, error: &SdkError<FilterLogEventsError>) -> Remedy {
+    match code {
+        "ResourceNotFoundException" | "InvalidParameterException" | "ValidationException" => Remedy::Person,
+        "AccessDeniedException" | "UnrecognizedClientException" | "InvalidSignatureException" => Remedy::Person,
+        "ExpiredTokenException" | "InvalidClientTokenId" | "OptInRequired" | "KMSAccessDeniedException" => {
+            Remedy::Person
+        }
+        _ => match error {
+            // Neither network nor timeout: there are no credentials.
+            SdkError::DispatchFailure(failure) if failure.is_other() => Remedy::Person,
+            // The request could not even be built: a wrong address.
+            SdkError::ConstructionFailure(_) => Remedy::Person,
+            _ => Remedy::Wait,
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use engine::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
-use super::fake::{Fake, Shown, Unkind, events};
+use super::fake::{Fake, Shown, Unkind, client, client_of_nobody, events};
 use super::{CloudWatch, Settings};
 use crate::clock::{Clock, Hand};
 use crate::source::{Batch, Body, Mark, Next, Remedy, Source};
@@ -218,10 +218,26 @@ async fn a_missing_log_group_needs_a_person_and_holds_up_no_other() {
     let mut source = source(&fake, &["absent", "trail"], &Mark::default(), &hand);
     let error = next(&mut source).await.unwrap_err();
     assert_eq!((error.remedy, error.doing.as_str()), (Remedy::Person, "read log group absent"));
+    let cause = std::error::Error::source(&error).and_then(std::error::Error::source).unwrap();
+    assert!(cause.to_string().contains("ResourceNotFoundException"), "{cause}");
     let Next::Batch(batch) = next(&mut source).await.unwrap() else { panic!("no batch") };
     assert_eq!(batch.records.len(), shown.len());
     // A source that cannot read everything never says that it has read everything.
     assert!(next(&mut source).await.is_err());
+}
+
+#[tokio::test]
+async fn missing_credentials_need_a_person_and_a_lost_connection_does_not() {
+    let hand = Hand::at(noon());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    for (client, remedy) in [(client(&nobody), Remedy::Wait), (client_of_nobody(&nobody), Remedy::Person)] {
+        let clock = Clock::Hand(hand.clone());
+        let mut source = CloudWatch::with_client(&settings(&["trail"]), &Mark::default(), clock, client).unwrap();
+        let error = next(&mut source).await.unwrap_err();
+        assert_eq!(error.remedy, remedy, "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,138 @@
+//! Records on their way into one batch.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::group::Partition;
+use crate::source::{Batch, Body, HEAD_BYTES, Mark, Record, Refusal};
+
+/// 512 records of a usual 2 KB are the 1 MiB below.
+const RECORDS_MAX: usize = 512;
+
+const BYTES_MAX: usize = 1_048_576;
+
+/// Longest record that is handed over whole.
+const RECORD_BYTES_MAX: usize = 16 * 1_048_576;
+
+/// What has been received and not yet handed over.
+#[derive(Debug)]
+pub(super) struct Pending {
+    linger: Duration,
+    records: Vec<(Partition, Record)>,
+    bytes: usize,
+    /// The next offset of each partition once these records are handled.
+    ends: BTreeMap<Partition, i64>,
+    /// When the batch goes out even if it is not full; none while it is empty.
+    due: Option<Instant>,
+}
+
+impl Pending {
+    pub(super) fn new(linger: Duration) -> Self {
+        Self { linger, records: Vec::new(), bytes: 0, ends: BTreeMap::new(), due: None }
+    }
+
+    /// Adds one message. A tombstone carries no record, only an offset to get past.
+    pub(super) fn add(&mut self, partition: Partition, offset: i64, payload: Option<&[u8]>, now: Instant) {
+        self.due.get_or_insert(now + self.linger);
+        self.ends.insert(partition.clone(), offset + 1);
+        let Some(payload) = payload else { return };
+        let body = if payload.len() > RECORD_BYTES_MAX {
+            Body::Refused { head: payload[..HEAD_BYTES].to_vec(), reason: Refusal::TooLong }
+        } else {
+            Body::Whole(payload.to_vec())
+        };
+        self.bytes += payload.len();
+        self.records.push((partition.clone(), Record { position: format!("{partition}@{offset}"), body }));
+    }
+
+    /// Forgets what came from partitions that now belong to others: they read it again.
+    pub(super) fn forget(&mut self, lost: &[Partition]) {
+        self.ends.retain(|partition, _| !lost.contains(partition));
+        self.records.retain(|(partition, _)| !lost.contains(partition));
+        if self.ends.is_empty() {
+            self.due = None;
+        }
+    }
+
+    /// When the batch goes out at the latest; none while it is empty.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// The batch, if it is full or `now` is late enough.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Batch> {
+        let full = self.records.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX;
+        if !full && self.due.is_none_or(|due| now < due) {
+            return None;
+        }
+        self.due = None;
+        self.bytes = 0;
+        let records = std::mem::take(&mut self.records).into_iter().map(|(_, record)| record).collect();
+        let ends = std::mem::take(&mut self.ends);
+        let mark = ends.into_iter().map(|(partition, end)| (partition.to_string(), end.to_string())).collect();
+        Some(Batch { records, mark: Mark(mark) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(number: i32) -> Partition {
+        Partition { topic: "events".to_owned(), number }
+    }
+
+    fn pending() -> (Pending, Instant) {
+        (Pending::new(Duration::from_millis(100)), Instant::now())
+    }
+
+    #[test]
+    fn a_batch_goes_out_when_it_is_full_or_has_waited_long_enough() {
+        let (mut pending, now) = pending();
+        pending.add(partition(0), 0, Some(b"a"), now);
+        assert!(pending.take(now).is_none());
+        assert!(pending.take(now + Duration::from_millis(100)).is_some());
+        for offset in 0..511 {
+            pending.add(partition(0), offset, Some(b"a"), now);
+        }
+        assert!(pending.take(now).is_none());
+        pending.add(partition(0), 511, Some(b"a"), now);
+        assert_eq!(pending.take(now).unwrap().records.len(), 512);
+        pending.add(partition(0), 512, Some(&[b'a'; BYTES_MAX]), now);
+        assert_eq!(pending.take(now).unwrap().records.len(), 1);
+    }
+
+    #[test]
+    fn a_tombstone_is_no_record_but_its_offset_is_covered() {
+        let (mut pending, now) = pending();
+        pending.add(partition(3), 41, None, now);
+        let batch = pending.take(now + Duration::from_millis(100)).unwrap();
+        assert!(batch.records.is_empty());
+        assert_eq!(batch.mark.0, BTreeMap::from([("events/3".to_owned(), "42".to_owned())]));
+    }
+
+    #[test]
+    fn what_came_from_a_lost_partition_is_neither_handed_over_nor_covered() {
+        let (mut pending, now) = pending();
+        pending.add(partition(0), 7, Some(b"a"), now);
+        pending.add(partition(1), 8, Some(b"b"), now);
+        pending.forget(&[partition(1)]);
+        let batch = pending.take(now + Duration::from_millis(100)).unwrap();
+        assert_eq!((batch.records.len(), batch.mark.0.len()), (1, 1));
+        pending.add(partition(0), 8, Some(b"a"), now);
+        pending.forget(&[partition(0)]);
+        assert!(pending.due().is_none());
+    }
+
+    #[test]
+    fn a_record_beyond_the_limit_is_refused_with_its_head() {
+        let (mut pending, now) = pending();
+        pending.add(partition(0), 0, Some(&vec![b'a'; RECORD_BYTES_MAX + 1]), now);
+        let batch = pending.take(now).unwrap();
+        assert!(
+            matches!(&batch.records[0].body, Body::Refused { head, reason: Refusal::TooLong } if head.len() == HEAD_BYTES)
+        );
+    }
+}
