@@ -52,6 +52,11 @@ impl Receiver {
         Self { shared, origin }
     }
 
+    /// Adds to the script.
+    pub(super) fn will_say(&self, answers: impl IntoIterator<Item = Say>) {
+        self.shared.script.lock().unwrap().extend(answers);
+    }
+
     pub(super) fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap().clone()
     }

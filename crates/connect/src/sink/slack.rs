@@ -75,3 +75,39 @@ fn judge(heard: Heard, now: Now) -> Answer {
         _ => heard.classify(now),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::contract::words;
+    use crate::sink::receiver::{Receiver, Say};
+    use crate::sink::sample::{message, now};
+
+    #[tokio::test]
+    async fn slacks_words_tell_a_broken_message_from_a_broken_sink() {
+        let receiver = Receiver::start([]).await;
+        let url = Secret::from_text(format!("{}/services/T0/B0/x", receiver.origin));
+        let slack = Slack::new(&Settings { url, timeout: TIMEOUT }).unwrap();
+        for (status, body, wanted) in [
+            (200, "ok", "delivered"),
+            (200, "ok\n", "delivered"),
+            (200, "<html>Log in</html>", "misconfigured"),
+            (200, "", "misconfigured"),
+            (204, "ok", "misconfigured"),
+            (400, "invalid_payload", "refused"),
+            (400, "invalid_blocks", "refused"),
+            (400, "no_text", "refused"),
+            (400, "user_not_found", "misconfigured"),
+            (403, "invalid_token", "misconfigured"),
+            (403, "action_prohibited", "misconfigured"),
+            (404, "channel_not_found", "misconfigured"),
+            (404, "no_service", "misconfigured"),
+            (404, "no_team", "misconfigured"),
+            (410, "channel_is_archived", "gone"),
+            (500, "rollup_error", "retry"),
+        ] {
+            receiver.will_say([Say::Now(status, Vec::new(), body.to_owned())]);
+            assert_eq!(words(&slack.send(&message(), now()).await), wanted, "{status} {body}");
+        }
+    }
+}

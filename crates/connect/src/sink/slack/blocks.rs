@@ -8,7 +8,6 @@ use engine::rule::Severity;
 use engine::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::post::cut;
 use super::super::{Action, Message};
 
 const HEADER_CHARS_MAX: usize = 150;
@@ -46,8 +45,9 @@ pub(super) fn render(message: &Message) -> Value {
 /// All that an analyst needs to begin.
 fn whole(message: &Message, headline: &str) -> Vec<Value> {
     let alert = &message.alert;
+    let title = json!({"type": "plain_text", "text": escape(headline, HEADER_CHARS_MAX), "emoji": false});
     let needed = vec![
-        json!({"type": "header", "text": {"type": "plain_text", "text": escape(headline, HEADER_CHARS_MAX), "emoji": false}}),
+        json!({"type": "header", "text": title}),
         section(&escape(&alert.why, WHY_CHARS_MAX)),
         json!({"type": "section", "fields": fields(message)}),
     ];
@@ -61,6 +61,9 @@ fn whole(message: &Message, headline: &str) -> Vec<Value> {
     for kept in (0..=prose.len()).rev() {
         let mut blocks = needed.clone();
         blocks.extend_from_slice(&prose[..kept]);
+        if kept < prose.len() {
+            blocks.push(section("_Shortened: all of it would be more than Slack takes._"));
+        }
         blocks.push(end.clone());
         if size(&blocks) <= BLOCKS_CHARS_MAX {
             return blocks;
@@ -162,7 +165,7 @@ fn escape(text: &str, chars_max: usize) -> String {
             return escaped;
         }
     }
-    if escaped.is_empty() { "-".to_owned() } else { escaped }
+    if escaped.trim().is_empty() { "-".to_owned() } else { escaped }
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -197,4 +200,146 @@ fn second(moment: Timestamp) -> String {
 /// Characters of the blocks as they are sent.
 fn size(blocks: &[Value]) -> usize {
     blocks.iter().map(|block| block.to_string().chars().count() + 1).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::sample::{later, message};
+
+    /// Every text object in the blocks, as (type of its block, whether a field, text).
+    fn texts(rendered: &Value) -> Vec<(String, bool, String)> {
+        let mut found = Vec::new();
+        for block in rendered["blocks"].as_array().unwrap() {
+            let sort = block["type"].as_str().unwrap().to_owned();
+            for (part, field) in [("text", false), ("fields", true), ("elements", false)] {
+                let objects = match &block[part] {
+                    Value::Array(objects) => objects.clone(),
+                    Value::Null => Vec::new(),
+                    object => vec![object.clone()],
+                };
+                assert!(objects.len() <= 10);
+                for object in objects {
+                    found.push((sort.clone(), field, object["text"].as_str().unwrap().to_owned()));
+                }
+            }
+        }
+        found
+    }
+
+    #[track_caller]
+    fn assert_within_limits(rendered: &Value) {
+        let blocks = rendered["blocks"].as_array().unwrap();
+        assert!(blocks.len() <= 50);
+        assert!(Value::Array(blocks.clone()).to_string().chars().count() <= BLOCKS_CHARS_MAX);
+        assert!((1..=4_000).contains(&rendered["text"].as_str().unwrap().chars().count()));
+        assert_eq!(rendered["unfurl_links"], false);
+        for (sort, field, text) in texts(rendered) {
+            let most = match sort.as_str() {
+                "header" => 150,
+                _ if field => 2_000,
+                _ => 3_000,
+            };
+            assert!((1..=most).contains(&text.chars().count()), "{sort} of {} characters", text.chars().count());
+        }
+    }
+
+    /// The sample with `value` in each place that a log can fill.
+    fn filled(value: &str, action: Action) -> Message {
+        let mut message = later(action);
+        let alert = &mut message.alert;
+        for text in [&mut alert.title, &mut alert.why, &mut alert.description, &mut alert.runbook, &mut alert.action] {
+            *text = value.to_owned();
+        }
+        alert.key = [(value.to_owned(), value.to_owned())].into();
+        alert.actor.name = Some(value.to_owned());
+        alert.network.ip = Some(value.to_owned());
+        alert.network.user_agent = Some(value.to_owned());
+        let target = &mut alert.target;
+        for part in [&mut target.kind, &mut target.id, &mut target.account, &mut target.region] {
+            *part = Some(value.to_owned());
+        }
+        alert.id.0 = value.to_owned();
+        alert.rule.0 = value.into();
+        message
+    }
+
+    #[track_caller]
+    fn assert_golden(name: &str, message: &Message) {
+        let rendered = render(message);
+        assert_within_limits(&rendered);
+        insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!(name, rendered) });
+    }
+
+    #[test]
+    fn a_new_alert_says_all_that_is_needed_to_begin() {
+        assert_golden("raise", &message());
+    }
+
+    #[test]
+    fn an_update_and_an_end_are_short_and_name_the_alert() {
+        assert_golden("update", &later(Action::Update));
+        assert_golden("resolve", &later(Action::Resolve));
+    }
+
+    #[test]
+    fn an_alert_that_knows_little_leaves_out_what_it_lacks() {
+        let mut message = message();
+        message.link = None;
+        let alert = &mut message.alert;
+        (alert.actor, alert.network, alert.target) = Default::default();
+        alert.key.clear();
+        for text in [&mut alert.action, &mut alert.why, &mut alert.description, &mut alert.runbook] {
+            text.clear();
+        }
+        assert_golden("bare", &message);
+    }
+
+    #[test]
+    fn a_log_line_can_neither_mention_people_nor_hide_a_link() {
+        let attack = "<!channel> <@U0> <https://evil.example|Okta> &lt;!here&gt; https://evil.example #general";
+        let message = filled(attack, Action::Raise);
+        assert_golden("attack", &message);
+        let rendered = render(&message);
+        for (sort, _, text) in texts(&rendered) {
+            let ours = text.starts_with("<https://lapwing.example/") && text.ends_with("|Open in Lapwing>");
+            assert!(ours || !text.contains(['<', '>']), "{sort}: {text}");
+        }
+        assert!(!rendered["text"].as_str().unwrap().contains(['<', '>']));
+        assert!(!rendered.to_string().contains(r#""verbatim":false"#));
+    }
+
+    #[test]
+    fn whatever_stands_in_an_alert_the_message_keeps_slacks_limits() {
+        for value in ["x", "&", "\"", "\\", "\n", "\u{1}", "é", "🦅", "<&>\"\n", " ", "\u{202e}"] {
+            for length in [0, 1, 29, 30, 31, 149, 150, 151, 299, 300, 301, 2_999, 3_001, 50_000] {
+                for action in [Action::Raise, Action::Update, Action::Resolve] {
+                    assert_within_limits(&render(&filled(&value.repeat(length), action)));
+                }
+            }
+        }
+        assert_golden("long", &filled(&"A long & winding \"tale\".\n".repeat(2_000), Action::Raise));
+    }
+
+    #[test]
+    fn a_cut_never_falls_into_an_escape() {
+        for most in 2..12 {
+            let cut = escape("a&b<c>d", most);
+            assert!(cut.chars().count() <= most, "{cut}");
+            let rest = cut.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
+            assert!(!rest.contains('&'), "{cut}");
+        }
+        assert_eq!(escape("a&b", 7), "a&amp;b");
+        assert_eq!(escape("a&b", 6), "a…");
+        assert_eq!(escape(" \u{0} ", 6), "-");
+    }
+
+    #[test]
+    fn a_link_too_long_to_work_is_left_out() {
+        let mut message = message();
+        message.link = Some(format!("https://lapwing.example/{}", "x".repeat(1_000)));
+        assert!(!render(&message).to_string().contains("Open in Lapwing"));
+        message.link = Some("https://lapwing.example/a|b>c".to_owned());
+        assert!(render(&message).to_string().contains("<https://lapwing.example/a%7Cb&gt;c|Open in Lapwing>"));
+    }
 }
