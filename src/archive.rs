@@ -19,7 +19,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Where an event is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Which event.
     pub uid: Uid,
     /// When it happened.
@@ -36,7 +36,7 @@ pub struct Place {
 
 /// An event to keep: one line of redacted JSON.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// Which event.
     pub uid: Uid,
     /// When it happened.
@@ -47,7 +47,7 @@ pub struct Kept {
 
 /// The writing side; one owner.
 #[derive(Debug)]
-pub struct Archive {
+pub(crate) struct Archive {
     folder: PathBuf,
     segment: u64,
     file: File,
@@ -59,7 +59,7 @@ impl Archive {
     ///
     /// # Errors
     /// When the folder or a segment cannot be written.
-    pub fn open(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("create archive folder {}", folder.display()))?;
         let segment = segments(folder)?.last().copied().unwrap_or(1);
         let (file, offset) = append(folder, segment)?;
@@ -70,7 +70,7 @@ impl Archive {
     ///
     /// # Errors
     /// When the disk refuses; what was written in part is overtaken by the next frame.
-    pub fn keep(&mut self, events: &[Kept]) -> anyhow::Result<Vec<Place>> {
+    pub(crate) fn keep(&mut self, events: &[Kept]) -> anyhow::Result<Vec<Place>> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
@@ -106,7 +106,7 @@ impl Archive {
     ///
     /// # Errors
     /// When the folder cannot be read or a file not be removed.
-    pub fn trim(&self, bytes_max: u64) -> anyhow::Result<Vec<u64>> {
+    pub(crate) fn trim(&self, bytes_max: u64) -> anyhow::Result<Vec<u64>> {
         let numbers = segments(&self.folder)?;
         let size = |number: &u64| std::fs::metadata(file_of(&self.folder, *number)).map_or(0, |meta| meta.len());
         let mut total: u64 = numbers.iter().map(size).sum();
@@ -127,7 +127,7 @@ impl Archive {
 ///
 /// # Errors
 /// When its segment has left or is damaged.
-pub fn read(folder: &Path, place: &Place) -> anyhow::Result<String> {
+pub(crate) fn read(folder: &Path, place: &Place) -> anyhow::Result<String> {
     let mut file = File::open(file_of(folder, place.segment)).context("open archive segment")?;
     file.seek(SeekFrom::Start(place.offset)).context("seek archive segment")?;
     let mut frame = Vec::new();
@@ -158,7 +158,8 @@ fn segments(folder: &Path) -> anyhow::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(folder).context("list archive folder")? {
         let name = entry.context("list archive folder")?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl.zst")).and_then(|name| name.parse().ok());
+        let number =
+            name.to_str().and_then(|name| name.strip_suffix(".jsonl.zst")).and_then(|name| name.parse::<u64>().ok());
         numbers.extend(number);
     }
     numbers.sort_unstable();

@@ -1,1 +1,57 @@
-fn main() {}
+//! Lapwing: pipeline and cloud audit logs in, explained alerts out. `pipeline.rs` is the place to start.
+
+mod api;
+mod archive;
+mod args;
+mod command;
+mod config;
+mod connectors;
+mod deliver;
+mod feed;
+mod ledger;
+mod metrics;
+mod pipeline;
+mod reload;
+mod route;
+mod rules;
+mod service;
+mod store;
+mod workers;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Arguments, Command};
+use crate::command::Outcome;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log();
+    let outcome = match arguments.command {
+        Command::Run { config } => command::run::run(&config),
+        Command::Demo { listen, once } => command::demo::run(listen, once),
+        Command::Check { paths } => command::check::run(&paths),
+        Command::Test { paths } => command::test::run(paths),
+        Command::Match { input, logsource } => command::matching::run(&input, logsource.as_deref()),
+        Command::Replay { input, store } => command::replay::run(&input, store.as_deref()),
+        Command::Docs => command::docs::run(),
+        Command::Version => command::version(),
+    };
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Found) => ExitCode::from(1),
+        Err(error) => {
+            command::say(&format!("lapwing: {error:#}"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Logs go to stderr; `LAPWING_LOG` chooses, as in `LAPWING_LOG=debug` or `lapwing=debug,warn`.
+fn log() {
+    let filter = EnvFilter::try_from_env("LAPWING_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal).init();
+}

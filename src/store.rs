@@ -19,22 +19,22 @@ mod outbox;
 mod recovery;
 mod schema;
 
-pub use alerts::{Delivery, Evidence, Page, Query, Row};
-pub use commit::{Commit, Told};
-pub use letters::DeadRecord;
-pub use outbox::{Queue, Queued, Verdict};
-pub use recovery::Recovered;
+pub(crate) use alerts::{Query, Row};
+pub(crate) use commit::{Commit, SEEN_MAX, Told};
+pub(crate) use letters::DeadRecord;
+pub(crate) use outbox::{Queue, Queued, Settled, Verdict};
+pub(crate) use recovery::Recovered;
 
 /// The writing side.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     connection: Mutex<Connection>,
     path: PathBuf,
 }
 
 /// The reading side.
 #[derive(Debug)]
-pub struct Reader {
+pub(crate) struct Reader {
     connection: Mutex<Connection>,
 }
 
@@ -45,7 +45,7 @@ impl Store {
     /// # Errors
     /// When the folder cannot be written, another process holds the store, the file is damaged, or a
     /// newer Lapwing wrote it.
-    pub fn open(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("create data folder {}", folder.display()))?;
         let path = folder.join("lapwing.db");
         let mut connection = Connection::open(&path).with_context(|| format!("open store {}", path.display()))?;
@@ -57,18 +57,31 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn reader(&self) -> anyhow::Result<Reader> {
+    pub(crate) fn reader(&self) -> anyhow::Result<Reader> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).context("open store for reading")?;
         connection.busy_timeout(Duration::from_secs(5)).context("set busy timeout")?;
         Ok(Reader { connection: Mutex::new(connection) })
     }
 
+    /// Forgets where events of these archive segments were kept.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn forget_segments(&self, segments: &[u64]) -> anyhow::Result<()> {
+        for segment in segments {
+            self.writer()
+                .execute("DELETE FROM archived WHERE segment = ?1", [sql(*segment)])
+                .context("forget archive segment")?;
+        }
+        Ok(())
+    }
+
     /// Says that everything was written and nothing is in flight, so that the next start need not check.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn close_cleanly(&self) -> anyhow::Result<()> {
+    pub(crate) fn close_cleanly(&self) -> anyhow::Result<()> {
         schema::mark_clean(&self.writer()).context("mark the stop as clean")
     }
 

@@ -12,9 +12,9 @@ use super::{Reader, count, sql};
 use crate::archive::Place;
 
 /// An alert with what the store knows about it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// What was found. Its members stand beside the others in JSON.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// What was found.
     pub alert: Alert,
     /// Grows with every change of any alert.
     pub sequence: u64,
@@ -30,7 +30,7 @@ pub struct Row {
 
 /// Which alerts are wanted, newest first.
 #[derive(Clone, Debug, Default)]
-pub struct Query {
+pub(crate) struct Query {
     /// At most this many.
     pub limit: u32,
     /// After this one, exclusively: the cursor of a page.
@@ -45,23 +45,16 @@ pub struct Query {
 
 /// One page.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// The alerts.
     pub rows: Vec<Row>,
     /// Where the next page starts, if there is one.
     pub next: Option<(Timestamp, String)>,
 }
 
-/// Where an event that an alert names can be read.
-#[derive(Clone, Debug)]
-pub struct Evidence {
-    /// Its place in the archive.
-    pub place: Place,
-}
-
 /// What one sink was told.
 #[derive(Clone, Debug, Serialize)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// The sink's name in the configuration.
     pub sink: String,
     /// Which revision of the alert.
@@ -84,7 +77,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn alerts(&self, query: &Query) -> anyhow::Result<Page> {
+    pub(crate) fn alerts(&self, query: &Query) -> anyhow::Result<Page> {
         let mut sql_text = format!("SELECT {COLUMNS} FROM alerts WHERE state <> 'superseded'");
         let mut values: Vec<Value> = Vec::new();
         if let Some((time, id)) = &query.after {
@@ -123,7 +116,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn alert(&self, id: &str) -> anyhow::Result<Option<Row>> {
+    pub(crate) fn alert(&self, id: &str) -> anyhow::Result<Option<Row>> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM alerts WHERE id = ?1"))?;
         let mut rows = statement.query([id]).context("read alert")?;
@@ -134,7 +127,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn changed_since(&self, sequence: u64, most: u32) -> anyhow::Result<Vec<Row>> {
+    pub(crate) fn changed_since(&self, sequence: u64, most: u32) -> anyhow::Result<Vec<Row>> {
         let connection = self.connection();
         let mut statement = connection
             .prepare_cached(&format!("SELECT {COLUMNS} FROM alerts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"))?;
@@ -150,7 +143,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn latest(&self) -> anyhow::Result<u64> {
+    pub(crate) fn latest(&self) -> anyhow::Result<u64> {
         let connection = self.connection();
         let latest: Option<i64> =
             connection.query_row("SELECT max(sequence) FROM alerts", [], |row| row.get(0)).context("read sequence")?;
@@ -161,14 +154,14 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn by_severity(&self) -> anyhow::Result<[u64; 5]> {
+    pub(crate) fn by_severity(&self) -> anyhow::Result<[u64; 5]> {
         let connection = self.connection();
         let mut statement = connection
             .prepare_cached("SELECT severity, count(*) FROM alerts WHERE state <> 'superseded' GROUP BY severity")?;
         let mut counts = [0; 5];
         let mut rows = statement.query([]).context("count alerts")?;
         while let Some(row) = rows.next()? {
-            if let Some(slot) = counts.get_mut(row.get::<_, usize>(0)?) {
+            if let Some(slot) = counts.get_mut(usize::from(row.get::<_, u8>(0)?)) {
                 *slot = count(row.get(1)?);
             }
         }
@@ -179,7 +172,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn deliveries(&self, id: &str) -> anyhow::Result<Vec<Delivery>> {
+    pub(crate) fn deliveries(&self, id: &str) -> anyhow::Result<Vec<Delivery>> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(
             "SELECT sink, revision, state, attempts, updated, answer FROM outbox WHERE alert = ?1 ORDER BY row",
@@ -203,7 +196,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn archived(&self, id: &str) -> anyhow::Result<Option<Place>> {
+    pub(crate) fn archived(&self, id: &str) -> anyhow::Result<Option<Place>> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(
             "SELECT id, origin, time, segment, offset, length, line FROM archived WHERE id = ?1 ORDER BY origin LIMIT 1",

@@ -13,11 +13,11 @@ use super::{DeadRecord, Store, sql};
 use crate::archive::Place;
 
 /// Ids of counted events that are remembered; above this the oldest commits are forgotten.
-pub const SEEN_MAX: usize = 2_000_000;
+pub(crate) const SEEN_MAX: usize = 2_000_000;
 
 /// Everything that one group of batches causes.
 #[derive(Debug, Default)]
-pub struct Commit {
+pub(crate) struct Commit {
     /// Counts up by one; the journal and the seen ids are ordered by it.
     pub number: u64,
     /// How far each source has been handled.
@@ -42,7 +42,7 @@ pub struct Commit {
 
 /// What a commit wrote about an alert, for those who follow live.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub(crate) struct Told {
     /// Grows with every change of any alert.
     pub sequence: u64,
     /// Which alert.
@@ -57,7 +57,7 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses: nothing was written then.
-    pub fn commit(&self, commit: &Commit) -> anyhow::Result<Vec<Told>> {
+    pub(crate) fn commit(&self, commit: &Commit) -> anyhow::Result<Vec<Told>> {
         let mut connection = self.writer();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin commit")?;
@@ -85,9 +85,7 @@ fn marks(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()> {
 fn seen(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()> {
     if !commit.seen.is_empty() {
         let packed: Vec<u8> = commit.seen.iter().flat_map(|id| id.to_le_bytes()).collect();
-        transaction
-            .prepare_cached("INSERT INTO seen VALUES (?1, ?2)")?
-            .execute(params![sql(commit.number), packed])?;
+        transaction.prepare_cached("INSERT INTO seen VALUES (?1, ?2)")?.execute(params![sql(commit.number), packed])?;
     }
     transaction.prepare_cached("DELETE FROM seen WHERE number < ?1")?.execute([sql(commit.seen_from)])?;
     Ok(())
@@ -101,7 +99,9 @@ fn journal(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()>
         transaction.prepare_cached("DELETE FROM journal")?.execute([])?;
     } else if !commit.sightings.is_empty() {
         let blob = super::recovery::encode(&commit.sightings)?;
-        transaction.prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?.execute(params![sql(commit.number), blob])?;
+        transaction
+            .prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?
+            .execute(params![sql(commit.number), blob])?;
     }
     transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('number', ?1)")?.execute([sql(commit.number)])?;
     Ok(())
@@ -173,8 +173,7 @@ fn upsert(transaction: &Transaction<'_>, change: &Change, sequence: i64, now: Ti
 }
 
 fn archived(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()> {
-    let mut write =
-        transaction.prepare_cached("INSERT OR IGNORE INTO archived VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    let mut write = transaction.prepare_cached("INSERT OR IGNORE INTO archived VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
     for place in &commit.archived {
         write.execute(params![
             place.uid.id,

@@ -12,7 +12,7 @@ const KEPT_MAX: i64 = 10_000;
 
 /// A record that could not be read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DeadRecord {
+pub(crate) struct DeadRecord {
     /// The source's name in the configuration.
     pub source: String,
     /// Where it stood there.
@@ -56,7 +56,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn dead_records(&self) -> anyhow::Result<u64> {
+    pub(crate) fn dead_records(&self) -> anyhow::Result<u64> {
         let kept: i64 = self
             .connection()
             .query_row("SELECT count(*) FROM dead_records", [], |row| row.get(0))

@@ -18,7 +18,7 @@ const LOOKED_AT: i64 = 512;
 
 /// One message to one sink.
 #[derive(Clone, Debug)]
-pub struct Queued {
+pub(crate) struct Queued {
     /// Its place in the outbox.
     pub row: u64,
     /// Attempts so far.
@@ -35,7 +35,7 @@ pub struct Queued {
 
 /// What became of a leased row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The receiver has it.
     Delivered,
     /// Try again at this moment.
@@ -44,9 +44,20 @@ pub enum Verdict {
     Dead,
 }
 
+/// A leased message and what became of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled {
+    /// Its place in the outbox.
+    pub row: u64,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What the receiver said.
+    pub answer: String,
+}
+
 /// How much waits for a sink.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Queue {
+pub(crate) struct Queue {
     /// Messages that wait or are being sent.
     pub rows: u64,
     /// Messages that were given up.
@@ -61,7 +72,7 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses; the cursor then stays.
-    pub fn route<'r>(
+    pub(crate) fn route<'r>(
         &self,
         most: u32,
         now: Timestamp,
@@ -110,7 +121,13 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub fn lease(&self, sink: &str, most: usize, now: Timestamp, length: Duration) -> anyhow::Result<Vec<Queued>> {
+    pub(crate) fn lease(
+        &self,
+        sink: &str,
+        most: usize,
+        now: Timestamp,
+        length: Duration,
+    ) -> anyhow::Result<Vec<Queued>> {
         let mut connection = self.writer();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin lease")?;
@@ -144,7 +161,7 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn free_leases(&self) -> anyhow::Result<()> {
+    pub(crate) fn free_leases(&self) -> anyhow::Result<()> {
         let writer = self.writer();
         writer
             .execute("UPDATE outbox SET leased_until = 0 WHERE state = 'queued' AND leased_until > 0", [])
@@ -152,31 +169,36 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what became of a message.
+    /// Writes what became of messages.
     ///
     /// # Errors
-    /// When the disk refuses; the lease then runs out and the message is sent again.
-    pub fn settle(&self, row: u64, verdict: &Verdict, answer: &str, now: Timestamp) -> anyhow::Result<()> {
-        let (state, due) = match verdict {
-            Verdict::Delivered => ("delivered", 0),
-            Verdict::Again(at) => ("queued", at.micros()),
-            Verdict::Dead => ("dead", 0),
-        };
-        self.writer()
-            .prepare_cached(
-                "UPDATE outbox SET state = ?2, due = ?3, attempts = attempts + 1, leased_until = 0, answer = ?4,
-                 updated = ?5 WHERE row = ?1",
-            )?
-            .execute(params![sql(row), state, due, answer, now.micros()])
-            .context("settle delivery")?;
-        Ok(())
+    /// When the disk refuses; the leases then run out and the messages are sent again.
+    pub(crate) fn settle(&self, settled: &[Settled], now: Timestamp) -> anyhow::Result<()> {
+        let mut connection = self.writer();
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin settling")?;
+        for message in settled {
+            let (state, due) = match message.verdict {
+                Verdict::Delivered => ("delivered", 0),
+                Verdict::Again(at) => ("queued", at.micros()),
+                Verdict::Dead => ("dead", 0),
+            };
+            transaction
+                .prepare_cached(
+                    "UPDATE outbox SET state = ?2, due = ?3, attempts = attempts + 1, leased_until = 0, answer = ?4,
+                     updated = ?5 WHERE row = ?1",
+                )?
+                .execute(params![sql(message.row), state, due, message.answer, now.micros()])
+                .context("settle delivery")?;
+        }
+        transaction.commit().context("commit settling")
     }
 
     /// How much waits for this sink.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn queue(&self, sink: &str) -> anyhow::Result<Queue> {
+    pub(crate) fn queue(&self, sink: &str) -> anyhow::Result<Queue> {
         let connection = self.writer();
         let (rows, oldest): (i64, Option<i64>) = connection
             .prepare_cached("SELECT count(*), min(created) FROM outbox WHERE sink = ?1 AND state = 'queued'")?

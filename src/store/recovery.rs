@@ -14,7 +14,7 @@ const JOURNAL_VERSION: u8 = 1;
 
 /// Everything that has to be in memory before the first new record is read.
 #[derive(Debug, Default)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// The number of the last commit.
     pub number: u64,
     /// How far each source had been handled.
@@ -34,7 +34,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store holds what this build cannot read.
-    pub fn recover(&self) -> anyhow::Result<Recovered> {
+    pub(crate) fn recover(&self) -> anyhow::Result<Recovered> {
         let connection = self.writer();
         let mut found = Recovered::default();
         let number: Option<i64> = connection
@@ -54,7 +54,8 @@ impl Store {
         let mut rows = seen.query([]).context("read seen ids")?;
         while let Some(row) = rows.next()? {
             let packed: Vec<u8> = row.get(1)?;
-            let ids = packed.chunks_exact(8).map(|id| u64::from_le_bytes(id.try_into().expect("chunks of 8"))).collect();
+            let ids =
+                packed.chunks_exact(8).map(|id| u64::from_le_bytes(id.try_into().expect("chunks of 8"))).collect();
             found.seen.push((count(row.get(0)?), ids));
         }
 

@@ -91,16 +91,16 @@ pub(super) fn mark_clean(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
-    let version: usize =
+    let version: u32 =
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).context("read schema version")?;
-    if version > MIGRATIONS.len() {
+    if version as usize > MIGRATIONS.len() {
         bail!("a newer Lapwing wrote schema {version}, this one knows {}: use that version", MIGRATIONS.len());
     }
-    for (done, step) in MIGRATIONS.iter().enumerate().skip(version) {
+    for (number, step) in (1_u32..).zip(MIGRATIONS).skip(version as usize) {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin migration")?;
-        transaction.execute_batch(step).with_context(|| format!("migrate to schema {}", done + 1))?;
-        transaction.pragma_update(None, "user_version", done + 1).context("write schema version")?;
+        transaction.execute_batch(step).with_context(|| format!("migrate to schema {number}"))?;
+        transaction.pragma_update(None, "user_version", number).context("write schema version")?;
         transaction.commit().context("commit migration")?;
     }
     Ok(())

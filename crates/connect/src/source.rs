@@ -4,16 +4,17 @@
 //! up to a mark is durable is the mark committed; what was not is read again, and counted once further in.
 
 mod brackets;
+#[cfg(feature = "aws")]
+pub mod cloudwatch;
 mod cuts;
+pub mod file;
 pub mod http;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod lines;
 pub mod memory;
 mod receipt;
 pub mod stdin;
-#[cfg(feature = "aws")]
-pub mod cloudwatch;
-#[cfg(feature = "kafka")]
-pub mod kafka;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -121,6 +121,12 @@ impl Span {
         Self(seconds as i64 * SECOND)
     }
 
+    /// From microseconds; negative ones are none.
+    #[must_use]
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros.max(0))
+    }
+
     /// Its length in microseconds.
     #[must_use]
     pub fn micros(self) -> i64 {

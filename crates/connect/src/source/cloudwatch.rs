@@ -222,6 +222,7 @@ fn batch(group: &str, found: Found) -> Batch {
     let record =
         |event: scan::Event| Record { position: format!("{group}/{}", event.id), body: Body::Whole(event.body) };
     Batch {
+        receipt: None,
         records: found.events.into_iter().map(record).collect(),
         mark: Mark(BTreeMap::from([(group.to_owned(), value)])),
     }

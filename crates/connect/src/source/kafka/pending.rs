@@ -72,7 +72,7 @@ impl Pending {
         let records = std::mem::take(&mut self.records).into_iter().map(|(_, record)| record).collect();
         let ends = std::mem::take(&mut self.ends);
         let mark = ends.into_iter().map(|(partition, end)| (partition.to_string(), end.to_string())).collect();
-        Some(Batch { records, mark: Mark(mark) })
+        Some(Batch { records, mark: Mark(mark), receipt: None })
     }
 }
 

@@ -1,0 +1,139 @@
+//! The web server: console, API, metrics, health, and the door for pushed events.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, middleware};
+use engine::rule::RuleSet;
+use engine::time::Timestamp;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::deliver::Standing;
+use crate::feed::Feed;
+use crate::metrics::METRICS;
+use crate::store::{Reader, Told};
+
+mod alerts;
+mod console;
+mod error;
+mod live;
+mod status;
+
+use error::Refusal;
+
+/// What requests are answered from.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// Committed snapshots of the store.
+    pub reader: Reader,
+    /// Folder of the archive.
+    pub archive: PathBuf,
+    /// The rules in use.
+    pub rules: Arc<arc_swap::ArcSwap<RuleSet>>,
+    /// Sources, each with the name of its system.
+    pub feeds: Vec<(Arc<Feed>, &'static str)>,
+    /// Sinks: name, system, how they are doing.
+    pub sinks: Vec<(String, &'static str, watch::Receiver<Standing>)>,
+    /// Alerts as they change.
+    pub live: broadcast::Sender<Told>,
+    /// Whether commits work.
+    pub committing: Arc<AtomicBool>,
+    /// Hash of the token that callers must show.
+    pub token: Option<blake3::Hash>,
+    /// When the process started.
+    pub started: Timestamp,
+    /// Cancelled when the service stops.
+    pub stop: CancellationToken,
+}
+
+/// Headers that keep a page of attacker-made values harmless.
+const SAFETY: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+];
+
+/// All routes. `ingest` asks for the tokens of its sources itself.
+pub(crate) fn router(app: Arc<App>, ingest: Router) -> Router {
+    let api = Router::new()
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/stream", get(live::stream))
+        .route("/api/v1/alerts/{id}", get(alerts::one))
+        .route("/api/v1/status", get(status::status))
+        .layer(from_fn_with_state(app.clone(), authenticate));
+    Router::new()
+        .merge(api)
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(console::page)
+        .with_state(app)
+        .layer(middleware::map_response(harden))
+        .merge(ingest)
+}
+
+/// Serves until told to stop; requests that wait for a commit are answered first.
+///
+/// # Errors
+/// When the server fails as a whole.
+pub(crate) async fn serve(
+    listener: tokio::net::TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    Ok(())
+}
+
+async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let shown = shown.and_then(|value| value.strip_prefix("Bearer "));
+    // Equal hashes are compared in constant time.
+    let known = match (app.token, shown) {
+        (None, _) => true,
+        (Some(token), Some(shown)) => blake3::hash(shown.as_bytes()) == token,
+        (Some(_), None) => false,
+    };
+    if known { next.run(request).await } else { Refusal::Unauthorised.into_response() }
+}
+
+async fn harden(mut response: Response) -> Response {
+    for (name, value) in SAFETY {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    let said = if app.stop.is_cancelled() {
+        Some("stopping\n")
+    } else if app.committing.load(Ordering::Relaxed) {
+        None
+    } else {
+        Some("the disk refuses commits: see the log\n")
+    };
+    match said {
+        None => "ready\n".into_response(),
+        Some(said) => (StatusCode::SERVICE_UNAVAILABLE, said).into_response(),
+    }
+}
+
+async fn metrics() -> Result<Response, Refusal> {
+    let text = METRICS.text().map_err(|error| Refusal::Internal(error.into()))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}

@@ -1,0 +1,107 @@
+//! `GET /api/v1/alerts` and `GET /api/v1/alerts/{id}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use engine::rule::Severity;
+use engine::time::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use super::error::Refusal;
+use crate::archive;
+use crate::store::{self, Row};
+
+/// Alerts on one page, if the caller does not say.
+const PAGE: u32 = 50;
+/// And at most.
+const PAGE_MAX: u32 = 500;
+/// Events that are read for one alert.
+const EVIDENCE_MAX: usize = 50;
+
+/// Parameters of the list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    severity: Option<String>,
+    rule: Option<String>,
+    /// Text that the alert must hold anywhere.
+    q: Option<String>,
+}
+
+/// A page of alerts, newest first.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    parameters: Result<Query<Parameters>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, Refusal> {
+    const KNOWN: &str = "known are limit, after, severity, rule and q";
+    let Query(parameters) = parameters.map_err(|error| Refusal::Parameter(error.body_text(), KNOWN))?;
+    let query = query(parameters)?;
+    let page = reading(move || app.reader.alerts(&query)).await?;
+    let next = page.next.map(|(time, id)| format!("{}.{id}", time.micros()));
+    Ok(Json(json!({ "alerts": page.rows.iter().map(row).collect::<Vec<_>>(), "next": next })))
+}
+
+/// One alert with its evidence and its deliveries.
+pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    let found = reading(move || {
+        let Some(found) = app.reader.alert(&id)? else { return Ok(None) };
+        let mut evidence = Vec::new();
+        for event in found.alert.event_ids.iter().take(EVIDENCE_MAX) {
+            // A segment that has left the archive takes its events with it; the alert stands without them.
+            let Some(place) = app.reader.archived(event)? else { continue };
+            let Ok(text) = archive::read(&app.archive, &place) else { continue };
+            let raw: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            evidence.push(json!({ "uid": place.uid.id, "time": place.time, "event": raw }));
+        }
+        let mut body = row(&found);
+        body["evidence"] = Value::Array(evidence);
+        body["deliveries"] = serde_json::to_value(app.reader.deliveries(&id)?)?;
+        Ok(Some(body))
+    })
+    .await?;
+    found.map(Json).ok_or(Refusal::UnknownAlert)
+}
+
+fn query(parameters: Parameters) -> Result<store::Query, Refusal> {
+    let severity = parameters.severity.map(|name| {
+        serde_json::from_value::<Severity>(Value::String(name.clone())).map_err(|_| {
+            Refusal::Parameter(format!("{name:?} is no severity"), "one of informational, low, medium, high, critical")
+        })
+    });
+    let after = parameters.after.map(|cursor| {
+        let parsed = cursor.split_once('.').and_then(|(time, id)| Some((time.parse().ok()?, id.to_owned())));
+        let (time, id): (i64, String) = parsed
+            .ok_or_else(|| Refusal::Parameter(format!("{cursor:?} is no cursor"), "take `next` of the page before"))?;
+        Ok::<_, Refusal>((Timestamp::from_micros(time), id))
+    });
+    Ok(store::Query {
+        limit: parameters.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX),
+        after: after.transpose()?,
+        severity: severity.transpose()?,
+        rule: parameters.rule,
+        text: parameters.q.filter(|text| !text.is_empty()),
+    })
+}
+
+/// The alert's own members with those of the store beside them.
+pub(super) fn row(row: &Row) -> Value {
+    let mut body = serde_json::to_value(&row.alert).expect("an alert is JSON");
+    body["revision"] = json!(row.revision);
+    body["state"] = json!(row.state);
+    body["received"] = json!(row.received);
+    body["updated"] = json!(row.updated);
+    body
+}
+
+/// Reads the store on a thread that may block.
+pub(super) async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(read).await.map_err(|error| Refusal::Internal(error.into()))?.map_err(Refusal::from)
+}

@@ -1,0 +1,61 @@
+//! Faults as callers see them: `{ "code", "message", "hint" }`. The log keeps the cause.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// Why a request is not answered.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// No token, or a wrong one.
+    Unauthorised,
+    /// A parameter that makes no sense: what is wrong, and what would be right.
+    Parameter(String, &'static str),
+    /// No such alert.
+    UnknownAlert,
+    /// Our fault.
+    Internal(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Internal(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, code, message, hint) = match self {
+            Self::Unauthorised => (
+                StatusCode::UNAUTHORIZED,
+                "unauthorised",
+                "no valid token".to_owned(),
+                "send `Authorization: Bearer …` with the token from the configuration",
+            ),
+            Self::Parameter(message, hint) => (StatusCode::BAD_REQUEST, "bad_parameter", message, hint),
+            Self::UnknownAlert => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is no such alert".to_owned(),
+                "alerts are listed at /api/v1/alerts",
+            ),
+            Self::Internal(error) => {
+                tracing::error!(error = format!("{error:#}"), "request failed");
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    "the request could not be answered".to_owned(),
+                    "the log of Lapwing says why",
+                )
+            }
+        };
+        let body = Json(json!({ "code": code, "message": message, "hint": hint }));
+        let mut response = (status, body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = header::HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}

@@ -1,0 +1,75 @@
+//! `GET /api/v1/status`: how the service is doing, on one screen.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use engine::normalise::Format;
+use serde_json::{Value, json};
+
+use super::App;
+use super::alerts::reading;
+use super::error::Refusal;
+use crate::deliver::Mood;
+use crate::feed::{Feed, Health};
+use crate::metrics::METRICS;
+
+/// Sources, sinks, rules and alerts by severity.
+pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, Refusal> {
+    let reader = app.clone();
+    let ([informational, low, medium, high, critical], dead) =
+        reading(move || Ok((reader.reader.by_severity()?, reader.reader.dead_records()?))).await?;
+    let sinks: Vec<Value> = app
+        .sinks
+        .iter()
+        .map(|(name, system, standing)| {
+            let standing = standing.borrow();
+            json!({
+                "name": name, "type": system, "queued": standing.queue.rows, "dead": standing.queue.dead,
+                "state": mood(standing.mood),
+            })
+        })
+        .collect();
+    Ok(Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "started": app.started,
+        "rules": app.rules.load().rules().len(),
+        "dead_records": dead,
+        "sources": app.feeds.iter().map(|(feed, system)| source(feed, system)).collect::<Vec<_>>(),
+        "sinks": sinks,
+        "alerts": {
+            "informational": informational, "low": low, "medium": medium, "high": high, "critical": critical,
+        },
+    })))
+}
+
+fn source(feed: &Feed, system: &str) -> Value {
+    let name = [feed.name.as_str()];
+    let kind = match feed.format {
+        Format::Known(kind) => kind.name(),
+        Format::Auto => "auto",
+    };
+    let rejects: u64 = engine::normalise::RejectReason::ALL
+        .iter()
+        .map(|reason| METRICS.rejects.with_label_values(&[feed.name.as_str(), reason.name()]).get())
+        .sum();
+    json!({
+        "name": feed.name, "kind": kind, "type": system,
+        "events": METRICS.events.with_label_values(&name).get(),
+        "rejects": rejects,
+        "lag_seconds": METRICS.source_lag.with_label_values(&name).get(),
+        "state": match feed.health() {
+            Health::Running => "running",
+            Health::Finished => "idle",
+            Health::Failing => "failing",
+        },
+    })
+}
+
+fn mood(mood: Mood) -> &'static str {
+    match mood {
+        Mood::Works => "ok",
+        Mood::Retrying => "retrying",
+        Mood::Paused => "paused",
+    }
+}

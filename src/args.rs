@@ -1,0 +1,84 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use engine::normalise::Format;
+
+/// Watches pipeline and cloud audit logs and raises the alarm on suspicious deploys and credential use.
+#[derive(Debug, Parser)]
+#[command(name = "lapwing", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do. Exit status: 0 done, 1 something is wrong in rules, tests or configuration, 2 wrong use.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the service.
+    Run {
+        /// The configuration.
+        #[arg(long, default_value = "lapwing.yaml", env = "LAPWING_CONFIG")]
+        config: PathBuf,
+    },
+    /// Runs the service on a sample day with an attack in it, in a temporary folder.
+    Demo {
+        /// Address of the console.
+        #[arg(long, default_value = "127.0.0.1:8686")]
+        listen: std::net::SocketAddr,
+        /// Stop when the day has been played, instead of serving the console until Ctrl-C.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Checks configuration and rules, and says what is wrong where.
+    Check {
+        /// Configuration files, rule files or folders of rules; without any, the shipped rules.
+        paths: Vec<PathBuf>,
+    },
+    /// Runs the events that rules carry: those that must match and those that must not.
+    Test {
+        /// Rule files or folders; without any, the shipped rules.
+        paths: Vec<PathBuf>,
+    },
+    /// Says for each input line which detection rules match. No state, no alerts.
+    Match {
+        #[command(flatten)]
+        input: Input,
+        /// For `--kind json`: the Sigma log source of the input, such as `product=windows,service=security`.
+        #[arg(long)]
+        logsource: Option<String>,
+    },
+    /// Runs the whole engine over files as fast as it goes and prints the alerts, one a line.
+    Replay {
+        #[command(flatten)]
+        input: Input,
+        /// Keep the alerts in a store in this folder as well.
+        #[arg(long)]
+        store: Option<PathBuf>,
+    },
+    /// Writes the generated pages of docs/ anew.
+    #[command(hide = true)]
+    Docs,
+    /// Prints the version.
+    Version,
+}
+
+/// What is read, and with which rules.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Input {
+    /// Kind of log, such as aws.cloudtrail; `auto` recognises each record.
+    #[arg(long, value_parser = parse_format)]
+    pub kind: Format,
+    /// Rule files or folders; without any, the shipped rules.
+    #[arg(long)]
+    pub rules: Vec<PathBuf>,
+    /// Files, plain or compressed with gzip or zstd; `-` is standard input.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+fn parse_format(name: &str) -> Result<Format, engine::event::UnknownKind> {
+    crate::config::format_of(name)
+}

@@ -1,0 +1,149 @@
+//! `lapwing replay`: the whole engine over files, in event time, as fast as it goes.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use engine::detect::{Caps, Change, Ledger, State, sight};
+use engine::normalise::{Limits, normalise};
+use engine::rule::{RuleSet, Scratch, Weight};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Outcome, input, say, written};
+use crate::args::Input;
+use crate::rules::Places;
+use crate::store::{Commit, Store};
+use connect::clock::Clock;
+
+/// Changes that are written to a store at a time.
+const CHANGES: usize = 1_000;
+
+/// What was read.
+#[derive(Debug, Default)]
+struct Tally {
+    records: u64,
+    events: u64,
+    matched: u64,
+    rejects: u64,
+    bytes: u64,
+}
+
+/// Prints the alerts that stand at the end, by time.
+///
+/// # Errors
+/// When rules or files cannot be read.
+pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcome> {
+    let rules = compile(&Places::from_arguments(input.rules.clone()))?;
+    let store = folder.map(Store::open).transpose()?;
+    let mut number = match &store {
+        None => 0,
+        Some(store) => store.recover()?.number,
+    };
+    let (mut state, mut ledger) = (State::new(Caps::default()), Ledger::default());
+    let mut changes = Vec::new();
+    let start = Instant::now();
+    let tally = play(&rules, input, |sighting| {
+        let before = changes.len();
+        state.apply(&rules, sighting, &mut changes);
+        for change in &changes[before..] {
+            ledger.take(change.clone());
+        }
+        match &store {
+            None => changes.clear(),
+            Some(store) if changes.len() >= CHANGES => keep(store, &mut number, &mut changes)?,
+            Some(_) => {}
+        }
+        Ok(())
+    })?;
+    if let Some(store) = &store {
+        keep(store, &mut number, &mut changes)?;
+        store.close_cleanly()?;
+    }
+    let alerts = ledger.into_alerts();
+    report(&tally, alerts.len(), start.elapsed());
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for alert in &alerts {
+        let line = serde_json::to_string(alert).context("write alert")?;
+        if let Err(error) = writeln!(out, "{line}") {
+            return written(Err(error));
+        }
+    }
+    written(out.flush())
+}
+
+/// Compiles, says what is wrong with broken rules, and goes on with the others.
+pub(super) fn compile(places: &Places) -> anyhow::Result<RuleSet> {
+    let (rules, problems) = places.compile()?;
+    for problem in problems.iter().filter(|problem| problem.weight == Weight::Error) {
+        say(&format!("left out: {problem}"));
+    }
+    anyhow::ensure!(!rules.rules().is_empty(), "no rule can be used");
+    Ok(rules)
+}
+
+fn play(
+    rules: &RuleSet,
+    input: &Input,
+    mut take: impl FnMut(&engine::detect::Sighting) -> anyhow::Result<()>,
+) -> anyhow::Result<Tally> {
+    let mut tally = Tally::default();
+    let (mut scratch, mut events, mut rejects) = (Scratch::default(), Vec::new(), Vec::new());
+    let bar = progress();
+    for path in &input.files {
+        let name = path.display().to_string();
+        let before = tally.bytes;
+        input::records(path, |number, record, read| {
+            tally.records += 1;
+            tally.bytes = before + read;
+            let position = format!("{name}:{number}");
+            normalise(input.kind, record, &position, &Limits::default(), &mut events, &mut rejects);
+            tally.events += events.len() as u64;
+            for reject in rejects.drain(..) {
+                tally.rejects += 1;
+                bar.suspend(|| say(&format!("{}: {}: {}", reject.position, reject.reason.name(), reject.detail)));
+            }
+            for event in events.drain(..) {
+                if let Some(sighting) = sight(rules, &event, &mut scratch) {
+                    tally.matched += 1;
+                    take(&sighting)?;
+                }
+            }
+            if tally.records.is_multiple_of(1_000) {
+                bar.set_position(tally.bytes);
+                bar.set_message(format!("{} events, {} matched", tally.events, tally.matched));
+            }
+            Ok(())
+        })?;
+    }
+    bar.finish_and_clear();
+    Ok(tally)
+}
+
+fn progress() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {bytes} {bytes_per_sec} {msg}");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
+fn keep(store: &Store, number: &mut u64, changes: &mut Vec<Change>) -> anyhow::Result<()> {
+    *number += 1;
+    let commit =
+        Commit { number: *number, changes: std::mem::take(changes), now: Clock::Wall.now(), ..Commit::default() };
+    store.commit(&commit).map(drop)
+}
+
+fn report(tally: &Tally, alerts: usize, time: Duration) {
+    let seconds = time.as_secs_f64().max(1e-6);
+    say(&format!(
+        "{} records, {} events ({:.0}/s), {} rejected, {} matched, {alerts} alerts in {seconds:.2} s ({:.1} MB/s)",
+        tally.records,
+        tally.events,
+        tally.events as f64 / seconds,
+        tally.rejects,
+        tally.matched,
+        tally.bytes as f64 / seconds / 1e6,
+    ));
+}

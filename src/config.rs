@@ -1,0 +1,343 @@
+//! Every setting. `docs/config.md` is generated from the comments here.
+//!
+//! The file is YAML; unknown keys are refused with file, line and column. Secrets are `${NAME}` or
+//! `{file: path}`, so the file itself holds none.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use connect::secret::Secret;
+use connect::{sink, source};
+use engine::normalise::Format;
+use engine::rule::Severity;
+use serde::{Deserialize, Deserializer};
+
+mod expand;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Folder of the store and the archive. One Lapwing a folder.
+    #[serde(default = "data")]
+    pub data: PathBuf,
+    /// Address of console, API, metrics and ingest.
+    #[serde(default = "listen")]
+    pub listen: SocketAddr,
+    /// What the console and the API ask for as `Authorization: Bearer …`. Required to listen beyond loopback.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// Listen beyond loopback without a token: anyone who can connect may read alerts.
+    #[serde(default)]
+    pub listen_without_token: bool,
+    /// Where people reach the console, for links in messages, such as `"https://lapwing.example.org"`.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// Files or folders of rules beside the shipped ones.
+    #[serde(default)]
+    pub rules: Vec<PathBuf>,
+    /// Whether the shipped rules are used.
+    #[serde(default = "yes")]
+    pub shipped_rules: bool,
+    /// Threads that match; 0 means one a core.
+    #[serde(default)]
+    pub workers: usize,
+    /// Where records come from, by a name of your choice.
+    #[serde(default)]
+    pub sources: BTreeMap<String, Source>,
+    /// Where alerts go, by a name of your choice.
+    #[serde(default)]
+    pub sinks: BTreeMap<String, Sink>,
+    /// Who is told what. Without any, every sink is told everything.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// What is kept of matched events.
+    #[serde(default)]
+    pub archive: Archive,
+    /// Limits of ingest by HTTP.
+    #[serde(default)]
+    pub ingest: Ingest,
+}
+
+/// One source: its kind of log and exactly one of the systems below.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    /// Kind of log, such as `aws.cloudtrail`; `auto` recognises each record.
+    #[serde(deserialize_with = "format", default = "auto")]
+    pub kind: Format,
+    /// A file that is followed.
+    pub file: Option<source::file::Settings>,
+    /// Standard input.
+    pub stdin: Option<Stdin>,
+    /// `POST /v1/events/{name}`.
+    pub http: Option<source::http::Settings>,
+    /// Amazon CloudWatch Logs.
+    #[cfg(feature = "aws")]
+    pub cloudwatch: Option<source::cloudwatch::Settings>,
+    /// Apache Kafka.
+    #[cfg(feature = "kafka")]
+    pub kafka: Option<source::kafka::Settings>,
+}
+
+/// `stdin`: lines from standard input.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stdin {}
+
+/// One sink: exactly one of the systems below.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sink {
+    /// A generic webhook, signed as Standard Webhooks.
+    pub webhook: Option<sink::webhook::Settings>,
+    /// A Slack incoming webhook.
+    pub slack: Option<sink::slack::Settings>,
+    /// PagerDuty Events v2.
+    pub pagerduty: Option<sink::pagerduty::Settings>,
+    /// JSON lines on standard output.
+    pub stdout: Option<sink::stdout::Settings>,
+}
+
+/// A route: alerts that pass every condition go to its sinks. An alert takes every route that it passes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    /// At least this severe.
+    #[serde(default = "informational")]
+    pub severity: Severity,
+    /// Of one of these kinds of log; empty means any.
+    #[serde(default)]
+    pub kinds: Vec<engine::event::Kind>,
+    /// Names of sinks.
+    pub sinks: Vec<String>,
+}
+
+/// `archive`: what is kept of events that rules matched.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Archive {
+    /// Total size in MiB above which the oldest part leaves.
+    #[serde(default = "archive_mib")]
+    pub mib_max: u64,
+}
+
+/// `ingest`: limits of `POST /v1/events/{source}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ingest {
+    /// Largest body in MiB, as sent and decompressed.
+    #[serde(default = "body_mib")]
+    pub body_mib_max: usize,
+    /// Longest wait for the durable commit, such as `"30s"`.
+    #[serde(with = "humantime_serde", default = "ack_timeout")]
+    pub ack_timeout: Duration,
+}
+
+/// What its author can mend.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("read configuration {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something at a place in the file.
+    #[error("{path}:{line}:{column}: {message}")]
+    Place {
+        /// The file.
+        path: String,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+        /// What is wrong and how to mend it.
+        message: String,
+    },
+    /// Something that the file says as a whole.
+    #[error("{path}: {message}")]
+    Sense {
+        /// The file.
+        path: String,
+        /// What is wrong and how to mend it.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file. Nothing is connected to.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the place of the first fault.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&path.display().to_string(), &text, &|name| std::env::var(name).ok())
+    }
+
+    /// Checks a text; `lookup` is the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the place of the first fault.
+    pub(crate) fn parse(path: &str, text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text = expand::expand(path, text, lookup)?;
+        let config: Self = yaml_serde::from_str(&text).map_err(|error| {
+            let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
+            let message = error.to_string();
+            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned();
+            ConfigError::Place { path: path.to_owned(), line, column, message }
+        })?;
+        match config.nonsense() {
+            Some(message) => Err(ConfigError::Sense { path: path.to_owned(), message }),
+            None => Ok(config),
+        }
+    }
+
+    fn nonsense(&self) -> Option<String> {
+        if !self.listen.ip().is_loopback() && self.token.is_none() && !self.listen_without_token {
+            return Some(format!(
+                "listen: {} can be reached from outside: set `token`, or `listen_without_token: true` if something in front of it asks for one",
+                self.listen
+            ));
+        }
+        for name in self.sources.keys().chain(self.sinks.keys()) {
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+                return Some(format!("{name:?}: a name may hold letters, digits, `-`, `_` and `.`"));
+            }
+        }
+        for (name, source) in &self.sources {
+            if source.systems() != 1 {
+                return Some(format!("sources.{name}: give exactly one of file, stdin, http, cloudwatch, kafka"));
+            }
+        }
+        for (name, sink) in &self.sinks {
+            let Sink { webhook, slack, pagerduty, stdout } = sink;
+            let systems = [webhook.is_some(), slack.is_some(), pagerduty.is_some(), stdout.is_some()];
+            if systems.into_iter().filter(|given| *given).count() != 1 {
+                return Some(format!("sinks.{name}: give exactly one of webhook, slack, pagerduty, stdout"));
+            }
+        }
+        for (place, route) in self.routes.iter().enumerate() {
+            if let Some(unknown) = route.sinks.iter().find(|sink| !self.sinks.contains_key(*sink)) {
+                return Some(format!("routes[{place}]: there is no sink {unknown:?}"));
+            }
+        }
+        None
+    }
+}
+
+impl Source {
+    fn systems(&self) -> usize {
+        #[cfg(feature = "aws")]
+        let aws = self.cloudwatch.is_some();
+        #[cfg(not(feature = "aws"))]
+        let aws = false;
+        #[cfg(feature = "kafka")]
+        let kafka = self.kafka.is_some();
+        #[cfg(not(feature = "kafka"))]
+        let kafka = false;
+        [self.file.is_some(), self.stdin.is_some(), self.http.is_some(), aws, kafka]
+            .into_iter()
+            .filter(|given| *given)
+            .count()
+    }
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self { mib_max: archive_mib() }
+    }
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { body_mib_max: body_mib(), ack_timeout: ack_timeout() }
+    }
+}
+
+fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Format, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    format_of(&name).map_err(serde::de::Error::custom)
+}
+
+/// A kind's name, or `auto`.
+///
+/// # Errors
+/// When it is neither; says what is known.
+pub(crate) fn format_of(name: &str) -> Result<Format, engine::event::UnknownKind> {
+    if name == "auto" { Ok(Format::Auto) } else { name.parse().map(Format::Known) }
+}
+
+fn auto() -> Format {
+    Format::Auto
+}
+
+fn data() -> PathBuf {
+    PathBuf::from("/var/lib/lapwing")
+}
+
+fn listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8686))
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn informational() -> Severity {
+    Severity::Informational
+}
+
+fn archive_mib() -> u64 {
+    10 << 10
+}
+
+fn body_mib() -> usize {
+    16
+}
+
+fn ack_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Config::parse("lapwing.yaml", text, &|_| None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_example_is_a_valid_configuration() {
+        let text = std::fs::read_to_string("deploy/lapwing.example.yaml").unwrap();
+        Config::parse("lapwing.example.yaml", &text, &|_| Some("x".repeat(32))).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place() {
+        let message = refusal("listen: 127.0.0.1:1\nsources:\n  trail:\n    kind: auto\n    flie: {path: a}\n");
+        assert!(message.starts_with("lapwing.yaml:5:5: "), "{message}");
+        assert!(message.contains("unknown field `flie`"), "{message}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_to_do() {
+        for (text, hint) in [
+            ("listen: 0.0.0.0:80", "set `token`"),
+            ("sources: {a: {kind: auto}}", "exactly one of file"),
+            ("sources: {a: {kind: nope, stdin: {}}}", "known are aws.cloudtrail"),
+            ("sinks: {a: {}}", "exactly one of webhook"),
+            ("routes: [{sinks: [nobody]}]", "there is no sink \"nobody\""),
+            ("sources: {'a b': {stdin: {}}}", "a name may hold"),
+        ] {
+            let message = refusal(text);
+            assert!(message.contains(hint), "{text}: {message}");
+        }
+    }
+}

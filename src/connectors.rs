@@ -1,0 +1,127 @@
+//! From settings to running sources and sinks: the only place that knows which systems exist. A new one is
+//! one line here and one in `config.rs`.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use connect::sink::{PagerDuty, Sink, Slack, Stdout, Webhook};
+use connect::source::{Mark, file, http, stdin};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::feed::{self, Feed};
+use crate::workers::Load;
+
+/// Longest line of a source that has no limit of its own.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// A source of any system, ready to run.
+pub(crate) enum Inflow {
+    /// A file that is followed.
+    File(file::File),
+    /// Standard input.
+    Stdin(stdin::Stdin),
+    /// Pushed by HTTP.
+    Http(http::Http),
+    /// Amazon CloudWatch Logs.
+    #[cfg(feature = "aws")]
+    CloudWatch(Box<connect::source::cloudwatch::CloudWatch>),
+    /// Apache Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(Box<connect::source::kafka::Kafka>),
+}
+
+/// A source, the web server's half if it is pushed to, and how it is known.
+pub(crate) type Opened = (Inflow, Option<http::Inlet>);
+
+impl Inflow {
+    /// Feeds the pipeline until the source is exhausted or told to stop.
+    pub(crate) async fn run(self, feed: Arc<Feed>, inbox: mpsc::Sender<Load>, stop: CancellationToken) {
+        match self {
+            Self::File(source) => feed::run(source, feed, inbox, stop).await,
+            Self::Stdin(source) => feed::run(source, feed, inbox, stop).await,
+            Self::Http(source) => feed::run(source, feed, inbox, stop).await,
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(source) => feed::run(*source, feed, inbox, stop).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(source) => feed::run(*source, feed, inbox, stop).await,
+        }
+    }
+
+    /// Whether its marks are positions that a restart continues from.
+    pub(crate) fn keeps_position(&self) -> bool {
+        match self {
+            Self::Stdin(_) | Self::Http(_) => false,
+            Self::File(_) => true,
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(_) => true,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => true,
+        }
+    }
+
+    /// Its name in the API.
+    pub(crate) fn system(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Stdin(_) => "stdin",
+            Self::Http(_) => "http",
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(_) => "cloudwatch",
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => "kafka",
+        }
+    }
+}
+
+/// Opens a source where `mark` says that it was left. `start` names this run of the process, for positions
+/// of records that have none of their own.
+///
+/// # Errors
+/// When its settings cannot work.
+pub(crate) async fn open_source(
+    name: &str,
+    settings: &config::Source,
+    mark: &Mark,
+    start: &str,
+) -> anyhow::Result<Opened> {
+    if let Some(settings) = &settings.file {
+        return Ok((Inflow::File(file::File::new(settings, mark)), None));
+    }
+    if let Some(settings) = &settings.http {
+        let (source, inlet) = http::http(name, settings, start);
+        return Ok((Inflow::Http(source), Some(inlet)));
+    }
+    #[cfg(feature = "aws")]
+    if let Some(settings) = &settings.cloudwatch {
+        let clock = connect::clock::Clock::Wall;
+        let source = connect::source::cloudwatch::CloudWatch::open(settings, mark, clock)
+            .await
+            .context("set up CloudWatch Logs")?;
+        return Ok((Inflow::CloudWatch(Box::new(source)), None));
+    }
+    #[cfg(feature = "kafka")]
+    if let Some(settings) = &settings.kafka {
+        let source = connect::source::kafka::Kafka::open(settings, mark).context("set up Kafka consumer")?;
+        return Ok((Inflow::Kafka(Box::new(source)), None));
+    }
+    Ok((Inflow::Stdin(stdin::Stdin::new(start, LINE_BYTES_MAX)), None))
+}
+
+/// Builds a sink.
+///
+/// # Errors
+/// When its settings cannot work.
+pub(crate) fn build_sink(settings: &config::Sink) -> anyhow::Result<Sink> {
+    if let Some(settings) = &settings.webhook {
+        return Webhook::new(settings).map(Sink::Webhook).context("set up webhook");
+    }
+    if let Some(settings) = &settings.slack {
+        return Slack::new(settings).map(Sink::Slack).context("set up Slack");
+    }
+    if let Some(settings) = &settings.pagerduty {
+        return PagerDuty::new(settings).map(Sink::PagerDuty).context("set up PagerDuty");
+    }
+    Ok(Sink::Stdout(Stdout::new(&settings.stdout.clone().unwrap_or_default())))
+}

@@ -1,0 +1,273 @@
+//! Telling: one task a sink leases messages from the outbox, sends them, and writes what came of it.
+//!
+//! A sink that is down delays only itself. Messages of one lane keep their order; different lanes go side
+//! by side. Every decision is [`decide`], a pure function; every wait is on disk, so a restart keeps it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect::retry::{Policy, backoff};
+use connect::sink::{Answer, Message, Sink};
+use engine::time::{Span, Timestamp};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::METRICS;
+use crate::store::{Queue, Queued, Settled, Store, Verdict};
+use connect::clock::Clock;
+
+/// A lease outlives the longest timeout of a sink by far.
+const LEASE: Duration = Duration::from_secs(120);
+/// How often a queue is looked at even if nobody calls: for messages whose wait is over.
+const LOOK: Duration = Duration::from_secs(1);
+/// Messages older than this become dead letters, as Standard Webhooks advises.
+const AGE_MAX: Span = Span::seconds(72 * 3_600);
+/// Waits between attempts: short enough that a receiver which comes back is told within a minute.
+const RETRY: Policy = Policy { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
+/// How long a sink that a person must mend is left alone, at first and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
+
+/// One sink with everything that its task needs.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The sink.
+    pub sink: Sink,
+    /// The console's address, for links.
+    pub public_url: Option<String>,
+    /// Called when there is something new.
+    pub news: Arc<Notify>,
+    /// What the world may know of it.
+    pub standing: Arc<tokio::sync::watch::Sender<Standing>>,
+}
+
+/// How a sink is doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Standing {
+    /// Whether it takes messages.
+    pub mood: Mood,
+    /// What waits for it.
+    pub queue: Queue,
+}
+
+/// Whether a sink takes messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// It does.
+    #[default]
+    Works,
+    /// Not now; it is tried again.
+    Retrying,
+    /// A person must mend it; it is tried now and then.
+    Paused,
+}
+
+/// How fast a sink is told things.
+struct Pace {
+    lanes: usize,
+    gap: Duration,
+}
+
+/// What follows from an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Decision {
+    verdict: Verdict,
+    /// Leave the whole sink alone for this long.
+    hold: Option<Duration>,
+    mood: Mood,
+    outcome: &'static str,
+}
+
+/// Delivers until told to stop; what is in flight then is finished first.
+pub(crate) async fn run(delivery: Delivery, store: Arc<Store>, clock: Clock, stop: CancellationToken) {
+    METRICS.expect_sink(&delivery.name);
+    let delivery = Arc::new(delivery);
+    let pace = pace(&delivery.sink);
+    let mut failures = 0;
+    loop {
+        let leased = lease(&delivery, &store, pace.lanes, &clock).await;
+        let idle = leased.is_empty();
+        let hold = send(&delivery, &store, leased, &mut failures, &clock).await;
+        let wait = match hold {
+            Some(hold) => hold,
+            None if idle => LOOK,
+            None => pace.gap,
+        };
+        // A hold is a promise to the receiver: news do not shorten it.
+        let called = async {
+            if hold.is_some() || !idle { std::future::pending().await } else { delivery.news.notified().await }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = called => {}
+            () = clock.sleep_until(clock.now().plus(span(wait))) => {}
+        }
+    }
+}
+
+/// Slack takes one message a second in a channel and PagerDuty must see one incident in order, which lanes
+/// already give; a webhook is asked for no more than eight answers at a time.
+fn pace(sink: &Sink) -> Pace {
+    match sink {
+        Sink::Webhook(_) => Pace { lanes: 8, gap: Duration::ZERO },
+        Sink::Slack(_) => Pace { lanes: 1, gap: Duration::from_millis(1_100) },
+        Sink::PagerDuty(_) => Pace { lanes: 4, gap: Duration::ZERO },
+        Sink::Stdout(_) | Sink::Memory(_) => Pace { lanes: 1, gap: Duration::ZERO },
+    }
+}
+
+async fn lease(delivery: &Arc<Delivery>, store: &Arc<Store>, lanes: usize, clock: &Clock) -> Vec<Queued> {
+    let (store, of, now) = (store.clone(), delivery.clone(), clock.now());
+    let leased = tokio::task::spawn_blocking(move || {
+        let queue = store.queue(&of.name)?;
+        let leased = if queue.rows == 0 { Vec::new() } else { store.lease(&of.name, lanes, now, LEASE)? };
+        of.measure(queue, now);
+        anyhow::Ok(leased)
+    });
+    leased.await.expect("leasing does not panic").unwrap_or_else(|error| {
+        tracing::error!(sink = %delivery.name, error = format!("{error:#}"), "lease failed, trying again");
+        Vec::new()
+    })
+}
+
+/// Sends leased messages side by side and settles them. Answers how long the sink wants to be left alone.
+async fn send(
+    delivery: &Arc<Delivery>,
+    store: &Arc<Store>,
+    leased: Vec<Queued>,
+    failures: &mut u32,
+    clock: &Clock,
+) -> Option<Duration> {
+    let mut attempts = JoinSet::new();
+    for queued in leased {
+        let (delivery, now) = (delivery.clone(), clock.now());
+        attempts.spawn(async move {
+            let start = Instant::now();
+            let answer = delivery.sink.send(&delivery.message(&queued), now).await;
+            METRICS.delivery_seconds.with_label_values(&[&delivery.name]).observe(start.elapsed().as_secs_f64());
+            (queued, answer)
+        });
+    }
+    let mut settled = Vec::new();
+    let mut hold = None;
+    while let Some(attempt) = attempts.join_next().await {
+        let (queued, answer) = attempt.expect("sinks do not panic");
+        let decision = decide(&queued, &answer, *failures, clock.now(), chance(&queued));
+        *failures = if decision.mood == Mood::Works { 0 } else { failures.saturating_add(1) };
+        METRICS.deliveries.with_label_values(&[&delivery.name, decision.outcome]).inc();
+        delivery.tell(&queued, &answer, &decision);
+        hold = hold.max(decision.hold);
+        settled.push(Settled { row: queued.row, verdict: decision.verdict, answer: said(&answer) });
+    }
+    settle(store, settled, clock).await;
+    hold
+}
+
+async fn settle(store: &Arc<Store>, settled: Vec<Settled>, clock: &Clock) {
+    if settled.is_empty() {
+        return;
+    }
+    let (store, now) = (store.clone(), clock.now());
+    let written = tokio::task::spawn_blocking(move || store.settle(&settled, now));
+    if let Err(error) = written.await.expect("settling does not panic") {
+        tracing::error!(error = format!("{error:#}"), "delivery not noted: its messages will be sent again");
+    }
+}
+
+/// What follows from this answer to this message after so many failures of the sink in a row.
+fn decide(queued: &Queued, answer: &Answer, failures: u32, now: Timestamp, chance: f64) -> Decision {
+    let again = |wait: Duration| {
+        if now.since(queued.created) > AGE_MAX { Verdict::Dead } else { Verdict::Again(now.plus(span(wait))) }
+    };
+    match answer {
+        Answer::Delivered(_) => {
+            Decision { verdict: Verdict::Delivered, hold: None, mood: Mood::Works, outcome: "delivered" }
+        }
+        Answer::Retry { after, .. } => {
+            let own = backoff(queued.attempts + 1, chance, RETRY);
+            // The whole sink rests as long as it asked for; a failure without a wish rests it more the more
+            // often it failed, so that one bad message does not stop the others.
+            let rest = after.unwrap_or_else(|| backoff(failures + 1, chance, RETRY));
+            let wait = own.max(after.unwrap_or_default());
+            Decision { verdict: again(wait), hold: Some(rest), mood: Mood::Retrying, outcome: "retry" }
+        }
+        Answer::Refused(_) => Decision { verdict: Verdict::Dead, hold: None, mood: Mood::Works, outcome: "refused" },
+        Answer::Misconfigured(_) | Answer::Gone(_) => {
+            let pause = PAUSE.0.saturating_mul(1 << failures.min(8)).min(PAUSE.1);
+            let outcome = if matches!(answer, Answer::Gone(_)) { "gone" } else { "misconfigured" };
+            Decision { verdict: again(pause), hold: Some(pause), mood: Mood::Paused, outcome }
+        }
+    }
+}
+
+fn span(wait: Duration) -> Span {
+    Span::from_micros(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Jitter that needs no random numbers: the row and the attempt, hashed.
+fn chance(queued: &Queued) -> f64 {
+    let hash = blake3::hash(&[queued.row.to_le_bytes(), u64::from(queued.attempts).to_le_bytes()].concat());
+    let (four, _) = hash.as_bytes().split_first_chunk::<4>().expect("a hash has 32 bytes");
+    f64::from(u32::from_le_bytes(*four)) / f64::from(u32::MAX)
+}
+
+fn said(answer: &Answer) -> String {
+    let reply = answer.reply();
+    match reply.status {
+        Some(status) => format!("{status} {}", reply.text).trim_end().to_owned(),
+        None => reply.text.clone(),
+    }
+}
+
+impl Delivery {
+    fn message(&self, queued: &Queued) -> Message {
+        let action = match queued.action {
+            connect::sink::Action::Raise => "raise",
+            connect::sink::Action::Update => "update",
+            connect::sink::Action::Resolve => "resolve",
+        };
+        let id = &queued.alert.id.0;
+        Message {
+            id: format!("{id}-{}-{action}", queued.revision),
+            action: queued.action,
+            alert: queued.alert.clone(),
+            revision: queued.revision,
+            link: self.public_url.as_ref().map(|url| format!("{}/#/alerts/{id}", url.trim_end_matches('/'))),
+        }
+    }
+
+    fn measure(&self, queue: Queue, now: Timestamp) {
+        let sink = [self.name.as_str()];
+        let age = queue.oldest.map_or(0.0, |oldest| now.since(oldest).micros() as f64 / 1e6);
+        METRICS.outbox_rows.with_label_values(&sink).set(i64::try_from(queue.rows).unwrap_or(i64::MAX));
+        METRICS.outbox_oldest_age.with_label_values(&sink).set(age);
+        METRICS.dead_letters.with_label_values(&sink).set(i64::try_from(queue.dead).unwrap_or(i64::MAX));
+        self.standing.send_modify(|standing| standing.queue = queue);
+    }
+
+    /// Says once when the sink's mood changes, and each time a message is given up.
+    fn tell(&self, queued: &Queued, answer: &Answer, decision: &Decision) {
+        let (sink, alert, said) = (&self.name, &queued.alert.id.0, said(answer));
+        if decision.verdict == Verdict::Dead {
+            tracing::error!(%sink, %alert, answer = %said, "message given up: it is a dead letter now");
+        }
+        self.standing.send_if_modified(|standing| {
+            let before = std::mem::replace(&mut standing.mood, decision.mood);
+            if before == decision.mood {
+                return false;
+            }
+            match decision.mood {
+                Mood::Works => tracing::info!(%sink, "sink works again"),
+                Mood::Retrying => tracing::warn!(%sink, answer = %said, "sink does not take messages, trying again"),
+                Mood::Paused => {
+                    tracing::error!(%sink, answer = %said, "sink must be mended by a person: its queue is kept")
+                }
+            }
+            true
+        });
+    }
+}

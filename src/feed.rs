@@ -1,0 +1,193 @@
+//! From a source into the pipeline, and commits back to the source.
+//!
+//! One task a source. It waits in one place; a batch that finds no room is held, so the source is not read
+//! further: that is the backpressure. A source that fails is tried again and delays only itself.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use connect::source::{Batch, Mark, Next, Remedy, Source, SourceError};
+use engine::normalise::Format;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::METRICS;
+use crate::workers::Load;
+
+/// Waits after a failure double from here …
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// … to here.
+const RETRY_LAST: Duration = Duration::from_secs(60);
+
+/// What the pipeline knows of a source.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its kind of log.
+    pub format: Format,
+    /// Whether its marks are positions that a restart continues from; those of HTTP only name requests.
+    pub keeps_position: bool,
+    /// What has been committed and not yet told to the source.
+    pub done: Done,
+    health: watch::Sender<Health>,
+}
+
+/// Whether a source works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It yields, or waits for more.
+    Running,
+    /// There will be no more.
+    Finished,
+    /// Its system fails.
+    Failing,
+}
+
+/// Commits on their way back to one source.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    inner: Mutex<(Mark, u64)>,
+    news: Notify,
+}
+
+impl Feed {
+    /// A source that has not been read yet.
+    pub(crate) fn new(name: String, format: Format, keeps_position: bool) -> Self {
+        METRICS.expect_source(&name);
+        Self { name, format, keeps_position, done: Done::default(), health: watch::Sender::new(Health::Running) }
+    }
+
+    /// Whether it works.
+    pub(crate) fn health(&self) -> Health {
+        *self.health.borrow()
+    }
+
+    /// Waits until there will be no more and all of it is committed.
+    pub(crate) async fn finished(&self) {
+        // The sender lives in `self`, so the wait cannot end in an error.
+        drop(self.health.subscribe().wait_for(|health| *health == Health::Finished).await);
+    }
+
+    fn is(&self, health: Health) {
+        self.health.send_replace(health);
+        METRICS.source_up.with_label_values(&[&self.name]).set(i64::from(health != Health::Failing));
+    }
+}
+
+impl Done {
+    /// A batch with this mark is durable.
+    pub(crate) fn committed(&self, mark: &Mark) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.0.0.extend(mark.0.iter().map(|(partition, position)| (partition.clone(), position.clone())));
+        inner.1 += 1;
+        drop(inner);
+        self.news.notify_one();
+    }
+
+    /// Waits for commits and takes them: the latest position of each partition, and how many batches.
+    async fn next(&self) -> (Mark, u64) {
+        loop {
+            let news = self.news.notified();
+            let taken = std::mem::take(&mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner));
+            if taken.1 > 0 {
+                return taken;
+            }
+            news.await;
+        }
+    }
+}
+
+enum Input<'a> {
+    Stop,
+    Committed(Mark, u64),
+    Room(mpsc::Permit<'a, Load>),
+    Next(Result<Next, SourceError>),
+    Retry,
+}
+
+/// Reads the source until it is exhausted or told to stop; returns when all that it handed in is committed.
+pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::Sender<Load>, stop: CancellationToken) {
+    let mut held: Option<Batch> = None;
+    let mut in_flight = 0;
+    let mut open = true;
+    let mut retry: Option<(Instant, Duration)> = None;
+    while open || held.is_some() || in_flight > 0 {
+        let input = tokio::select! {
+            biased;
+            () = stop.cancelled(), if open => Input::Stop,
+            (mark, batches) = feed.done.next() => Input::Committed(mark, batches),
+            Ok(permit) = inbox.reserve(), if held.is_some() => Input::Room(permit),
+            () = sleep_until(retry.map_or_else(Instant::now, |(at, _)| at)), if open && retry.is_some_and(|(at, _)| at > Instant::now()) => Input::Retry,
+            next = source.next(), if open && held.is_none() => Input::Next(next),
+        };
+        match input {
+            Input::Stop => {
+                // What is held has not been accepted; it is read again after the next start.
+                (open, held) = (false, None);
+            }
+            Input::Committed(mark, batches) => {
+                in_flight -= batches;
+                if let Err(error) = source.commit(mark).await {
+                    report(&feed, &error);
+                }
+            }
+            Input::Room(permit) => {
+                if let Some(batch) = held.take() {
+                    in_flight += 1;
+                    permit.send(Load { feed: feed.clone(), batch });
+                }
+            }
+            Input::Next(Ok(next)) => {
+                if feed.health() == Health::Failing {
+                    tracing::info!(source = %feed.name, "source works again");
+                    feed.is(Health::Running);
+                }
+                retry = None;
+                match next {
+                    Next::Batch(batch) => held = Some(batch),
+                    Next::Idle => {}
+                    Next::Revoked(partitions) => tracing::info!(source = %feed.name, ?partitions, "partitions revoked"),
+                    Next::Exhausted => {
+                        tracing::info!(source = %feed.name, "source exhausted");
+                        open = false;
+                    }
+                }
+            }
+            Input::Next(Err(error)) => {
+                report(&feed, &error);
+                feed.is(Health::Failing);
+                retry = Some(wait(retry, error.remedy));
+            }
+            Input::Retry => {}
+        }
+    }
+    if feed.health() == Health::Running {
+        feed.is(Health::Finished);
+    }
+}
+
+fn wait(before: Option<(Instant, Duration)>, remedy: Remedy) -> (Instant, Duration) {
+    let length = match remedy {
+        Remedy::Wait => before.map_or(RETRY_FIRST, |(_, length)| (length * 2).min(RETRY_LAST)),
+        Remedy::Person => RETRY_LAST,
+    };
+    (Instant::now() + length, length)
+}
+
+fn report(feed: &Feed, error: &SourceError) {
+    METRICS.source_errors.with_label_values(&[&feed.name]).inc();
+    let error = anyhow::Error::msg(chain(error));
+    tracing::warn!(source = %feed.name, %error, "source failed, trying again");
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text += &format!(": {inner}");
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,144 @@
+//! Every metric, declared once. `docs/metrics.md` is generated from this table.
+//!
+//! Labels come from the configuration (names of sources and sinks) and from enums of ours, never from
+//! events, so their number is bounded.
+
+use std::sync::LazyLock;
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+/// All of them. Global because a process has one `/metrics`; the engine knows nothing of it.
+pub(crate) static METRICS: LazyLock<Metrics> =
+    LazyLock::new(|| Metrics::new().expect("names and labels below are valid and distinct"));
+
+/// Upper bounds of latency buckets in seconds: a commit takes about 1 ms, a sink up to its timeout.
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+
+macro_rules! metrics {
+    ($($field:ident: $type:ident, $name:literal, $help:literal $(, [$($label:literal),+])?;)+) => {
+        /// Handles of every metric.
+        #[derive(Debug)]
+        pub(crate) struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: $type,)+
+        }
+
+        impl Metrics {
+            fn new() -> prometheus::Result<Self> {
+                let registry = Registry::new();
+                $(
+                    let $field = metrics!(@new $type, $name, $help $(, [$($label),+])?)?;
+                    registry.register(Box::new($field.clone()))?;
+                )+
+                Ok(Self { registry, $($field,)+ })
+            }
+        }
+
+        /// Name, type, labels and meaning of each, in order of declaration.
+        pub(crate) const TABLE: &[(&str, &str, &[&str], &str)] =
+            &[$(($name, stringify!($type), &[$($($label),+)?], $help),)+];
+    };
+    (@new Histogram, $name:literal, $help:literal) => {
+        Histogram::with_opts(HistogramOpts::new($name, $help).buckets(SECONDS.to_vec()))
+    };
+    (@new HistogramVec, $name:literal, $help:literal, [$($label:literal),+]) => {
+        HistogramVec::new(HistogramOpts::new($name, $help).buckets(SECONDS.to_vec()), &[$($label),+])
+    };
+    (@new $type:ident, $name:literal, $help:literal, [$($label:literal),+]) => {
+        $type::new(Opts::new($name, $help), &[$($label),+])
+    };
+    (@new $type:ident, $name:literal, $help:literal) => { $type::new($name, $help) };
+}
+
+metrics! {
+    events: IntCounterVec, "lapwing_events_total", "Events normalised", ["source"];
+    events_matched: IntCounterVec, "lapwing_events_matched_total", "Events that some rule matched", ["source"];
+    events_duplicate: IntCounterVec, "lapwing_events_duplicate_total", "Matched events that had been counted before", ["source"];
+    events_late: IntCounter, "lapwing_events_late_total", "Matched events that came too late for their window";
+    rejects: IntCounterVec, "lapwing_rejects_total", "Records that could not be read, kept as dead letters", ["source", "reason"];
+    bytes: IntCounterVec, "lapwing_bytes_total", "Bytes of records read", ["source"];
+    source_lag: GaugeVec, "lapwing_source_lag_seconds", "Wall time less the newest event time", ["source"];
+    source_up: IntGaugeVec, "lapwing_source_up", "1 while the source works, 0 while its system fails", ["source"];
+    source_errors: IntCounterVec, "lapwing_source_errors_total", "Failures of the system behind a source", ["source"];
+    alerts: IntCounterVec, "lapwing_alerts_total", "Alerts raised", ["severity"];
+    alert_revisions: IntCounterVec, "lapwing_alert_revisions_total", "Changes of alerts that people were told", ["severity"];
+    commit_seconds: Histogram, "lapwing_commit_seconds", "Time of one durable commit";
+    commit_failures: IntCounter, "lapwing_commit_failures_total", "Commits that the disk refused; each is tried again";
+    outbox_rows: IntGaugeVec, "lapwing_outbox_rows", "Messages that wait for a sink", ["sink"];
+    outbox_oldest_age: GaugeVec, "lapwing_outbox_oldest_age_seconds", "Age of the oldest message that waits for a sink", ["sink"];
+    deliveries: IntCounterVec, "lapwing_deliveries_total", "Attempts to deliver by what came of them", ["sink", "outcome"];
+    delivery_seconds: HistogramVec, "lapwing_delivery_seconds", "Time of one attempt to deliver", ["sink"];
+    dead_letters: IntGaugeVec, "lapwing_dead_letters", "Messages that were given up", ["sink"];
+    rules: IntGauge, "lapwing_rules", "Rules that are loaded";
+    rules_reloads: IntCounterVec, "lapwing_rules_reloads_total", "Reloads of the rules by outcome", ["outcome"];
+    http_requests: IntCounterVec, "lapwing_http_requests_total", "HTTP answers by route and status", ["route", "status"];
+    state_keys: IntGauge, "lapwing_state_keys", "Keys that windows remember";
+    state_evictions: IntCounter, "lapwing_state_evictions_total", "Keys that had to leave because of the cap";
+    process_start: Gauge, "lapwing_process_start_time_seconds", "Start of the process in seconds since the epoch";
+    build_info: IntGaugeVec, "lapwing_build_info", "Always 1; the version is the label", ["version"];
+}
+
+impl Metrics {
+    /// The exposition text.
+    ///
+    /// # Errors
+    /// Never in practice; the encoder writes to memory.
+    pub(crate) fn text(&self) -> prometheus::Result<String> {
+        let mut out = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    /// Makes the series of a source exist from the start, at zero, so that an absence is never a guess.
+    pub(crate) fn expect_source(&self, source: &str) {
+        for counter in [&self.events, &self.events_matched, &self.events_duplicate, &self.bytes, &self.source_errors] {
+            counter.with_label_values(&[source]).inc_by(0);
+        }
+        self.source_up.with_label_values(&[source]).set(1);
+    }
+
+    /// Likewise for a sink.
+    pub(crate) fn expect_sink(&self, sink: &str) {
+        for outcome in ["delivered", "retry", "refused", "misconfigured", "gone"] {
+            self.deliveries.with_label_values(&[sink, outcome]).inc_by(0);
+        }
+        self.outbox_rows.with_label_values(&[sink]).set(0);
+        self.outbox_oldest_age.with_label_values(&[sink]).set(0.0);
+        self.dead_letters.with_label_values(&[sink]).set(0);
+    }
+}
+
+/// The page `docs/metrics.md`.
+#[must_use]
+pub(crate) fn page() -> String {
+    let mut page = String::from(
+        "# Metrics\n\nGenerated from `src/metrics.rs`; a test compares. Scraped at `/metrics`.\n\n\
+         | name | type | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for (name, sort, labels, help) in TABLE {
+        let sort = match *sort {
+            "IntCounter" | "IntCounterVec" => "counter",
+            "Histogram" | "HistogramVec" => "histogram",
+            _ => "gauge",
+        };
+        page += &format!("| `{name}` | {sort} | {} | {help} |\n", labels.join(", "));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_metric_can_be_registered_and_written() {
+        assert!(super::METRICS.text().unwrap().contains("lapwing_rules 0"));
+    }
+
+    #[test]
+    fn the_page_in_docs_is_the_table_in_the_source() {
+        let kept = std::fs::read_to_string("docs/metrics.md").unwrap_or_default();
+        assert!(kept == super::page(), "docs/metrics.md is not up to date: run `make docs`");
+    }
+}

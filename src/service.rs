@@ -1,0 +1,187 @@
+//! The service: store, pipeline and web server, wired from a configuration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use connect::source::{http, http::Inlet};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, App};
+use crate::config::Config;
+use crate::connectors::{self, Inflow};
+use crate::deliver::{Delivery, Standing};
+use crate::feed::Feed;
+use crate::ledger::{Ledger, Listeners};
+use crate::metrics::METRICS;
+use crate::pipeline::Pipeline;
+use crate::reload;
+use crate::route::Routes;
+use crate::rules::{Places, compile_all};
+use crate::store::{Reader, Recovered, Store};
+use connect::clock::Clock;
+
+/// Alert changes that a slow listener may lag behind before it reads them from the store instead.
+const LIVE: usize = 1_024;
+
+/// A service that is wired and listens, but does not read yet.
+pub(crate) struct Service {
+    pipeline: Pipeline,
+    router: axum::Router,
+    listener: TcpListener,
+    places: Places,
+}
+
+/// What the configuration opened.
+struct Sources {
+    inflows: Vec<(Arc<Feed>, Inflow)>,
+    inlets: Vec<Inlet>,
+    systems: Vec<(Arc<Feed>, &'static str)>,
+}
+
+impl Service {
+    /// Opens everything that the configuration names and listens.
+    ///
+    /// # Errors
+    /// When something in it cannot work: a broken rule, a port in use, a damaged store.
+    pub(crate) async fn open(config: Config, stop: &CancellationToken) -> anyhow::Result<Self> {
+        let clock = Clock::Wall;
+        let started = clock.now();
+        METRICS.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        METRICS.process_start.set(started.micros() as f64 / 1e6);
+        let places = Places { shipped: config.shipped_rules, paths: config.rules.clone() };
+        let compiled = compile_all(&places)?;
+        METRICS.rules.set(i64::try_from(compiled.rules().len()).unwrap_or(i64::MAX));
+
+        let store = Arc::new(Store::open(&config.data)?);
+        store.free_leases()?;
+        let recovered = store.recover().context("read what the last run left")?;
+        let sources = open_sources(&config, &recovered, &started.micros().to_string()).await?;
+        let deliveries = open_sinks(&config)?;
+        let archive_bytes_max = config.archive.mib_max.saturating_mul(1 << 20);
+        let ledger = Ledger::open(store.clone(), recovered, &compiled, &config.data, archive_bytes_max, clock.clone())?;
+        let listeners = Listeners {
+            router: Arc::new(Notify::new()),
+            live: broadcast::channel(LIVE).0,
+            committing: Arc::new(AtomicBool::new(true)),
+        };
+        let rules = Arc::new(ArcSwap::from_pointee(compiled));
+        let app = App {
+            reader: store.reader()?,
+            archive: config.data.join("archive"),
+            rules: rules.clone(),
+            feeds: sources.systems,
+            sinks: deliveries
+                .iter()
+                .map(|delivery| (delivery.name.clone(), delivery.sink.kind(), delivery.standing.subscribe()))
+                .collect(),
+            live: listeners.live.clone(),
+            committing: listeners.committing.clone(),
+            token: config
+                .token
+                .as_ref()
+                .map(|token| token.read())
+                .transpose()?
+                .map(|token| blake3::hash(token.expose().as_bytes())),
+            started,
+            stop: stop.clone(),
+        };
+        let limits = http::Limits {
+            body_bytes_max: config.ingest.body_mib_max << 20,
+            ack_timeout: config.ingest.ack_timeout,
+            ..http::Limits::default()
+        };
+        let observe = |route: &'static str, status: u16| {
+            METRICS.http_requests.with_label_values(&[route, &status.to_string()]).inc();
+        };
+        let router = api::router(Arc::new(app), http::router(sources.inlets, limits, observe));
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
+        let sinks = config.sinks.keys().cloned().collect();
+        let workers = match config.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        let pipeline = Pipeline {
+            inflows: sources.inflows,
+            rules,
+            workers,
+            ledger,
+            listeners,
+            routes: Arc::new(Routes::new(config.routes, sinks)),
+            deliveries,
+            store,
+            clock,
+        };
+        Ok(Self { pipeline, router, listener, places })
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// When the system does not know it.
+    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
+        self.listener.local_addr().context("read own address")
+    }
+
+    /// Its sources.
+    pub(crate) fn feeds(&self) -> Vec<Arc<Feed>> {
+        self.pipeline.inflows.iter().map(|(feed, _)| feed.clone()).collect()
+    }
+
+    /// A reader of its store.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub(crate) fn reader(&self) -> anyhow::Result<Reader> {
+        self.pipeline.store.reader()
+    }
+
+    /// Runs until told to stop.
+    ///
+    /// # Errors
+    /// When a part of it fails as a whole.
+    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let address = self.address()?;
+        tracing::info!(%address, "listening");
+        let server = tokio::spawn(api::serve(self.listener, self.router, stop.clone()));
+        let reload = tokio::spawn(reload::run(self.places, self.pipeline.rules.clone(), stop.clone()));
+        let ran = self.pipeline.run(stop.clone()).await;
+        stop.cancel();
+        server.await.context("web server")??;
+        reload.await.context("reload task")??;
+        ran
+    }
+}
+
+async fn open_sources(config: &Config, recovered: &Recovered, start: &str) -> anyhow::Result<Sources> {
+    let mut sources = Sources { inflows: Vec::new(), inlets: Vec::new(), systems: Vec::new() };
+    for (name, settings) in &config.sources {
+        let mark = recovered.marks.get(name).cloned().unwrap_or_default();
+        let (inflow, inlet) =
+            connectors::open_source(name, settings, &mark, start).await.with_context(|| format!("sources.{name}"))?;
+        let feed = Arc::new(Feed::new(name.clone(), settings.kind, inflow.keeps_position()));
+        sources.systems.push((feed.clone(), inflow.system()));
+        sources.inlets.extend(inlet);
+        sources.inflows.push((feed, inflow));
+    }
+    Ok(sources)
+}
+
+fn open_sinks(config: &Config) -> anyhow::Result<Vec<Delivery>> {
+    let mut deliveries = Vec::new();
+    for (name, settings) in &config.sinks {
+        deliveries.push(Delivery {
+            name: name.clone(),
+            sink: connectors::build_sink(settings).with_context(|| format!("sinks.{name}"))?,
+            public_url: config.public_url.clone(),
+            news: Arc::new(Notify::new()),
+            standing: Arc::new(watch::Sender::new(Standing::default())),
+        });
+    }
+    Ok(deliveries)
+}
