@@ -1,5 +1,6 @@
 //! One document, read but not yet compiled.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rsigma_parser::{CorrelationRule, Level, SigmaRule, parse_condition, parse_sigma_yaml};
@@ -9,6 +10,10 @@ use super::own::{self, Own};
 use super::place::{Document, Fault};
 use super::{Problem, RuleId, Severity, Weight};
 use crate::event::LogSource;
+
+/// More than twenty times the longest condition among public rules.
+const CONDITION_BYTES_MAX: usize = 8 << 10;
+const CONDITION_DEPTH_MAX: usize = 48;
 
 /// A rule before its condition is looked at.
 pub(super) struct Draft<'d> {
@@ -30,6 +35,19 @@ pub(super) enum Source {
     Correlation(Box<CorrelationRule>),
 }
 
+/// What people read about a rule, whichever sort it is.
+struct Head<'h> {
+    id: Option<&'h str>,
+    title: &'h str,
+    description: Option<&'h str>,
+    level: Option<Level>,
+    tags: &'h [String],
+    false_positives: &'h [String],
+    log_source: LogSource,
+    attributes: &'h HashMap<String, Value>,
+    sort: own::Sort,
+}
+
 impl Source {
     /// What correlations may call it.
     pub(super) fn name(&self) -> Option<&str> {
@@ -38,72 +56,110 @@ impl Source {
             Self::Correlation(rule) => rule.name.as_deref(),
         }
     }
+
+    fn head(&self) -> Head<'_> {
+        match self {
+            Self::Detection(rule) => Head {
+                id: rule.id.as_deref(),
+                title: &rule.title,
+                description: rule.description.as_deref(),
+                level: rule.level,
+                tags: &rule.tags,
+                false_positives: &rule.falsepositives,
+                log_source: LogSource {
+                    product: rule.logsource.product.clone(),
+                    service: rule.logsource.service.clone(),
+                    category: rule.logsource.category.clone(),
+                },
+                attributes: &rule.custom_attributes,
+                sort: own::Sort::Detection,
+            },
+            Self::Correlation(rule) => Head {
+                id: rule.id.as_deref(),
+                title: &rule.title,
+                description: rule.description.as_deref(),
+                level: rule.level,
+                tags: &rule.tags,
+                false_positives: &rule.falsepositives,
+                log_source: LogSource::default(),
+                attributes: &rule.custom_attributes,
+                sort: own::Sort::Correlation,
+            },
+        }
+    }
+}
+
+/// A document without a rule in it.
+pub(super) struct Refused {
+    pub(super) problem: Problem,
+    /// What it would have counted, by name or id.
+    pub(super) counted: Vec<String>,
 }
 
 /// Reads a document; nothing if it is empty.
 ///
 /// # Errors
 /// Why there is no rule in it.
-pub(super) fn read(document: Document<'_>) -> Result<Option<(Draft<'_>, Vec<Problem>)>, Problem> {
-    let value: Value = yaml_serde::from_str(document.text).map_err(|error| broken(&document, &error))?;
-    let mapping = match &value {
-        Value::Null => return Ok(None),
-        Value::Mapping(mapping) => mapping,
-        _ => {
-            return Err(document.problem(Fault::error("a rule is a mapping with `title`, `logsource` and `detection`")));
+pub(super) fn read(document: Document<'_>) -> Result<Option<(Draft<'_>, Vec<Problem>)>, Refused> {
+    let refused = |problem| Refused { problem, counted: Vec::new() };
+    match yaml_serde::from_str(document.text) {
+        Ok(Value::Null) => Ok(None),
+        Ok(Value::Mapping(mapping)) => draft(document, &mapping)
+            .map(Some)
+            .map_err(|fault| Refused { problem: document.problem(fault), counted: counted(&mapping) }),
+        Ok(_) => {
+            let message = "a rule is a mapping with `title`, `logsource` and `detection`";
+            Err(refused(document.problem(Fault::error(message))))
         }
-    };
-    shape(mapping).map_err(|fault| document.problem(fault))?;
-    let mut parsed = parse_sigma_yaml(document.text)
-        .map_err(|error| document.problem(Fault::error(format!("the rule cannot be read: {error}"))))?;
+        Err(error) => Err(refused(broken(&document, &error))),
+    }
+}
+
+fn draft<'d>(document: Document<'d>, mapping: &Mapping) -> Result<(Draft<'d>, Vec<Problem>), Fault> {
+    shape(mapping)?;
+    let mut parsed =
+        parse_sigma_yaml(document.text).map_err(|error| Fault::error(format!("the rule cannot be read: {error}")))?;
     let source = match (parsed.rules.pop(), parsed.correlations.pop()) {
         (Some(rule), _) => Source::Detection(Box::new(rule)),
         (None, Some(rule)) => Source::Correlation(Box::new(rule)),
         (None, None) => {
             let reason = parsed.errors.pop().unwrap_or_else(|| "the rule cannot be read".to_owned());
-            return Err(document.problem(refusal(&reason, document.text)));
+            return Err(refusal(&reason, document.text));
         }
     };
     // With a rule there, what the parser still says is about details that it left out.
     let mut warnings: Vec<Fault> = parsed.errors.iter().map(|reason| detail(reason)).collect();
-    let draft = match &source {
-        Source::Detection(rule) => {
-            if rule.detection.timeframe.is_some() {
-                let fault = Fault::warning("`timeframe` has no meaning in a detection; use a correlation");
-                warnings.push(fault.under("timeframe").under("detection"));
-            }
-            let own = own::read(&rule.custom_attributes, own::Sort::Detection);
-            Draft {
-                document,
-                id: identity(rule.id.as_deref(), &rule.title, &document, &mut warnings),
-                title: rule.title.clone(),
-                description: rule.description.clone().unwrap_or_default(),
-                severity: severity(rule.level, mapping, &mut warnings),
-                tags: rule.tags.clone(),
-                false_positives: rule.falsepositives.clone(),
-                log_source: LogSource {
-                    product: rule.logsource.product.clone(),
-                    service: rule.logsource.service.clone(),
-                    category: rule.logsource.category.clone(),
-                },
-                own: own.map_err(|fault| document.problem(fault))?,
-                source,
-            }
-        }
-        Source::Correlation(rule) => Draft {
-            document,
-            id: identity(rule.id.as_deref(), &rule.title, &document, &mut warnings),
-            title: rule.title.clone(),
-            description: rule.description.clone().unwrap_or_default(),
-            severity: severity(rule.level, mapping, &mut warnings),
-            tags: rule.tags.clone(),
-            false_positives: rule.falsepositives.clone(),
-            log_source: LogSource::default(),
-            own: own::read(&rule.custom_attributes, own::Sort::Correlation).map_err(|fault| document.problem(fault))?,
-            source,
-        },
+    if let Source::Detection(rule) = &source
+        && rule.detection.timeframe.is_some()
+    {
+        let fault = Fault::warning("`timeframe` has no meaning in a detection; use a correlation");
+        warnings.push(fault.under("timeframe").under("detection"));
+    }
+    let head = source.head();
+    let draft = Draft {
+        document,
+        id: identity(head.id, head.title, &document, &mut warnings),
+        title: head.title.to_owned(),
+        description: head.description.unwrap_or_default().to_owned(),
+        severity: severity(head.level, mapping, &mut warnings),
+        tags: head.tags.to_vec(),
+        false_positives: head.false_positives.to_vec(),
+        log_source: head.log_source,
+        own: own::read(head.attributes, head.sort)?,
+        source,
     };
-    Ok(Some((draft, warnings.into_iter().map(|fault| document.problem(fault)).collect())))
+    Ok((draft, warnings.into_iter().map(|fault| document.problem(fault)).collect()))
+}
+
+/// What a correlation that was refused would have counted.
+fn counted(mapping: &Mapping) -> Vec<String> {
+    let rules = mapping.get("correlation").and_then(|correlation| correlation.get("rules"));
+    let names = match rules {
+        Some(Value::Sequence(names)) => names.as_slice(),
+        Some(only) => std::slice::from_ref(only),
+        None => &[],
+    };
+    names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn broken(document: &Document<'_>, error: &yaml_serde::Error) -> Problem {
@@ -145,6 +201,13 @@ fn shape(mapping: &Mapping) -> Result<(), Fault> {
             let message = "aggregation in a condition is not supported; use a correlation document";
             return Err(Fault::error(message).under("condition").under("detection"));
         }
+        // The parser recurses: once a bracket, once a `not`.
+        if condition.len() > CONDITION_BYTES_MAX || depth(condition) > CONDITION_DEPTH_MAX {
+            let message = format!(
+                "the condition is longer than {CONDITION_BYTES_MAX} bytes or nested deeper than {CONDITION_DEPTH_MAX}"
+            );
+            return Err(Fault::error(message).under("condition").under("detection"));
+        }
         if let Err(error) = parse_condition(condition) {
             let text = error.to_string();
             let last = text.lines().last().unwrap_or(&text).trim_start_matches([' ', '=']);
@@ -154,6 +217,19 @@ fn shape(mapping: &Mapping) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn depth(condition: &str) -> usize {
+    let (mut open, mut deepest) = (0_usize, 0);
+    for bracket in condition.bytes() {
+        match bracket {
+            b'(' => open += 1,
+            b')' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
 }
 
 fn lines(value: &Value) -> Result<(), Fault> {

@@ -25,6 +25,7 @@ enum Compiled {
 pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
+    let mut counted = Vec::new();
     for document in documents(files) {
         match draft::read(document) {
             Ok(Some((draft, warnings))) => {
@@ -32,7 +33,10 @@ pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
                 drafts.push(draft);
             }
             Ok(None) => {}
-            Err(problem) => problems.push(problem),
+            Err(refused) => {
+                problems.push(refused.problem);
+                counted.extend(refused.counted.into_iter().map(|name| (name, document.path)));
+            }
         }
     }
     let drafts = distinct(drafts, &mut problems);
@@ -53,7 +57,10 @@ pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
             }
         }
     }
-    let quiet = correlate(&drafts, &mut compiled, &mut fields, &mut problems);
+    let mut quiet = correlate(&drafts, &mut compiled, &mut fields, &mut problems);
+    // A rule that is there to be counted stays silent though its correlation is broken; else each single
+    // event would raise an alert.
+    quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts).ok()));
     let set = assemble(drafts, compiled, &quiet, fields, collector);
     (set, sorted(problems))
 }
@@ -85,8 +92,7 @@ fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draf
 }
 
 /// Compiles the correlations. Returns the detections that only count: some correlation names them and
-/// none that does says `generate: true`. A correlation that is itself refused still says so about its
-/// bases; otherwise a broken one would let every single event of theirs raise an alert.
+/// none that does says `generate: true`; whether the correlation itself is sound does not matter.
 fn correlate(
     drafts: &[Draft<'_>],
     compiled: &mut [Option<Compiled>],
@@ -100,7 +106,7 @@ fn correlate(
         let mut bases = Vec::new();
         let mut faults = Vec::new();
         for name in &rule.rules {
-            match base(name, draft, drafts) {
+            match base(name, draft.document.path, drafts) {
                 Ok(base) if matches!(compiled[base], Some(Compiled::Detection(..))) => bases.push(base),
                 Ok(_) => faults.push(Fault::error(format!("rule `{name}`, which it counts, could not be loaded"))),
                 Err(message) => faults.push(Fault::error(message)),
@@ -125,11 +131,10 @@ fn correlate(
 }
 
 /// The detection that a correlation means by a name or id: one in its own file before one elsewhere.
-fn base(name: &str, correlation: &Draft<'_>, drafts: &[Draft<'_>]) -> Result<usize, String> {
+fn base(name: &str, path: &str, drafts: &[Draft<'_>]) -> Result<usize, String> {
     let named = |draft: &Draft<'_>| &*draft.id.0 == name || draft.source.name() == Some(name);
     let found: Vec<usize> = (0..drafts.len()).filter(|&place| named(&drafts[place])).collect();
-    let near: Vec<usize> =
-        found.iter().copied().filter(|&place| drafts[place].document.path == correlation.document.path).collect();
+    let near: Vec<usize> = found.iter().copied().filter(|&place| drafts[place].document.path == path).collect();
     match (near.as_slice(), found.as_slice()) {
         (&[only], _) | ([], &[only]) => match drafts[only].source {
             Source::Detection(_) => Ok(only),

@@ -222,6 +222,7 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     ] {
         let (set, found) = compile(&[("a.yml", &counting(lines)), ("z.yml", BASE)]);
         assert_eq!(set.rules().len(), 1, "{lines}");
+        assert_eq!(set.rule(RuleNumber(0)).alerts, !lines.contains("[base]"), "{lines}");
         all += &report(&found);
     }
     assert_snapshot!(all, @r#"
@@ -241,4 +242,24 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     error a.yml:6:3: it names no rule to count
     error a.yml:6:3: rule `c` is a correlation; counting correlations is not supported yet
     "#);
+}
+
+#[test]
+fn what_is_nested_without_end_is_refused() {
+    let deep = 4_000;
+    for (text, reason) in [
+        (
+            rule(&format!("s: {{a: x}}\ncondition: {}s{}", "(".repeat(deep), ")".repeat(deep))),
+            "brackets of a condition",
+        ),
+        (rule(&format!("s: {{a: x}}\ncondition: {}s", "not ".repeat(deep))), "negations"),
+        (rule(&format!("s: {}x{}\ncondition: s", "[".repeat(deep), "]".repeat(deep))), "lists"),
+        (rule(&format!("s:\n  a|re: '{}x{}'\ncondition: s", "(".repeat(deep), ")".repeat(deep))), "groups"),
+        (format!("{}1", "{a: ".repeat(deep)), "mappings"),
+    ] {
+        let (set, found) = compile(&[("a.yml", &text)]);
+        assert_eq!((set.rules().len(), found.len()), (0, 1), "{reason}");
+    }
+    let (set, _) = compile(&[("a.yml", &rule(&format!("s: {{a: x}}\ncondition: {}s", "not ".repeat(2_000))))]);
+    assert_eq!(set.rules().len(), 1);
 }
