@@ -6,6 +6,8 @@
 mod brackets;
 #[cfg(feature = "aws")]
 pub mod cloudwatch;
+#[cfg(test)]
+mod contract;
 mod cuts;
 pub mod file;
 pub mod http;

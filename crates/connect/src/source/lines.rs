@@ -95,6 +95,17 @@ impl Lines {
         self.end_line(self.buffer.len(), self.buffer.len())
     }
 
+    /// What comes from here on is framed as `framing`.
+    pub(crate) fn frame(&mut self, framing: Framing) {
+        self.framing = framing;
+        self.searched = self.start;
+    }
+
+    /// How records are framed now.
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing
+    }
+
     /// Where the first byte stands that no returned record, and no blank line before one, covers.
     pub(crate) fn offset(&self) -> u64 {
         self.offset

@@ -148,12 +148,8 @@ impl Content {
 
     /// The first bytes, decompressed, without moving; fewer than `length` if there are fewer.
     pub(super) fn first(&self, length: usize) -> io::Result<Vec<u8>> {
-        let mut other = Self {
-            file: Arc::clone(&self.file),
-            dev: self.dev,
-            ino: self.ino,
-            reader: Reader::begin(&self.file)?,
-        };
+        let mut other =
+            Self { file: Arc::clone(&self.file), dev: self.dev, ino: self.ino, reader: Reader::begin(&self.file)? };
         let mut first = vec![0; length.min(HEAD_LENGTH)];
         let mut filled = 0;
         while filled < first.len() {

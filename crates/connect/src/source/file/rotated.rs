@@ -58,13 +58,18 @@ fn all(path: &Path) -> io::Result<Vec<Rotated>> {
     let mut rotated = Vec::new();
     for name in &names {
         // While a file is being compressed both stand there; the whole one is read.
-        if Path::new(name).extension().is_some_and(is_packed) && names.iter().any(|other| Path::new(name).file_stem() == Some(other)) {
+        if Path::new(name).extension().is_some_and(is_packed)
+            && names.iter().any(|other| Path::new(name).file_stem() == Some(other))
+        {
             continue;
         }
         let path = folder.join(name);
         match Content::open(&path) {
             Ok(content) => rotated.push(Rotated { modified: content.modified()?, content, path }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {} // rotated on just now
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                tracing::warn!(path = %path.display(), "may not read this rotated file, leaving it out");
+            }
             Err(error) => return Err(error),
         }
     }
