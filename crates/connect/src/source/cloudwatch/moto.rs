@@ -1,18 +1,22 @@
 //! Compatibility with a CloudWatch Logs that others wrote: moto's server.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 use super::{CloudWatch, fake};
 use crate::clock::{Clock, Hand};
 use crate::source::{Batch, Body, Mark, Next, Source};
 
 const EVENTS: i64 = 500;
+
+/// A cold Python on a busy machine takes seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; stopped when dropped.
 struct Moto {
@@ -46,15 +50,17 @@ impl Moto {
                 return None;
             }
         };
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = lines.next().expect("moto_server ended before it listened").unwrap();
-            if let Some((_, address)) = line.split_once("Running on ") {
-                break address.trim().to_owned();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (found, address) = std::sync::mpsc::channel();
+        // Reads on to the end: a full pipe would stop the server.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some((_, address)) = line.split_once("Running on ") {
+                    found.send(address.trim().to_owned()).unwrap();
+                }
             }
-        };
-        // Its request log would fill the pipe and stop it.
-        std::thread::spawn(move || lines.for_each(drop));
+        });
+        let address = address.recv_timeout(PATIENCE).expect("moto_server did not say where it listens");
         Some(Self { child, address })
     }
 }
