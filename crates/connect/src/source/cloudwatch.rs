@@ -20,7 +20,7 @@ mod moto;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use self::request::Trouble;
 use self::scan::{Found, LogGroup, Page, Windows};
 pub use self::settings::{LogGroups, Rate, Settings, SettingsError, Start};
 use crate::clock::Clock;
-use crate::source::{Batch, Body, Mark, Next, Record, Remedy, Source, SourceError};
+use crate::source::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Mark, Next, Record, Remedy, Source, SourceError};
 
 /// Refusals in a row, for pace or for a page token, that are survived without a word to the caller.
 const REFUSALS_SILENT: u32 = 4;
@@ -50,6 +50,8 @@ pub struct CloudWatch {
     turn: usize,
     /// The request on its way. It outlives a dropped `next`, so that a busy caller cannot starve a slow answer.
     asking: Option<Asking>,
+    /// What the last page brought and the caller has not taken: a page holds up to 10,000 events.
+    ready: VecDeque<Batch>,
 }
 
 /// One log group and how it fares.
@@ -106,7 +108,7 @@ impl CloudWatch {
             groups.push(Reading { name, group, not_before: now, refusals: 0, rested: false });
         }
         let pace = Pace::new(settings.requests_per_second);
-        Ok(Self { client, clock, pace, poll, groups, turn: 0, asking: None })
+        Ok(Self { client, clock, pace, poll, groups, turn: 0, asking: None, ready: VecDeque::new() })
     }
 
     fn choose(&mut self, now: Timestamp) -> Choice {
@@ -135,7 +137,7 @@ impl CloudWatch {
         Asking { turn, answer: Box::pin(request::fetch(self.client.clone(), reading.name.clone(), ask)) }
     }
 
-    fn answered(&mut self, turn: usize, page: Page) -> Option<Batch> {
+    fn answered(&mut self, turn: usize, page: Page) -> VecDeque<Batch> {
         self.pace.answered();
         let reading = &mut self.groups[turn];
         let found = reading.group.take(page);
@@ -143,8 +145,7 @@ impl CloudWatch {
             reading.rested = true;
             reading.refusals = 0;
         }
-        // A scan without a new event still has a mark to keep, or a restart would read ever further back.
-        if found.events.is_empty() && !found.moved { None } else { Some(batch(&reading.name, found)) }
+        batches(&reading.name, found)
     }
 
     /// What of a failure the caller should hear. The scan stays where it was.
@@ -178,6 +179,9 @@ impl CloudWatch {
 impl Source for CloudWatch {
     async fn next(&mut self) -> Result<Next, SourceError> {
         loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Next::Batch(batch));
+            }
             let asking = match &mut self.asking {
                 Some(asking) => asking,
                 None => {
@@ -198,13 +202,9 @@ impl Source for CloudWatch {
             let answer = asking.answer.as_mut().await;
             let turn = asking.turn;
             self.asking = None;
-            // From here to the return nothing waits: what was taken out of a group reaches the caller.
+            // Nothing waits between taking a page in and keeping what it brought.
             match answer {
-                Ok(page) => {
-                    if let Some(batch) = self.answered(turn, page) {
-                        return Ok(Next::Batch(batch));
-                    }
-                }
+                Ok(page) => self.ready = self.answered(turn, page),
                 Err(trouble) => self.failed(turn, trouble)?,
             }
         }
@@ -216,16 +216,31 @@ impl Source for CloudWatch {
     }
 }
 
-fn batch(group: &str, found: Found) -> Batch {
-    let stored = Stored { floor_ms: found.floor.millis() };
-    let value = serde_json::to_string(&stored).expect("a number is always JSON");
-    let record =
-        |event: scan::Event| Record { position: format!("{group}/{}", event.id), body: Body::Whole(event.body) };
-    Batch {
-        receipt: None,
-        records: found.events.into_iter().map(record).collect(),
-        mark: Mark(BTreeMap::from([(group.to_owned(), value)])),
+/// Cuts what a page brought into batches. Only the last one carries a floor that moved, because it covers all.
+fn batches(group: &str, found: Found) -> VecDeque<Batch> {
+    let mut batches = VecDeque::new();
+    let moved = found.moved();
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    for event in found.events {
+        bytes += event.body.len();
+        records.push(Record { position: format!("{group}/{}", event.id), body: Body::Whole(event.body) });
+        if records.len() >= BATCH_RECORDS_MAX || bytes >= BATCH_BYTES_MAX {
+            batches.push_back(batch(group, std::mem::take(&mut records), found.before));
+            bytes = 0;
+        }
     }
+    // A scan without a new event still has a mark to keep, or a restart would read ever further back.
+    if !records.is_empty() || moved {
+        batches.push_back(batch(group, records, found.floor));
+    }
+    batches
+}
+
+fn batch(group: &str, records: Vec<Record>, floor: Timestamp) -> Batch {
+    let stored = Stored { floor_ms: floor.millis() };
+    let value = serde_json::to_string(&stored).expect("a number is always JSON");
+    Batch { records, mark: Mark(BTreeMap::from([(group.to_owned(), value)])), receipt: None }
 }
 
 fn floor(group: &str, value: &str) -> Result<Timestamp, SourceError> {

@@ -43,10 +43,7 @@ impl Moto {
             Ok(child) => child,
             Err(error) => {
                 assert!(std::env::var("CI").as_deref() != Ok("true"), "moto_server is needed in CI: {error}");
-                #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-                {
-                    eprintln!("SKIPPED: moto_server is not on PATH ({error}); pip install 'moto[server]'");
-                }
+                eprintln!("SKIPPED: moto_server is not on PATH ({error}); pip install 'moto[server]'");
                 return None;
             }
         };

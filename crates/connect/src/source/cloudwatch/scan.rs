@@ -94,12 +94,19 @@ pub(super) struct Event {
 pub(super) struct Found {
     /// Events not handed over before.
     pub(super) events: Vec<Event>,
+    /// The floor before this page.
+    pub(super) before: Timestamp,
     /// The floor that covers them and everything handed over before.
     pub(super) floor: Timestamp,
-    /// Whether the floor moved.
-    pub(super) moved: bool,
     /// Whether the scan ended with this page.
     pub(super) complete: bool,
+}
+
+impl Found {
+    /// Whether the floor moved.
+    pub(super) fn moved(&self) -> bool {
+        self.floor > self.before
+    }
 }
 
 impl LogGroup {
@@ -155,7 +162,7 @@ impl LogGroup {
             }
             None => false,
         };
-        Found { events, floor: self.floor, moved: self.floor > before, complete }
+        Found { events, before, floor: self.floor, complete }
     }
 
     /// The service no longer knows the page token: the scan begins again, over the same range.
@@ -244,10 +251,10 @@ mod tests {
         let first = group.take(page(&[("a", 1_001), ("b", 1_004)], Some("next")));
         assert_eq!((ids(&first), first.floor, first.complete), (vec!["a", "b"], minute(1_000), false));
         let empty = group.take(page(&[], Some("more")));
-        assert_eq!((empty.floor, empty.moved, empty.complete), (minute(1_000), false, false));
+        assert_eq!((empty.floor, empty.moved(), empty.complete), (minute(1_000), false, false));
         assert_eq!(group.ask(minute(1_011)).token.as_deref(), Some("more"));
         let last = group.take(page(&[("c", 1_003)], None));
-        assert_eq!((ids(&last), last.floor, last.moved, last.complete), (vec!["c"], minute(1_004), true, true));
+        assert_eq!((ids(&last), last.floor, last.moved(), last.complete), (vec!["c"], minute(1_004), true, true));
     }
 
     #[test]
@@ -270,7 +277,7 @@ mod tests {
         assert_eq!(group.due(), minute(1_010).plus(Span::seconds(5)));
         assert_eq!(group.ask(minute(1_011)).start, minute(1_008));
         let found = group.take(page(&[("b", 1_010)], None));
-        assert_eq!((found.floor, found.moved), (minute(1_009), false));
+        assert_eq!((found.floor, found.moved()), (minute(1_009), false));
         assert_eq!(group.ask(minute(1_012)).start, minute(1_009));
         group.take(page(&[], None));
         assert_eq!(group.ask(minute(1_015)).start, minute(999));
@@ -281,7 +288,7 @@ mod tests {
         let mut group = group();
         for now in [1_010, 1_100, 1_300] {
             group.ask(minute(now));
-            assert!(!group.take(page(&[], None)).moved);
+            assert!(!group.take(page(&[], None)).moved());
         }
         assert_eq!(group.ask(minute(1_350)).start, minute(990));
         assert_eq!(ids(&group.take(page(&[("late", 1_001)], None))), ["late"]);
@@ -301,7 +308,7 @@ mod tests {
         let mut steps = 0;
         loop {
             let ask = group.ask(now);
-            assert!(group.take(page(&[], None)).moved, "{ask:?}");
+            assert!(group.take(page(&[], None)).moved(), "{ask:?}");
             steps += 1;
             if ask.end == now {
                 break;

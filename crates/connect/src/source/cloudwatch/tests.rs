@@ -162,6 +162,22 @@ async fn the_mark_moves_only_with_the_last_page_of_a_scan() {
 }
 
 #[tokio::test]
+async fn a_page_of_thousands_comes_in_batches_and_only_the_last_moves_the_mark() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(10)), 1_200, 100, 0);
+    let fake = Fake::start(hand.clone(), Unkind::default(), shown.clone()).await;
+    let mut source = source(&fake, &["trail"], &Mark::default(), &hand);
+    let mut batches = Vec::new();
+    while let Next::Batch(batch) = next(&mut source).await.unwrap() {
+        batches.push(batch);
+    }
+    assert_eq!(batches.iter().map(|batch| batch.records.len()).collect::<Vec<_>>(), [512, 512, 176]);
+    assert_eq!(batches[0].mark, batches[1].mark);
+    assert_ne!(batches[1].mark, batches[2].mark);
+    assert_eq!(counts(&batches).len(), shown.len());
+}
+
+#[tokio::test]
 async fn it_looks_at_the_newest_each_poll_and_at_the_overlap_each_reconcile() {
     let hand = Hand::at(noon());
     let shown = events("trail", noon().minus(minutes(1)), 1, 0, 0);

@@ -6,12 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::group::Partition;
-use crate::source::{Batch, Body, HEAD_BYTES, Mark, Record, Refusal};
-
-/// 512 records of a usual 2 KB are the 1 MiB below.
-const RECORDS_MAX: usize = 512;
-
-const BYTES_MAX: usize = 1_048_576;
+use crate::source::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, HEAD_BYTES, Mark, Record, Refusal};
 
 /// Longest record that is handed over whole.
 const RECORD_BYTES_MAX: usize = 16 * 1_048_576;
@@ -63,7 +58,7 @@ impl Pending {
 
     /// The batch, if it is full or `now` is late enough.
     pub(super) fn take(&mut self, now: Instant) -> Option<Batch> {
-        let full = self.records.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX;
+        let full = self.records.len() >= BATCH_RECORDS_MAX || self.bytes >= BATCH_BYTES_MAX;
         if !full && self.due.is_none_or(|due| now < due) {
             return None;
         }
@@ -100,7 +95,7 @@ mod tests {
         assert!(pending.take(now).is_none());
         pending.add(partition(0), 511, Some(b"a"), now);
         assert_eq!(pending.take(now).unwrap().records.len(), 512);
-        pending.add(partition(0), 512, Some(&[b'a'; BYTES_MAX]), now);
+        pending.add(partition(0), 512, Some(&[b'a'; BATCH_BYTES_MAX]), now);
         assert_eq!(pending.take(now).unwrap().records.len(), 1);
     }
 

@@ -62,7 +62,7 @@ async fn read(source: &mut Kafka, count: usize) -> (Vec<Record>, Vec<Mark>) {
     let (mut records, mut marks) = (Vec::new(), Vec::new());
     while records.len() < count {
         match next(source).await.unwrap() {
-            Next::Batch(Batch { records: more, mark }) => {
+            Next::Batch(Batch { records: more, mark, .. }) => {
                 records.extend(more);
                 marks.push(mark);
             }
