@@ -28,9 +28,10 @@ pub(super) struct Parameters {
     limit: Option<u32>,
     /// The `next` of the page before.
     after: Option<String>,
+    /// One or several, with commas between.
     severity: Option<String>,
     rule: Option<String>,
-    /// Text that the alert must hold anywhere.
+    /// Words that the alert must hold, each of them anywhere.
     q: Option<String>,
 }
 
@@ -69,11 +70,14 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> 
 }
 
 fn query(parameters: Parameters) -> Result<store::Query, Refusal> {
-    let severity = parameters.severity.map(|name| {
-        serde_json::from_value::<Severity>(Value::String(name.clone())).map_err(|_| {
-            Refusal::Parameter(format!("{name:?} is no severity"), "one of informational, low, medium, high, critical")
+    let severity = |name: &str| {
+        serde_json::from_value::<Severity>(Value::String(name.to_owned())).map_err(|_| {
+            let message = format!("{name:?} is no severity");
+            Refusal::Parameter(message, "one or more of informational, low, medium, high, critical")
         })
-    });
+    };
+    let severities: Result<Vec<Severity>, Refusal> =
+        parameters.severity.iter().flat_map(|names| names.split(',')).map(severity).collect();
     let after = parameters.after.map(|cursor| {
         let parsed = cursor.split_once('.').and_then(|(time, id)| Some((time.parse().ok()?, id.to_owned())));
         let (time, id): (i64, String) = parsed
@@ -83,9 +87,9 @@ fn query(parameters: Parameters) -> Result<store::Query, Refusal> {
     Ok(store::Query {
         limit: parameters.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX),
         after: after.transpose()?,
-        severity: severity.transpose()?,
+        severities: severities?,
         rule: parameters.rule,
-        text: parameters.q.filter(|text| !text.is_empty()),
+        words: parameters.q.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect(),
     })
 }
 

@@ -43,6 +43,9 @@ pub(super) async fn stream(
         }
     };
     let (sender, events) = mpsc::channel(WAITING);
+    // A listener that is cut off before its first alert resumes from here.
+    let here = Event::default().id(position.to_string()).comment("listening");
+    sender.try_send(Ok(here)).expect("the channel is new and empty");
     tokio::spawn(async move {
         loop {
             match catch_up(&app, position, &sender).await {

@@ -35,12 +35,12 @@ pub(crate) struct Query {
     pub limit: u32,
     /// After this one, exclusively: the cursor of a page.
     pub after: Option<(Timestamp, String)>,
-    /// Of this severity.
-    pub severity: Option<Severity>,
+    /// Of one of these severities; empty means any.
+    pub severities: Vec<Severity>,
     /// Of this rule.
     pub rule: Option<String>,
-    /// Holding this text anywhere, ignoring ASCII case.
-    pub text: Option<String>,
+    /// Holding each of these words anywhere, ignoring ASCII case.
+    pub words: Vec<String>,
 }
 
 /// One page.
@@ -84,17 +84,17 @@ impl Reader {
             sql_text += " AND (time, id) < (?, ?)";
             values.extend([Value::from(time.micros()), Value::from(id.clone())]);
         }
-        if let Some(severity) = query.severity {
-            sql_text += " AND severity = ?";
-            values.push(Value::from(severity as i64));
+        if !query.severities.is_empty() {
+            sql_text += &format!(" AND severity IN ({})", vec!["?"; query.severities.len()].join(", "));
+            values.extend(query.severities.iter().map(|severity| Value::from(*severity as i64)));
         }
         if let Some(rule) = &query.rule {
             sql_text += " AND rule = ?";
             values.push(Value::from(rule.clone()));
         }
-        if let Some(text) = &query.text {
+        for word in &query.words {
             sql_text += " AND instr(lower(body), lower(?)) > 0";
-            values.push(Value::from(text.clone()));
+            values.push(Value::from(word.clone()));
         }
         sql_text += " ORDER BY time DESC, id DESC LIMIT ?";
         values.push(Value::from(i64::from(query.limit) + 1));

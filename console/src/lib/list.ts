@@ -7,7 +7,7 @@ export const rowsMax = 2000;
 
 /**
  * Puts `incoming` into `rows`: a known id is replaced only by a higher revision, so a slow page never undoes
- * what the stream has already told. Newest arrival first; a revision does not move its row.
+ * what the stream has already told. Newest event first; a revision does not move its row.
  */
 export function merge(rows: readonly Row[], incoming: readonly Row[]): Row[] {
   const byId = new Map(rows.map((row) => [row.id, row]));
@@ -20,7 +20,7 @@ export function merge(rows: readonly Row[], incoming: readonly Row[]): Row[] {
 
 // Times of one fixed form, RFC 3339 UTC with microseconds, compare as text.
 function newestFirst(a: Row, b: Row): number {
-  if (a.received !== b.received) return a.received < b.received ? 1 : -1;
+  if (a.time !== b.time) return a.time < b.time ? 1 : -1;
   return a.id < b.id ? 1 : a.id > b.id ? -1 : 0;
 }
 
