@@ -39,12 +39,18 @@ use crate::source::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Mark, Next,
 /// Refusals in a row, for pace or for a page token, that are survived without a word to the caller.
 const REFUSALS_SILENT: u32 = 4;
 
+/// Longest wait of a group whose failure passes by itself.
+const FAILURE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Longest wait of a group that a person must mend.
+const PERSON_WAIT_MAX: Duration = Duration::from_secs(300);
+
 /// Some log groups of one account and region.
 pub struct CloudWatch {
     client: Client,
     clock: Clock,
     pace: Pace,
-    poll: Span,
+    poll: Duration,
     groups: Vec<Reading>,
     /// The group whose turn is next among those that are due.
     turn: usize,
@@ -60,6 +66,8 @@ struct Reading {
     group: LogGroup,
     /// Not before this, after a failure.
     not_before: Timestamp,
+    /// The next wait after a failure; doubles until a page comes.
+    wait: Duration,
     /// Page tokens refused since the last complete scan: one that begins again and again must not do so in silence.
     refusals: u32,
     /// Read to the end since the caller was last told that there is nothing now.
@@ -95,8 +103,8 @@ impl CloudWatch {
     }
 
     fn with_client(settings: &Settings, stored: &Mark, clock: Clock, client: Client) -> Result<Self, SourceError> {
-        let poll = span(settings.poll);
-        let windows = Windows { overlap: span(settings.overlap), poll, reconcile: span(settings.reconcile) };
+        let (poll, reconcile) = (settings.poll, settings.reconcile);
+        let windows = Windows { overlap: span(settings.overlap), poll: span(poll), reconcile: span(reconcile) };
         let now = clock.now();
         let mut groups = Vec::new();
         for name in settings.log_groups.names() {
@@ -105,7 +113,7 @@ impl CloudWatch {
                 None => LogGroup::begin(windows, settings.start.moment(now), now),
             };
             let name = name.clone();
-            groups.push(Reading { name, group, not_before: now, refusals: 0, rested: false });
+            groups.push(Reading { name, group, not_before: now, wait: poll, refusals: 0, rested: false });
         }
         let pace = Pace::new(settings.requests_per_second);
         Ok(Self { client, clock, pace, poll, groups, turn: 0, asking: None, ready: VecDeque::new() })
@@ -140,6 +148,7 @@ impl CloudWatch {
     fn answered(&mut self, turn: usize, page: Page) -> VecDeque<Batch> {
         self.pace.answered();
         let reading = &mut self.groups[turn];
+        reading.wait = self.poll;
         let found = reading.group.take(page);
         if found.complete {
             reading.rested = true;
@@ -151,7 +160,6 @@ impl CloudWatch {
     /// What of a failure the caller should hear. The scan stays where it was.
     fn failed(&mut self, turn: usize, trouble: Trouble) -> Result<(), SourceError> {
         let now = self.clock.now();
-        let poll = self.poll;
         let reading = &mut self.groups[turn];
         let group = &reading.name;
         match trouble {
@@ -167,8 +175,13 @@ impl CloudWatch {
                 if reading.refusals <= REFUSALS_SILENT { Ok(()) } else { Err(error) }
             }
             Trouble::Failed(error) => {
-                // Other groups go on meanwhile.
-                reading.not_before = now.plus(poll);
+                // Other groups go on meanwhile, and the caller waits after each error: so errors get rarer.
+                let longest = match error.remedy {
+                    Remedy::Wait => FAILURE_WAIT_MAX,
+                    Remedy::Person => PERSON_WAIT_MAX,
+                };
+                reading.not_before = now.plus(span(reading.wait));
+                reading.wait = (reading.wait * 2).min(longest);
                 reading.rested = false;
                 Err(error)
             }

@@ -243,6 +243,18 @@ async fn a_missing_log_group_needs_a_person_and_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn a_group_that_keeps_failing_is_asked_less_and_less_often() {
+    let hand = Hand::at(noon());
+    let fake = Fake::start(hand.clone(), Unkind::default(), Vec::new()).await;
+    let mut source = source(&fake, &["absent"], &Mark::default(), &hand);
+    for _ in 0..7 {
+        assert!(next(&mut source).await.is_err());
+    }
+    let gaps: Vec<i64> = fake.asked().windows(2).map(|pair| (pair[1].at_ms - pair[0].at_ms) / 1_000).collect();
+    assert_eq!(gaps, [30, 60, 120, 240, 300, 300]);
+}
+
+#[tokio::test]
 async fn missing_credentials_need_a_person_and_a_lost_connection_does_not() {
     let hand = Hand::at(noon());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
