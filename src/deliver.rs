@@ -271,3 +271,6 @@ impl Delivery {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,13 +114,14 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
     let mut open = true;
     let mut retry: Option<(Instant, Duration)> = None;
     while open || held.is_some() || in_flight > 0 {
+        let rest = retry.map(|(at, _)| at).filter(|at| *at > Instant::now());
         let input = tokio::select! {
             biased;
             () = stop.cancelled(), if open => Input::Stop,
             (mark, batches) = feed.done.next() => Input::Committed(mark, batches),
             Ok(permit) = inbox.reserve(), if held.is_some() => Input::Room(permit),
-            () = sleep_until(retry.map_or_else(Instant::now, |(at, _)| at)), if open && retry.is_some_and(|(at, _)| at > Instant::now()) => Input::Retry,
-            next = source.next(), if open && held.is_none() => Input::Next(next),
+            () = sleep_until(rest.unwrap_or_else(Instant::now)), if open && rest.is_some() => Input::Retry,
+            next = source.next(), if open && held.is_none() && rest.is_none() => Input::Next(next),
         };
         match input {
             Input::Stop => {

@@ -14,6 +14,8 @@ mod pipeline;
 mod reload;
 mod route;
 mod rules;
+#[cfg(test)]
+mod sample;
 mod service;
 mod store;
 mod workers;

@@ -1,6 +1,6 @@
 //! `lapwing check`: what is wrong, where, and how to mend it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use engine::rule::{Problem, Weight};
 
@@ -37,7 +37,7 @@ fn is_config(path: &PathBuf) -> bool {
     !text.lines().any(|line| ["detection:", "correlation:", "filter:"].iter().any(|key| line.starts_with(key)))
 }
 
-fn check_config(path: &PathBuf) -> anyhow::Result<Places> {
+fn check_config(path: &Path) -> anyhow::Result<Places> {
     let config = Config::read(path)?;
     for (name, sink) in &config.sinks {
         connectors::build_sink(sink).map_err(|error| error.context(format!("{}: sinks.{name}", path.display())))?;

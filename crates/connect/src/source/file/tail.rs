@@ -137,10 +137,9 @@ impl Tail {
         }
         let document_ended = reading.document_ended() || reading.quiet_polls >= QUIET_POLLS_BEFORE_TAKING;
         let packed_ended = !reading.content.is_plain() && matches!(filled, Filled::End);
-        if superseded || packed_ended || (reading.lines.framing() == Framing::Document && document_ended) {
-            if let Some(record) = reading.last_record(filled) {
-                return Ok(self.yielded(reading, vec![record]));
-            }
+        let ended = superseded || packed_ended || (reading.lines.framing() == Framing::Document && document_ended);
+        if ended && let Some(record) = reading.last_record(filled) {
+            return Ok(self.yielded(reading, vec![record]));
         }
         if !superseded {
             self.current = Some(reading);

@@ -1,0 +1,134 @@
+use connect::clock::Hand;
+use connect::sink::memory::Attempt;
+use connect::sink::{Memory, Reply};
+
+use super::*;
+use crate::sample;
+use crate::store::Commit;
+
+/// An outbox that holds messages for one sink in memory, under a clock that moves when somebody waits.
+struct Post {
+    store: Arc<Store>,
+    sink: Memory,
+    hand: Hand,
+    _folder: tempfile::TempDir,
+}
+
+fn post(records: &[String]) -> Post {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    store.commit(&Commit { number: 1, changes: sample::changes(records), ..Commit::default() }).unwrap();
+    let moved = store.route(100, Timestamp::default(), |alert| vec![("soc", crate::route::lane(alert))]).unwrap();
+    assert!(moved > 0);
+    Post { store, sink: Memory::default(), hand: Hand::at(Timestamp::default()), _folder: folder }
+}
+
+impl Post {
+    /// Delivers until nothing waits any more.
+    async fn empty(&self) -> Vec<Attempt> {
+        let stop = CancellationToken::new();
+        let standing = Arc::new(tokio::sync::watch::Sender::new(Standing::default()));
+        let delivery = Delivery {
+            name: "soc".to_owned(),
+            sink: Sink::Memory(self.sink.clone()),
+            public_url: Some("https://lapwing.example.org/".to_owned()),
+            news: Arc::new(Notify::new()),
+            standing,
+        };
+        let running = tokio::spawn(run(delivery, self.store.clone(), Clock::Hand(self.hand.clone()), stop.clone()));
+        while self.store.queue("soc").unwrap().rows > 0 {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+        running.await.unwrap();
+        self.sink.attempts()
+    }
+}
+
+fn reply(status: u16) -> Reply {
+    Reply { status: Some(status), text: String::new() }
+}
+
+fn retry(status: u16, after: Option<u64>) -> Answer {
+    Answer::Retry { after: after.map(Duration::from_secs), reply: reply(status) }
+}
+
+fn seconds(moment: Timestamp) -> f64 {
+    moment.micros() as f64 / 1e6
+}
+
+#[tokio::test]
+async fn an_outage_then_500_then_429_delays_everything_and_loses_nothing() {
+    let records: Vec<String> = (0..5).map(sample::stop_logging).collect();
+    let post = post(&records);
+    // One attempt a lane at a time: all five are about one actor and one rule.
+    for _ in 0..6 {
+        post.sink.will_answer(Answer::Retry { after: None, reply: Reply::default() });
+    }
+    post.sink.will_answer(retry(500, None));
+    post.sink.will_answer(retry(429, Some(3)));
+    let attempts = post.empty().await;
+
+    let delivered: Vec<String> =
+        post.sink.delivered().into_iter().map(|message| message.alert.event_ids[0].clone()).collect();
+    assert_eq!(delivered, ["StopLogging-0", "StopLogging-1", "StopLogging-2", "StopLogging-3", "StopLogging-4"]);
+    let asked = attempts.iter().position(|attempt| attempt.answer == retry(429, Some(3))).unwrap();
+    let waited = seconds(attempts[asked + 1].at) - seconds(attempts[asked].at);
+    assert!((3.0..63.0).contains(&waited), "waited {waited} s after Retry-After: 3");
+}
+
+#[tokio::test]
+async fn every_attempt_carries_the_same_id_and_a_link() {
+    let post = post(&[sample::stop_logging(0)]);
+    post.sink.will_answer(retry(503, None));
+    let attempts = post.empty().await;
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(attempts[0].message.id, attempts[1].message.id);
+    let id = &attempts[0].message.alert.id.0;
+    assert_eq!(attempts[0].message.link, Some(format!("https://lapwing.example.org/#/alerts/{id}")));
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_becomes_a_dead_letter_and_holds_up_nobody() {
+    let post = post(&[sample::stop_logging(0), sample::stop_logging(1)]);
+    post.sink.will_answer(Answer::Refused(reply(400)));
+    let attempts = post.empty().await;
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(post.store.queue("soc").unwrap().dead, 1);
+    assert_eq!(post.sink.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn a_sink_that_a_person_must_mend_keeps_its_queue_and_is_tried_seldom() {
+    let post = post(&[sample::stop_logging(0)]);
+    for _ in 0..4 {
+        post.sink.will_answer(Answer::Misconfigured(reply(404)));
+    }
+    let attempts = post.empty().await;
+    let waits: Vec<f64> = attempts.windows(2).map(|pair| seconds(pair[1].at) - seconds(pair[0].at)).collect();
+    assert!(waits.iter().all(|wait| *wait >= PAUSE.0.as_secs_f64()), "{waits:?}");
+    assert_eq!(post.store.queue("soc").unwrap().dead, 0);
+    assert_eq!(post.sink.delivered().len(), 1);
+}
+
+#[test]
+fn a_message_is_given_up_after_three_days() {
+    let alert = sample::changes(&[sample::stop_logging(0)]).remove(0).alert;
+    let action = connect::sink::Action::Raise;
+    let queued = Queued { row: 1, attempts: 9, created: Timestamp::default(), action, alert, revision: 1 };
+    let verdict = |hours| {
+        let now = Timestamp::default().plus(Span::seconds(hours * 3_600));
+        decide(&queued, &retry(500, None), 9, now, 0.5).verdict
+    };
+    assert!(matches!(verdict(72), Verdict::Again(_)));
+    assert_eq!(verdict(73), Verdict::Dead);
+}
+
+#[tokio::test]
+async fn growth_is_told_after_the_beginning() {
+    let records: Vec<String> = (0..4).map(|n| sample::read_secret(n, n)).collect();
+    let post = post(&records);
+    post.empty().await;
+    let told: Vec<(u64, u64)> = post.sink.delivered().iter().map(|m| (m.revision, m.alert.events_total)).collect();
+    assert_eq!(told, [(1, 2), (2, 4)]);
+}
