@@ -31,6 +31,7 @@ use crate::command::Outcome;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log();
+    abort_on_panic();
     let outcome = match arguments.command {
         Command::Run { config } => command::run::run(&config),
         Command::Demo { listen, once } => command::demo::run(listen, once),
@@ -49,6 +50,15 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// A panic is our bug, and half a pipeline would lose things in silence: what is on disk is safe, so end here.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
 }
 
 /// Logs go to stderr; `LAPWING_LOG` chooses, as in `LAPWING_LOG=debug` or `lapwing=debug,warn`.

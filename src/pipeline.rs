@@ -7,6 +7,7 @@
 //! disk. A stop runs through in the same order: sources first, sinks last.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -27,6 +28,8 @@ use connect::clock::Clock;
 
 /// Batches between the sources and the workers: 8 × about 1 MiB.
 const INBOX: usize = 8;
+/// How long a stop waits for commits of what is in flight.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// Everything that flows, wired but not yet running.
 pub(crate) struct Pipeline {
@@ -80,19 +83,26 @@ impl Pipeline {
         }
 
         stop.cancelled().await;
-        while let Some(source) = sources.join_next().await {
-            source.context("source task")?;
+        if let Ok(joined) = tokio::time::timeout(GRACE, join_all(&mut sources)).await {
+            joined?;
+        } else {
+            tracing::error!("the disk took nothing in time: what was not accepted is read again");
+            sources.shutdown().await;
         }
         drop(inbox);
         tokio::task::spawn_blocking(|| join(threads)).await.context("join threads")??;
         routing.cancel();
         router.await.context("router task")?;
         delivering.cancel();
-        while let Some(sink) = sinks.join_next().await {
-            sink.context("sink task")?;
-        }
-        Ok(())
+        join_all(&mut sinks).await
     }
+}
+
+async fn join_all(tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
+    while let Some(task) = tasks.join_next().await {
+        task.context("join task")?;
+    }
+    Ok(())
 }
 
 fn join(threads: Vec<std::thread::JoinHandle<()>>) -> anyhow::Result<()> {

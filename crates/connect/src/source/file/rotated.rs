@@ -36,10 +36,37 @@ pub(super) fn since(path: &Path, place: &Place) -> io::Result<Vec<Rotated>> {
 
 /// The rotated files that are later than `content`, oldest first.
 pub(super) fn after(path: &Path, content: &Content) -> io::Result<Vec<Rotated>> {
-    let modified = content.modified()?;
     let mut rotated = all(path)?;
-    rotated.retain(|file| file.modified > modified && !file.content.is_file(content.dev, content.ino));
+    if let Some(own) = rotated.iter().position(|file| file.content.is_file(content.dev, content.ino)) {
+        return Ok(rotated.split_off(own + 1));
+    }
+    let modified = content.modified()?;
+    rotated.retain(|file| file.modified > modified);
     Ok(rotated)
+}
+
+/// Oldest first. By their names where those agree, since compression may give an old file a new time:
+/// numbers count up with age, dates down.
+fn sort(rotated: &mut [Rotated], path: &Path) {
+    let name = path.file_name().unwrap_or_default();
+    let stamp = |file: &Rotated| stamp(name, file.path.file_name().unwrap_or_default()).unwrap_or_default().to_vec();
+    if rotated.iter().all(|file| number(&stamp(file)).is_some()) {
+        rotated.sort_by_key(|file| std::cmp::Reverse(number(&stamp(file))));
+    } else if rotated.iter().all(|file| stamp(file).len() >= DATE_LENGTH) {
+        rotated.sort_by_key(stamp);
+    } else {
+        rotated.sort_by(|one, other| (one.modified, &one.path).cmp(&(other.modified, &other.path)));
+    }
+}
+
+/// `20260102`, the shortest date.
+const DATE_LENGTH: usize = 8;
+
+fn number(stamp: &[u8]) -> Option<u32> {
+    if stamp.len() >= DATE_LENGTH {
+        return None;
+    }
+    std::str::from_utf8(stamp).ok()?.parse().ok()
 }
 
 /// All of them, oldest first.
@@ -51,7 +78,7 @@ fn all(path: &Path) -> io::Result<Vec<Rotated>> {
     let mut names = Vec::new();
     for entry in folder.read_dir()? {
         let other = entry?.file_name();
-        if is_rotated(name, &other) {
+        if stamp(name, &other).is_some() {
             names.push(other);
         }
     }
@@ -73,21 +100,21 @@ fn all(path: &Path) -> io::Result<Vec<Rotated>> {
             Err(error) => return Err(error),
         }
     }
-    rotated.sort_by(|one, other| (one.modified, &one.path).cmp(&(other.modified, &other.path)));
+    sort(&mut rotated, path);
     Ok(rotated)
 }
 
-/// Whether `other` is a name that rotation gives: `name.1`, `name-20260102.gz`, `name.2026-01-02T03`, `name.old`.
-fn is_rotated(name: &OsStr, other: &OsStr) -> bool {
-    let Some(suffix) = other.as_encoded_bytes().strip_prefix(name.as_encoded_bytes()) else {
-        return false;
-    };
+/// What rotation has added, if `other` is a name that it gives: `name.1`, `name-20260102.gz`,
+/// `name.2026-01-02T03`, `name.old`.
+fn stamp<'a>(name: &OsStr, other: &'a OsStr) -> Option<&'a [u8]> {
+    let suffix = other.as_encoded_bytes().strip_prefix(name.as_encoded_bytes())?;
     let Some(b'.' | b'-') = suffix.first() else {
-        return false;
+        return None;
     };
     let plain = suffix.strip_suffix(b".gz").or_else(|| suffix.strip_suffix(b".zst")).unwrap_or(suffix);
     let stamp = plain.get(1..).unwrap_or_default();
-    stamp == b"old" || stamp.iter().all(|byte| byte.is_ascii_digit() || b".-_:TZ".contains(byte))
+    let known = stamp == b"old" || stamp.iter().all(|byte| byte.is_ascii_digit() || b".-_:TZ".contains(byte));
+    known.then_some(stamp)
 }
 
 fn is_packed(extension: &OsStr) -> bool {
@@ -112,7 +139,7 @@ mod tests {
             ("app.log2", false),
             ("other.log.1", false),
         ] {
-            assert_eq!(is_rotated(OsStr::new("app.log"), OsStr::new(other)), rotated, "{other}");
+            assert_eq!(stamp(OsStr::new("app.log"), OsStr::new(other)).is_some(), rotated, "{other}");
         }
     }
 }

@@ -137,8 +137,10 @@ impl Tail {
         }
         let document_ended = reading.document_ended() || reading.quiet_polls >= QUIET_POLLS_BEFORE_TAKING;
         let packed_ended = !reading.content.is_plain() && matches!(filled, Filled::End);
-        let ended = superseded || packed_ended || (reading.lines.framing() == Framing::Document && document_ended);
-        if ended && let Some(record) = reading.last_record(filled) {
+        let whole_document = reading.lines.framing() == Framing::Document && document_ended;
+        if (superseded || packed_ended || whole_document)
+            && let Some(record) = reading.last_record(filled)
+        {
             return Ok(self.yielded(reading, vec![record]));
         }
         if !superseded {

@@ -147,6 +147,18 @@ async fn two_rotations_between_two_looks_are_read_in_order() {
     }
 }
 
+#[tokio::test]
+async fn an_old_file_that_was_compressed_only_now_is_not_read_again() {
+    let mut log = Log::new();
+    log.write("app.log", "2\n");
+    assert_eq!(log.read().await, ["2"]);
+    log.rename("app.log", "app.log.1");
+    log.write("app.log.2.gz", gzip("1\n"));
+    later(&log.path("app.log.2.gz"), 1);
+    log.write("app.log", "3\n");
+    assert_eq!(log.read().await, ["3"]);
+}
+
 /// File systems stamp two quick writes alike; a rotation is never that quick.
 fn later(path: &Path, seconds: u64) {
     let file = fs::OpenOptions::new().append(true).open(path).unwrap();
