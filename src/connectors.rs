@@ -90,7 +90,7 @@ pub(crate) async fn open_source(
         return Ok((Inflow::File(file::File::new(settings, mark)), None));
     }
     if let Some(settings) = &settings.http {
-        let (source, inlet) = http::http(name, settings, start);
+        let (source, inlet) = http::http(name, settings, start).context("token")?;
         return Ok((Inflow::Http(source), Some(inlet)));
     }
     #[cfg(feature = "aws")]

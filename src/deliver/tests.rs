@@ -116,7 +116,7 @@ fn a_message_is_given_up_after_three_days() {
     let alert = sample::changes(&[sample::stop_logging(0)]).remove(0).alert;
     let action = connect::sink::Action::Raise;
     let queued = Queued { row: 1, attempts: 9, created: Timestamp::default(), action, alert, revision: 1 };
-    let verdict = |hours| {
+    let verdict = |hours: u32| {
         let now = Timestamp::default().plus(Span::seconds(hours * 3_600));
         decide(&queued, &retry(500, None), 9, now, 0.5).verdict
     };

@@ -11,17 +11,17 @@ mod intake;
 mod tests;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::door::{Limits, router};
 use super::cuts::Cuts;
 use super::receipt::Receipt;
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Mark, Next, Record, Refusal, Source, SourceError};
+use crate::secret::{Secret, SecretError};
 
 /// Requests that wait to be read. Their bodies together stay within [`Limits::waiting_bytes_max`], so this
 /// bounds only their number: 256 requests × about 1 KiB beside the body = 256 KiB.
@@ -31,33 +31,21 @@ const REQUESTS_WAITING_MAX: usize = 256;
 const LINES_NAMED_MAX: usize = 20;
 
 /// `type: http`: a source that others push to.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What the sender shows as `Authorization: Bearer …`. Without it anyone who can connect may push.
-    #[serde(default, deserialize_with = "not_empty")]
-    pub token: Option<String>,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Settings").field("token", &self.token.as_ref().map(|_| "…")).finish()
-    }
-}
-
-/// An unset variable in the config must not become a token that everybody knows.
-fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let token = Option::<String>::deserialize(deserializer)?;
-    if token.as_ref().is_some_and(|token| token.trim().is_empty()) {
-        return Err(serde::de::Error::custom("the token is empty; set one, or leave the key out"));
-    }
-    Ok(token)
+    #[serde(default)]
+    pub token: Option<Secret>,
 }
 
 /// Both halves of the source `name`. `start` names this run of the process: with it, positions of
 /// requests that carry no `Idempotency-Key` are never used twice.
-#[must_use]
-pub fn http(name: &str, settings: &Settings, start: &str) -> (Http, Inlet) {
+///
+/// # Errors
+/// [`SecretError`] if there should be a token and there is none: an unset variable must not become a token
+/// that everybody knows.
+pub fn http(name: &str, settings: &Settings, start: &str) -> Result<(Http, Inlet), SecretError> {
     let (sender, pushes) = mpsc::channel(REQUESTS_WAITING_MAX);
     let source = Http {
         name: name.to_owned(),
@@ -70,8 +58,9 @@ pub fn http(name: &str, settings: &Settings, start: &str) -> (Http, Inlet) {
         waiting: VecDeque::new(),
     };
     // Equal hashes are found in constant time, so a token cannot be guessed byte by byte.
-    let token = settings.token.as_ref().map(|token| blake3::hash(token.as_bytes()));
-    (source, Inlet { name: name.to_owned(), token, pushes: sender })
+    let token = settings.token.as_ref().map(Secret::read).transpose()?;
+    let token = token.map(|token| blake3::hash(token.expose().as_bytes()));
+    Ok((source, Inlet { name: name.to_owned(), token, pushes: sender }))
 }
 
 /// The web server's half: who may push, and where to.

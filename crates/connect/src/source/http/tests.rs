@@ -43,8 +43,8 @@ impl Served {
 
     /// Nothing is read until the test does.
     async fn held(limits: Limits) -> (Http, Self) {
-        let settings = Settings { token: Some(TOKEN.to_owned()) };
-        let (source, inlet) = http("ci", &settings, "run");
+        let settings = Settings { token: Some(Secret::from_text(TOKEN.to_owned())) };
+        let (source, inlet) = http("ci", &settings, "run").unwrap();
         let statuses = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&statuses);
         let router = router(vec![inlet], limits, move |_, status| heard.lock().unwrap().push(status));
@@ -81,7 +81,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn the_http_source_keeps_the_contract() {
-    let (mut source, inlet) = http("ci", &Settings::default(), "run");
+    let (mut source, inlet) = http("ci", &Settings::default(), "run").unwrap();
     let records = numbered(3_000);
     let mut verdicts = Vec::new();
     for body in records.chunks(700) {
@@ -165,7 +165,7 @@ async fn who_may_not_push_is_told_the_same_whether_the_source_exists_or_not() {
     assert_eq!(answers[0].0, 401);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 
-    let (_source, open) = http("open", &Settings::default(), "run");
+    let (_source, open) = http("open", &Settings::default(), "run").unwrap();
     let address = serve(router(vec![open], Limits::default(), |_, _| {})).await;
     let response = Client::new().post(format!("http://{address}/v1/events/none")).send().await.unwrap();
     assert_eq!(read(response).await.0, 404);
@@ -272,7 +272,8 @@ async fn while_stopping_nothing_is_accepted() {
 
 #[test]
 fn an_empty_token_is_no_token_but_a_mistake() {
-    assert!(serde_json::from_str::<Settings>(r#"{"token":""}"#).is_err());
+    let empty: Settings = serde_json::from_str(r#"{"token":""}"#).unwrap();
+    assert!(matches!(http("ci", &empty, "run"), Err(SecretError::Empty)));
     assert!(serde_json::from_str::<Settings>(r#"{"tokens":"x"}"#).is_err());
     let settings: Settings = serde_json::from_str(r#"{"token":"secret-value"}"#).unwrap();
     assert!(!format!("{settings:?}").contains("secret-value"));
