@@ -24,12 +24,13 @@ use crate::route::Routes;
 use crate::rules::{Places, compile_all};
 use crate::store::{Reader, Recovered, Store};
 use connect::clock::Clock;
+use connect::secret::Secret;
 
 /// Alert changes that a slow listener may lag behind before it reads them from the store instead.
 const LIVE: usize = 1_024;
 
 /// A service that is wired and listens, but does not read yet.
-pub(crate) struct Service {
+pub(crate) struct Lapwing {
     pipeline: Pipeline,
     router: axum::Router,
     listener: TcpListener,
@@ -43,7 +44,7 @@ struct Sources {
     systems: Vec<(Arc<Feed>, &'static str)>,
 }
 
-impl Service {
+impl Lapwing {
     /// Opens everything that the configuration names and listens.
     ///
     /// # Errors
@@ -81,35 +82,18 @@ impl Service {
                 .collect(),
             live: listeners.live.clone(),
             committing: listeners.committing.clone(),
-            token: config
-                .token
-                .as_ref()
-                .map(|token| token.read())
-                .transpose()?
-                .map(|token| blake3::hash(token.expose().as_bytes())),
+            token: token(&config)?,
             started,
             stop: stop.clone(),
         };
-        let limits = http::Limits {
-            body_bytes_max: config.ingest.body_mib_max << 20,
-            ack_timeout: config.ingest.ack_timeout,
-            ..http::Limits::default()
-        };
-        let observe = |route: &'static str, status: u16| {
-            METRICS.http_requests.with_label_values(&[route, &status.to_string()]).inc();
-        };
-        let router = api::router(Arc::new(app), http::router(sources.inlets, limits, observe));
+        let router = api::router(Arc::new(app), ingest(&config, sources.inlets));
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
         let sinks = config.sinks.keys().cloned().collect();
-        let workers = match config.workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            workers => workers,
-        };
         let pipeline = Pipeline {
             inflows: sources.inflows,
             rules,
-            workers,
+            workers: workers(&config),
             ledger,
             listeners,
             routes: Arc::new(Routes::new(config.routes, sinks)),
@@ -155,6 +139,31 @@ impl Service {
         server.await.context("web server")??;
         reload.await.context("reload task")??;
         ran
+    }
+}
+
+/// What callers of the API must show, as a hash: equal hashes are found in constant time.
+fn token(config: &Config) -> anyhow::Result<Option<blake3::Hash>> {
+    let token = config.token.as_ref().map(Secret::read).transpose().context("token")?;
+    Ok(token.map(|token| blake3::hash(token.expose().as_bytes())))
+}
+
+/// The door for pushed events.
+fn ingest(config: &Config, inlets: Vec<Inlet>) -> axum::Router {
+    let limits = http::Limits {
+        body_bytes_max: config.ingest.body_mib_max << 20,
+        ack_timeout: config.ingest.ack_timeout,
+        ..http::Limits::default()
+    };
+    http::router(inlets, limits, |route: &'static str, status: u16| {
+        METRICS.http_requests.with_label_values(&[route, &status.to_string()]).inc();
+    })
+}
+
+fn workers(config: &Config) -> usize {
+    match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
     }
 }
 

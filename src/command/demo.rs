@@ -10,7 +10,7 @@ use super::run::{runtime, stop_on_signal};
 use super::{Outcome, say};
 use crate::config::Config;
 use crate::ledger::name;
-use crate::service::Service;
+use crate::service::Lapwing;
 use crate::store::{Query, Reader};
 
 /// Alerts that the summary lists.
@@ -47,11 +47,11 @@ async fn play(folder: &std::path::Path, listen: SocketAddr, once: bool) -> anyho
     let config = Config::parse("the demo", &text, &|_| None)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let service = Service::open(config, &stop).await?;
-    let address = service.address()?;
+    let lapwing = Lapwing::open(config, &stop).await?;
+    let address = lapwing.address()?;
     say(&format!("playing one day of example-org into Lapwing; console: http://{address}/  (Ctrl-C ends)"));
     let watched = stop.clone();
-    let (feeds, reader) = (service.feeds(), service.reader()?);
+    let (feeds, reader) = (lapwing.feeds(), lapwing.reader()?);
     let watch = tokio::spawn(async move {
         for feed in &feeds {
             tokio::select! {
@@ -66,7 +66,7 @@ async fn play(folder: &std::path::Path, listen: SocketAddr, once: bool) -> anyho
         }
         anyhow::Ok(())
     });
-    service.run(stop).await?;
+    lapwing.run(stop).await?;
     watch.await.context("summary task")??;
     Ok(Outcome::Done)
 }

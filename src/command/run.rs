@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use crate::config::Config;
-use crate::service::Service;
+use crate::service::Lapwing;
 
 /// Runs the service.
 ///
@@ -19,8 +19,8 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<Outcome> {
     runtime()?.block_on(async {
         let stop = CancellationToken::new();
         stop_on_signal(stop.clone())?;
-        let service = Service::open(config, &stop).await?;
-        service.run(stop).await?;
+        let lapwing = Lapwing::open(config, &stop).await?;
+        lapwing.run(stop).await?;
         tracing::info!("stopped");
         Ok(Outcome::Done)
     })

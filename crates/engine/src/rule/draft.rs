@@ -1,6 +1,5 @@
 //! One document, read but not yet compiled.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rsigma_parser::{CorrelationRule, Level, SigmaRule, parse_condition, parse_sigma_yaml};
@@ -44,8 +43,7 @@ struct Head<'h> {
     tags: &'h [String],
     false_positives: &'h [String],
     log_source: LogSource,
-    attributes: &'h HashMap<String, Value>,
-    sort: own::Sort,
+    own: Result<own::Own, Fault>,
 }
 
 impl Source {
@@ -71,8 +69,7 @@ impl Source {
                     service: rule.logsource.service.clone(),
                     category: rule.logsource.category.clone(),
                 },
-                attributes: &rule.custom_attributes,
-                sort: own::Sort::Detection,
+                own: own::read(&rule.custom_attributes, own::Sort::Detection),
             },
             Self::Correlation(rule) => Head {
                 id: rule.id.as_deref(),
@@ -82,8 +79,7 @@ impl Source {
                 tags: &rule.tags,
                 false_positives: &rule.falsepositives,
                 log_source: LogSource::default(),
-                attributes: &rule.custom_attributes,
-                sort: own::Sort::Correlation,
+                own: own::read(&rule.custom_attributes, own::Sort::Correlation),
             },
         }
     }
@@ -145,7 +141,7 @@ fn draft<'d>(document: Document<'d>, mapping: &Mapping) -> Result<(Draft<'d>, Ve
         tags: head.tags.to_vec(),
         false_positives: head.false_positives.to_vec(),
         log_source: head.log_source,
-        own: own::read(head.attributes, head.sort)?,
+        own: head.own?,
         source,
     };
     Ok((draft, warnings.into_iter().map(|fault| document.problem(fault)).collect()))
