@@ -3,32 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{Episode, Key, Shape, Sighting};
-use crate::event::{Actor, Facets, Kind, Network, Outcome, Target};
+use crate::event::{Actor, Kind, Network, Target};
 use crate::rule::{Rule, RuleId, Severity};
 use crate::time::Timestamp;
 
 mod explain;
 pub mod redact;
+mod scene;
+
+pub use scene::Scene;
 
 /// 16 bytes of BLAKE3 over rule, version, key and anchor, in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AlertId(pub String);
-
-/// Who did what to what, from where: the facets that an alert shows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scene {
-    /// Who.
-    pub actor: Actor,
-    /// From where.
-    pub network: Network,
-    /// To what.
-    pub target: Target,
-    /// Doing what.
-    pub action: String,
-    /// Whether it worked.
-    pub outcome: Outcome,
-}
 
 /// An alert in its canonical form: what was found, nothing about when it was received or sent. The same
 /// rules and the same input give the same bytes of JSON.
@@ -119,16 +107,6 @@ impl AlertId {
         let mut half = [0; 16];
         hash.finalize_xof().fill(&mut half);
         Self(half.iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-}
-
-impl Scene {
-    /// The part of the facets that an alert shows. Attackers choose many of these values, so each is
-    /// redacted and cut.
-    #[must_use]
-    pub(crate) fn of(facets: Facets) -> Self {
-        let Facets { actor, target, network, action, outcome, .. } = facets;
-        Self { actor, network, target, action, outcome }
     }
 }
 
