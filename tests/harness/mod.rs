@@ -1,0 +1,72 @@
+//! What black-box tests share: the real binary with a configuration of its own, a webhook receiver that
+//! checks signatures and answers by a script, and the records that are fed in.
+//!
+//! Nothing here looks inside the service: files, signals and HTTP only. Waiting is [`until`]: a condition,
+//! a limit, and words for what was awaited.
+
+mod corpus;
+mod receiver;
+mod service;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use corpus::{Corpus, lines_of, shared};
+pub(crate) use receiver::{Arrival, Receiver, Say};
+pub(crate) use service::{Home, Lapwing};
+
+/// Each test file uses a part of the harness. This names all of it, so that the rest is no dead code.
+const _: () = {
+    let _ = (Corpus::open, Corpus::lines, lines_of, shared, Chance::seeded, Chance::below);
+    let _ = (Home::new, Home::path, Home::configure, Home::start, Home::spawn);
+    let _ = (Lapwing::kill, Lapwing::terminate, Lapwing::listens, Lapwing::url, Lapwing::get, Lapwing::rows);
+    let _ = (
+        Lapwing::replay,
+        Lapwing::status,
+        Lapwing::has_read,
+        Lapwing::everybody_told,
+        Lapwing::complaints,
+        Lapwing::log_has,
+    );
+    let _ = (Receiver::start, Receiver::start_at, Receiver::say::<fn(usize) -> Say>, Receiver::sink, Receiver::address);
+    let _ = (Receiver::arrivals, Receiver::messages, Receiver::alerts, Receiver::faults);
+    let _ = (Say::After, Say::RetryAfter, Say::Never, Arrival::revision, Arrival::accepted);
+};
+
+/// What takes longer than this hangs. Generous: a debug build on a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Looks again and again until there is something; fails with what was awaited if there never is.
+pub(crate) async fn until<T>(awaited: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {awaited}");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Random numbers that a seed repeats (splitmix64).
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    /// Says its seed; `LAPWING_SEED` repeats a run.
+    pub(crate) fn seeded() -> Self {
+        let clock = || std::time::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_micros() as u64);
+        let seed = std::env::var("LAPWING_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(clock);
+        eprintln!("SEED: LAPWING_SEED={seed} repeats this run's choices");
+        Self(seed)
+    }
+
+    /// From 0, below `limit`.
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % limit.max(1)
+    }
+}

@@ -1,0 +1,207 @@
+//! The real binary: started on a folder of its own, killed, terminated, started again.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Receiver, until};
+
+/// Lines of the log that a failing test shows.
+const LOG_SHOWN: usize = 40;
+
+/// A folder with a configuration and the service's data. Outlives every process that is started on it.
+pub(crate) struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("there is room for a folder") }
+    }
+
+    /// A path in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the configuration: `text` says sources, sinks and what else; data folder and address are set.
+    pub(crate) fn configure(&self, text: &str) {
+        let text = format!("data: {}\nlisten: 127.0.0.1:0\n{text}\n", self.path("data").display());
+        std::fs::write(self.path("lapwing.yaml"), text).expect("the configuration can be written");
+    }
+
+    /// Starts the service and waits until it listens.
+    pub(crate) async fn start(&self) -> Lapwing {
+        let mut lapwing = self.spawn();
+        lapwing.listens().await;
+        lapwing
+    }
+
+    /// Starts the service and does not wait.
+    pub(crate) fn spawn(&self) -> Lapwing {
+        let mut child = Command::new(Lapwing::binary())
+            .args(["run", "--config"])
+            .arg(self.path("lapwing.yaml"))
+            .env_remove("LAPWING_LOG")
+            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+        let into = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                into.lock().expect("no holder of this lock panics").push(line);
+            }
+        });
+        Lapwing { child, log, address: None, client: reqwest::Client::new() }
+    }
+}
+
+/// A running service. Dropping it kills it; in a failing test its log is shown then.
+pub(crate) struct Lapwing {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    address: Option<SocketAddr>,
+    client: reqwest::Client,
+}
+
+impl Lapwing {
+    /// The binary under test; `LAPWING_BINARY` names another one, such as a release build.
+    pub(crate) fn binary() -> PathBuf {
+        std::env::var_os("LAPWING_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_lapwing").into(), PathBuf::from)
+    }
+
+    /// Waits until it listens; its address is known from then on.
+    pub(crate) async fn listens(&mut self) -> SocketAddr {
+        let address = until("the service to listen", async || {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                panic!("the service ended before it listened: {status}");
+            }
+            let log = self.log.lock().expect("no holder of this lock panics");
+            log.iter().find_map(|line| line.split_once("listening address=")?.1.trim().parse().ok())
+        })
+        .await;
+        self.address = Some(address);
+        address
+    }
+
+    /// `kill -9`: nothing is finished, nothing is said.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a killed child ends");
+    }
+
+    /// SIGTERM, and waits for the orderly end.
+    pub(crate) async fn terminate(mut self) -> ExitStatus {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill is there");
+        assert!(sent.success(), "kill -TERM {id}: {sent}");
+        until("the service to end after SIGTERM", async || self.child.try_wait().expect("a child can be asked")).await
+    }
+
+    /// A URL of its web server.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address.expect("`listens` came first"))
+    }
+
+    /// The JSON that it answers at this path.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self.client.get(self.url(path)).send().await.expect("the service answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("an answer has a body");
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).expect("the API answers JSON")
+    }
+
+    /// `GET /api/v1/status`.
+    pub(crate) async fn status(&self) -> Value {
+        self.get("/api/v1/status").await
+    }
+
+    /// Every alert that stands, as the API lists it, page by page.
+    pub(crate) async fn rows(&self) -> Vec<Value> {
+        let (mut rows, mut path) = (Vec::new(), "/api/v1/alerts?limit=500".to_owned());
+        loop {
+            let page = self.get(&path).await;
+            rows.extend(page["alerts"].as_array().expect("a page lists alerts").iter().cloned());
+            let Some(next) = page["next"].as_str() else { return rows };
+            path = format!("/api/v1/alerts?limit=500&after={next}");
+        }
+    }
+
+    /// Waits until the source has handed on this many events since this process started.
+    pub(crate) async fn has_read(&self, source: &str, events: usize) {
+        until(&format!("{events} events from {source}"), async || {
+            let status = self.status().await;
+            let found = status["sources"].as_array()?.iter().find(|found| found["name"] == source)?;
+            (found["events"].as_u64()? >= events as u64).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the receiver was told of every alert that stands, up to its last revision, and nothing
+    /// is queued. Only right for configurations whose routes send everything there.
+    pub(crate) async fn everybody_told(&self, receiver: &Receiver) {
+        until("every alert to reach the receiver", async || {
+            let told = receiver.alerts();
+            let reached = |row: &Value| {
+                let id = row["id"].as_str().expect("a row has an id");
+                told.get(id).is_some_and(|(revision, _)| Some(*revision) == row["revision"].as_u64())
+            };
+            let all = self.rows().await.iter().all(reached);
+            let sinks = self.status().await["sinks"].clone();
+            let idle = sinks.as_array()?.iter().all(|sink| sink["queued"] == 0);
+            (all && idle).then_some(())
+        })
+        .await;
+    }
+
+    /// Whether a line of its log holds this text.
+    pub(crate) fn log_has(&self, text: &str) -> bool {
+        self.log.lock().expect("no holder of this lock panics").iter().any(|line| line.contains(text))
+    }
+
+    /// Warnings and errors in its log.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let log = self.log.lock().expect("no holder of this lock panics");
+        let bad = |line: &&String| [" WARN ", " ERROR ", "panicked"].iter().any(|word| line.contains(word));
+        log.iter().filter(bad).cloned().collect()
+    }
+
+    /// The alerts that `lapwing replay` prints for a file of CloudTrail records.
+    pub(crate) fn replay(file: &Path) -> Vec<Value> {
+        let output = Command::new(Self::binary())
+            .args(["replay", "--kind", "aws.cloudtrail"])
+            .arg(file)
+            .output()
+            .expect("the binary starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "replay: {}\n{said}", output.status);
+        let text = String::from_utf8(output.stdout).expect("alerts are UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).expect("a line is an alert")).collect()
+    }
+}
+
+impl Drop for Lapwing {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) && self.child.kill().is_ok() {
+            drop(self.child.wait());
+        }
+        if std::thread::panicking()
+            && let Ok(log) = self.log.lock()
+        {
+            let shown = log.len().saturating_sub(LOG_SHOWN);
+            eprintln!("the service's last words:\n{}", log[shown..].join("\n"));
+        }
+    }
+}
