@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::redact::label;
 use crate::alert::{Alert, Scene};
 use crate::event::{Event, Kind, Uid};
-use crate::field::FieldId;
+use crate::field::{FieldId, scalar_text};
 use crate::normalise;
 use crate::rule::{Body, Measure, Rule, RuleId, RuleNumber, RuleSet, Scratch};
 use crate::time::{Span, Timestamp};
@@ -139,7 +140,7 @@ fn key(rules: &RuleSet, group_by: &[FieldId], event: &Event) -> Option<Key> {
         .iter()
         .map(|&field| {
             let path = rules.fields().path(field);
-            path.text(&event.raw).map(|value| (path.name().to_owned(), value))
+            path.text(&event.raw).map(|value| (path.name().to_owned(), label(&value)))
         })
         .collect()
 }
@@ -147,7 +148,7 @@ fn key(rules: &RuleSet, group_by: &[FieldId], event: &Event) -> Option<Key> {
 fn texts(rules: &RuleSet, field: FieldId, event: &Event) -> Vec<String> {
     let mut values = Vec::new();
     rules.fields().path(field).any(&event.raw, &mut |value| {
-        values.extend(crate::field::scalar_text(value));
+        values.extend(scalar_text(value).map(|value| label(&value)));
         false
     });
     values.sort_unstable();

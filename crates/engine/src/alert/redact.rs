@@ -239,5 +239,21 @@ fn assigned(found: &Captures<'_>) -> String {
     }
 }
 
+/// Longest [`label`], in characters; enough for any ARN.
+const LABEL_CHARS_MAX: usize = 512;
+
+/// A value of an event that stands in an alert, a key or a window: without secrets and of bounded length, yet
+/// different values stay different, because what is hidden or cut leaves 4 bytes of its hash behind.
+pub(crate) fn label(value: &str) -> String {
+    let redacted = redact(value);
+    let fits = redacted.chars().nth(LABEL_CHARS_MAX).is_none();
+    if fits && redacted == value {
+        return value.to_owned();
+    }
+    let hash = blake3::hash(value.as_bytes()).to_hex();
+    let shown: String = redacted.chars().take(LABEL_CHARS_MAX).collect();
+    format!("{shown} #{}", &hash[..8])
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::redact::label;
 use crate::event::{Actor, ActorSort, Facets, Network, Outcome, Target};
 
 /// Who did what to what, from where: the facets that an alert shows.
@@ -35,7 +36,22 @@ impl Scene {
     #[must_use]
     pub(crate) fn of(facets: Facets) -> Self {
         let Facets { actor, target, network, action, outcome, .. } = facets;
-        Self { actor, network, target, action, outcome }
+        let safe = |value: Option<String>| value.map(|value| label(&value));
+        Self {
+            actor: Actor { id: safe(actor.id), name: safe(actor.name), sort: actor.sort },
+            network: Network { ip: safe(network.ip), user_agent: safe(network.user_agent) },
+            target: Target {
+                kind: safe(target.kind),
+                id: safe(target.id),
+                account: safe(target.account),
+                region: safe(target.region),
+            },
+            action: label(&action),
+            outcome: match outcome {
+                Outcome::Success => Outcome::Success,
+                Outcome::Failure(code) => Outcome::Failure(label(&code)),
+            },
+        }
     }
 }
 

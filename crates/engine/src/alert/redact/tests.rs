@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sonic_rs::Value;
 
-use super::redact;
+use super::{label, redact};
 
 #[test]
 fn secrets_are_replaced_wherever_they_stand() {
@@ -163,4 +163,15 @@ proptest! {
         prop_assert!(!clean.contains(&secret[..12]), "{clean}");
         prop_assert!(!clean.contains(&secret[secret.len() - 4..]), "{clean}");
     }
+}
+
+#[test]
+fn a_label_hides_secrets_and_keeps_different_values_apart() {
+    let token = |last: char| format!("curl/8 ghp_{}{last}", "a1B2".repeat(9).get(..35).unwrap());
+    let (one, other) = (label(&token('x')), label(&token('y')));
+    assert!(!one.contains("a1B2"), "{one}");
+    assert_ne!(one, other);
+    assert_eq!(label("arn:aws:iam::111122223333:user/ana"), "arn:aws:iam::111122223333:user/ana");
+    assert_ne!(label(&"k".repeat(600)), label(&"k".repeat(601)));
+    assert!(label(&"k".repeat(100_000)).len() < 600);
 }
