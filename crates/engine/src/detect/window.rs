@@ -125,7 +125,8 @@ impl Window {
         let mut ripples = Vec::new();
         for (place, episode) in self.live.episodes.iter_mut().enumerate() {
             let Some(old) = before.episodes.iter().find(|old| cell(old) == cell(episode)) else {
-                episode.tell();
+                // Nobody was told yet, so this is the first time, however large it already is.
+                (episode.revision, episode.told) = (1, episode.events_total);
                 ripples.push(Ripple::Tell(place));
                 continue;
             };
@@ -334,6 +335,17 @@ mod tests {
         assert!(
             matches!(&ripples[..], [Ripple::Tell(0), Ripple::Gone(old, Some(0))] if old.crossed > window.episode(0).crossed)
         );
+    }
+
+    #[test]
+    fn an_episode_that_a_late_event_starts_is_told_for_the_first_time() {
+        let shape = shape(Counted::Events, 5);
+        let mut window = Window::default();
+        for second in [0, 10, 20, 40] {
+            window.insert(entry(second, &format!("{second:02}"), ""), &shape, LATENESS).unwrap();
+        }
+        let ripples = window.insert(entry(30, "30", ""), &shape, LATENESS).unwrap();
+        assert_eq!((ripples, window.episode(0).revision), (vec![Ripple::Tell(0)], 1));
     }
 
     #[test]
