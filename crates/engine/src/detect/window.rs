@@ -88,7 +88,11 @@ struct Fold {
 
 impl Window {
     /// Counts an event in. An event that is already here changes nothing.
+    ///
+    /// What became too old by the event before is frozen now and not then: the places in the answer count
+    /// the episodes that are here, and must hold until the next call.
     pub(crate) fn insert(&mut self, entry: Entry, shape: &Shape, lateness: Span) -> Result<Vec<Ripple>, TooLate> {
+        self.freeze(shape, lateness);
         if self.frozen_to.is_some_and(|frozen| entry.time <= frozen) {
             return Err(TooLate);
         }
@@ -96,15 +100,12 @@ impl Window {
         if self.entries.get(place).is_some_and(|other| other.uid == entry.uid && other.time == entry.time) {
             return Ok(Vec::new());
         }
-        let ripples = if place == self.entries.len() {
+        if place == self.entries.len() {
             self.entries.push_back(entry.clone());
-            self.live.step(entry, shape).into_iter().collect()
-        } else {
-            self.entries.insert(place, entry);
-            self.refold(shape)
-        };
-        self.freeze(shape, lateness);
-        Ok(ripples)
+            return Ok(self.live.step(entry, shape).into_iter().collect());
+        }
+        self.entries.insert(place, entry);
+        Ok(self.refold(shape))
     }
 
     pub(crate) fn episode(&self, place: usize) -> &Episode {
@@ -355,6 +356,17 @@ mod tests {
         window.insert(entry(0, "a", ""), &shape, LATENESS).unwrap();
         window.insert(entry(2_000, "b", ""), &shape, LATENESS).unwrap();
         assert_eq!(window.insert(entry(-5, "c", ""), &shape, LATENESS), Err(TooLate));
+    }
+
+    #[test]
+    fn an_event_that_makes_all_before_it_too_old_still_finds_its_own_episode() {
+        let shape = shape(Counted::Events, 1);
+        let mut window = Window::default();
+        for second in [0, 1_000, 9_000] {
+            let ripples = window.insert(entry(second, &format!("{second:04}"), ""), &shape, LATENESS).unwrap();
+            let [Ripple::Tell(place)] = ripples[..] else { panic!("{ripples:?}") };
+            assert_eq!(window.episode(place).crossed, Timestamp::from_micros(second * 1_000_000));
+        }
     }
 
     #[test]
