@@ -32,7 +32,7 @@ pub struct Alert {
     pub title: String,
     /// How bad it is.
     pub severity: Severity,
-    /// The log that it was found in.
+    /// The log that it was found in; that of the first contributing event if a rule counts over several.
     pub kind: Kind,
     /// Event time at which the condition became true.
     pub time: Timestamp,
@@ -133,13 +133,12 @@ impl Alert {
     pub(crate) fn of_episode(
         (rule, field): (&Rule, Option<&str>),
         shape: &Shape,
-        kind: Kind,
         key: &Key,
         episode: &Episode,
     ) -> Self {
         let id = AlertId::new(rule, key, &Anchor::Cell(episode.crossed.cell(shape.window)));
         let why = explain::episode(shape, field, key, episode);
-        let alert = Self::frame(rule, id, kind, key.clone(), &episode.scene, why);
+        let alert = Self::frame(rule, id, episode.kind, key.clone(), &episode.scene, why);
         Self {
             time: episode.crossed,
             first: episode.first,

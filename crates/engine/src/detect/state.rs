@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::window::{Entry, Episode, Ripple, TooLate, Window};
 use super::{Count, Key, Shape, Sighting};
 use crate::alert::{Alert, AlertId};
-use crate::event::Kind;
 use crate::rule::{Rule, RuleId, RuleSet};
 use crate::time::{Span, Timestamp};
 
@@ -102,11 +101,12 @@ impl State {
                 (Count::Within { key, values }, Some(shape)) => {
                     let entry = Entry {
                         time: sighting.time,
+                        kind: sighting.kind,
                         uid: sighting.uid.clone(),
                         values: values.clone(),
                         scene: sighting.scene.clone(),
                     };
-                    self.count((rule, rules.counted_field(rule)), &shape, sighting.kind, key, entry, changes);
+                    self.count((rule, rules.counted_field(rule)), &shape, key, entry, changes);
                 }
                 // The rule lost its `dedup` since the sighting was made.
                 (Count::Within { .. }, None) => {}
@@ -118,7 +118,6 @@ impl State {
         &mut self,
         (rule, field): (&Rule, Option<&str>),
         shape: &Shape,
-        kind: Kind,
         key: &Key,
         entry: Entry,
         changes: &mut Vec<Change>,
@@ -133,7 +132,7 @@ impl State {
                 return;
             }
         };
-        let alert = |episode: &Episode| Alert::of_episode((rule, field), shape, kind, key, episode);
+        let alert = |episode: &Episode| Alert::of_episode((rule, field), shape, key, episode);
         for ripple in ripples {
             changes.push(match ripple {
                 Ripple::Tell(place) | Ripple::Note(place) => Change {

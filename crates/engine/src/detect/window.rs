@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Counted, Shape};
 use crate::alert::Scene;
-use crate::event::Uid;
+use crate::event::{Kind, Uid};
 use crate::time::{Span, Timestamp};
 
 /// How many event ids an episode names; the total is always exact.
@@ -21,6 +21,7 @@ const ENTRIES_MAX: usize = 100_000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) time: Timestamp,
+    pub(crate) kind: Kind,
     pub(crate) uid: Uid,
     pub(crate) values: Vec<String>,
     pub(crate) scene: Scene,
@@ -40,6 +41,8 @@ pub(crate) struct Episode {
     pub(crate) events_total: u64,
     /// The first ids, in (time, uid) order.
     pub(crate) sample: Vec<String>,
+    /// The log of the first contributing event: a rule may count over several.
+    pub(crate) kind: Kind,
     pub(crate) scene: Scene,
     /// Counts up each time people are told.
     pub(crate) revision: u64,
@@ -236,6 +239,7 @@ impl Episode {
             peak: count,
             events_total: recent.len() as u64,
             sample: recent.iter().take(SAMPLE_MAX).map(|entry| entry.uid.id.clone()).collect(),
+            kind: first.kind,
             scene: first.scene.clone(),
             revision: 1,
             told: recent.len() as u64,
@@ -282,7 +286,7 @@ mod tests {
     fn entry(second: i64, id: &str, value: &str) -> Entry {
         let uid = Uid { origin: String::new(), id: id.to_owned() };
         let time = Timestamp::from_micros(second * 1_000_000);
-        Entry { time, uid, values: vec![value.to_owned()], scene: Scene::default() }
+        Entry { time, kind: Kind::Json, uid, values: vec![value.to_owned()], scene: Scene::default() }
     }
 
     /// The episodes as (crossed second, events, peak), whatever was told on the way.
