@@ -1,1 +1,9 @@
-//! Never shipped: replay and scoring for tests and benches.
+//! Never shipped: corpora, replay and scoring for tests and benches.
+//!
+//! [`corpus`] finds records or makes many of few, [`replay`] runs the engine over them the way the service
+//! does, [`score`] says what the alerts found. Everything is seeded: a run can be run again.
+
+pub mod chance;
+pub mod corpus;
+pub mod replay;
+pub mod score;

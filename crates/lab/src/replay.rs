@@ -1,0 +1,251 @@
+//! The engine over records in memory, driven as the service drives it: a batch is matched as a whole, each
+//! event counts once, and after a crash the state is what the snapshot and the journal give.
+//!
+//! A test hands in a [`Course`], which says where batches end and what happens between them. By promise 3
+//! none of that may show in the alerts.
+
+use std::collections::BTreeSet;
+
+use engine::alert::Alert;
+use engine::detect::{Caps, Change, Ledger, Sighting, State, sight};
+use engine::event::{Kind, Uid};
+use engine::normalise::{Format, Limits, Reject, normalise};
+use engine::rule::{RuleSet, Scratch};
+use engine::time::{Span, Timestamp};
+
+use crate::chance::Chance;
+
+/// One record as a source would hand it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place in its source: what a record without an id of its own is known by.
+    pub position: String,
+    /// The vendor's bytes.
+    pub body: Vec<u8>,
+}
+
+/// What happens to a stream on its way. The default is one batch and no accident.
+#[derive(Clone, Debug, Default)]
+pub struct Course {
+    /// How much is remembered.
+    pub caps: Caps,
+    /// Records in each batch, in turn; what is left comes in one.
+    pub batches: Vec<usize>,
+    /// Batches, from 0, after which a snapshot is written.
+    pub snapshots: BTreeSet<usize>,
+    /// Batches, from 0, after which the process dies.
+    pub crashes: BTreeSet<usize>,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// The alerts that stand at the end, by (time, id).
+    pub alerts: Vec<Alert>,
+    /// What could not be read.
+    pub rejects: Vec<Reject>,
+    /// Events normalised.
+    pub events: u64,
+    /// Events that some rule matched and that had not been counted before.
+    pub matched: u64,
+    /// Events that some rule matched and that had been counted before.
+    pub duplicates: u64,
+    /// Events that came too late for a window.
+    pub late: u64,
+    /// Keys that had to leave.
+    pub evicted: u64,
+}
+
+/// What would be on disk.
+#[derive(Default)]
+struct Disk {
+    snapshot: Option<Vec<u8>>,
+    /// Sightings since the snapshot.
+    journal: Vec<Sighting>,
+    /// Ids of counted events.
+    seen: BTreeSet<(Kind, Uid)>,
+    alerts: Ledger,
+}
+
+/// Lines of a file as records, positions counted from 1.
+#[must_use]
+pub fn numbered(lines: &[String]) -> Vec<Record> {
+    let record = |(place, line): (usize, &String)| Record {
+        position: format!("line:{}", place + 1),
+        body: line.as_bytes().to_vec(),
+    };
+    lines.iter().enumerate().map(record).collect()
+}
+
+/// Plays `records` in the order in which they are given.
+///
+/// # Panics
+/// When the engine cannot read back what it saved: that is the engine's bug and what tests look for.
+#[must_use]
+pub fn replay(rules: &RuleSet, format: Format, records: &[Record], course: &Course) -> Played {
+    let mut played = Played::default();
+    let mut disk = Disk::default();
+    let mut state = State::new(course.caps);
+    let mut counters = (0, 0);
+    let mut rest = records;
+    let mut lengths = course.batches.iter();
+    for number in 0.. {
+        let length = lengths.next().map_or(rest.len(), |length| rest.len().min(*length));
+        let (batch, after) = rest.split_at(length);
+        for sighting in matched(rules, format, batch, &mut played) {
+            count(rules, sighting, &mut state, &mut disk, &mut played);
+        }
+        if course.snapshots.contains(&number) {
+            disk.snapshot = Some(state.save().expect("memory is all that saving needs"));
+            disk.journal.clear();
+        }
+        if course.crashes.contains(&number) {
+            counters = (counters.0.max(state.late()), counters.1.max(state.evicted()));
+            state = recovered(rules, &disk, course.caps);
+        }
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    played.late = counters.0.max(state.late());
+    played.evicted = counters.1.max(state.evicted());
+    played.alerts = disk.alerts.into_alerts();
+    played
+}
+
+/// An order in which records of these times could arrive: each is held up for some time up to `lateness`, so
+/// none is too late. Answers places in `times`.
+#[must_use]
+pub fn arrivals(times: &[Timestamp], lateness: Span, chance: &mut Chance) -> Vec<usize> {
+    let bound = u64::try_from(lateness.micros()).unwrap_or(0).saturating_add(1);
+    let mut arriving: Vec<(Timestamp, u64, usize)> = Vec::with_capacity(times.len());
+    for (place, time) in times.iter().enumerate() {
+        let held = Span::from_micros(i64::try_from(chance.below(bound)).unwrap_or(i64::MAX));
+        // Among those that arrive at one moment chance decides, not their place.
+        arriving.push((time.plus(held), chance.next(), place));
+    }
+    arriving.sort_unstable();
+    arriving.into_iter().map(|(_, _, place)| place).collect()
+}
+
+impl Played {
+    /// The alerts in their canonical form, one line of JSON each.
+    ///
+    /// # Panics
+    /// Never: an alert is plain data.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<String> {
+        let line = |alert: &Alert| serde_json::to_string(alert).expect("an alert is plain data");
+        self.alerts.iter().map(line).collect()
+    }
+}
+
+/// The pure stage: no state, nothing shared between batches.
+fn matched(rules: &RuleSet, format: Format, batch: &[Record], played: &mut Played) -> Vec<Sighting> {
+    let mut scratch = Scratch::default();
+    let (mut events, mut sightings) = (Vec::new(), Vec::new());
+    for record in batch {
+        normalise(format, &record.body, &record.position, &Limits::default(), &mut events, &mut played.rejects);
+        played.events += events.len() as u64;
+        sightings.extend(events.drain(..).filter_map(|event| sight(rules, &event, &mut scratch)));
+    }
+    sightings
+}
+
+fn count(rules: &RuleSet, sighting: Sighting, state: &mut State, disk: &mut Disk, played: &mut Played) {
+    if !disk.seen.insert((sighting.kind, sighting.uid.clone())) {
+        played.duplicates += 1;
+        return;
+    }
+    played.matched += 1;
+    let mut changes: Vec<Change> = Vec::new();
+    state.apply(rules, &sighting, &mut changes);
+    changes.into_iter().for_each(|change| disk.alerts.take(change));
+    disk.journal.push(sighting);
+}
+
+/// The alerts of the journal are on disk already; only what it left in the windows is wanted.
+fn recovered(rules: &RuleSet, disk: &Disk, caps: Caps) -> State {
+    let mut state = match &disk.snapshot {
+        None => State::new(caps),
+        Some(bytes) => State::restore(bytes, caps).expect("this build wrote it"),
+    };
+    let mut changes = Vec::new();
+    for sighting in &disk.journal {
+        state.apply(rules, sighting, &mut changes);
+        changes.clear();
+    }
+    state
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::rule::RuleFile;
+
+    use super::*;
+
+    const RULE: &str = "
+title: Three reads
+id: 11111111-1111-4111-8111-111111111111
+logsource: {product: aws, service: cloudtrail}
+detection: {selection: {eventName: Read}, condition: selection}
+dedup: {group-by: [userIdentity.arn], period: 10m}
+level: low
+";
+
+    fn rules() -> RuleSet {
+        let (rules, problems) = RuleSet::compile(&[RuleFile { path: "three.yml".into(), text: RULE.into() }]);
+        assert_eq!(problems, []);
+        rules
+    }
+
+    fn read(id: &str, second: u32) -> String {
+        format!(
+            r#"{{"eventID":"{id}","eventTime":"2026-11-20T09:00:{second:02}Z","eventName":"Read","userIdentity":{{"arn":"a"}}}}"#
+        )
+    }
+
+    fn play(lines: &[String], course: &Course) -> Played {
+        replay(&rules(), Format::Known(Kind::AwsCloudtrail), &numbered(lines), course)
+    }
+
+    #[test]
+    fn an_event_that_comes_twice_is_counted_once() {
+        let played = play(&[read("x", 1), read("y", 2), read("x", 1)], &Course::default());
+        assert_eq!((played.events, played.matched, played.duplicates), (3, 2, 1));
+        assert_eq!(played.alerts[0].events_total, 2);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_costs_only_itself() {
+        let played = play(&["{".to_owned(), read("x", 1)], &Course::default());
+        assert_eq!((played.rejects.len(), played.alerts.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_crash_between_snapshots_shows_in_nothing() {
+        let lines: Vec<String> = (0..9).map(|second| read(&format!("e{second}"), second)).collect();
+        let course =
+            Course { batches: vec![1; 9], snapshots: [2, 5].into(), crashes: [0, 3, 5, 7].into(), ..Course::default() };
+        assert_eq!(play(&lines, &course).canonical(), play(&lines, &Course::default()).canonical());
+    }
+
+    #[test]
+    fn an_empty_stream_ends() {
+        assert!(play(&[], &Course::default()).alerts.is_empty());
+    }
+
+    #[test]
+    fn no_arrival_is_later_than_allowed() {
+        let times: Vec<Timestamp> = (0..200).map(|i| Timestamp::from_micros(i * 7_000_000)).collect();
+        let lateness = Span::seconds(60);
+        let order = arrivals(&times, lateness, &mut Chance::new(3));
+        let mut newest = Timestamp::default();
+        for &place in &order {
+            assert!(newest.since(times[place]) <= lateness);
+            newest = newest.max(times[place]);
+        }
+        assert!(!order.is_sorted());
+    }
+}
