@@ -1,7 +1,7 @@
 # The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench console venv advisories
+.PHONY: help demo test check bench docs console venv advisories
 
 # Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
@@ -28,6 +28,10 @@ check: ## formatting and lints only: quick, for while you work
 bench: ## a user's day, end to end: events a second, delay, memory, alerts found
 	@.ci/need cargo cc c++ make
 	cargo bench --locked
+
+docs: ## the pages of docs/ that are made from the source
+	@.ci/need cargo cc
+	cargo run --locked --no-default-features -- docs
 
 # Before any cargo build that is to contain it: the binary embeds console/dist.
 console: ## build the console into console/dist

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 mod expand;
 
-/// The whole file.
+/// The top of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {

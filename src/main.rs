@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod connectors;
 mod deliver;
+mod docs;
 mod feed;
 mod ledger;
 mod metrics;

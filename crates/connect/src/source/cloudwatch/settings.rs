@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine::time::{Span, Timestamp};
 use serde::Deserialize;
 
-/// Settings of the CloudWatch Logs source.
+/// Log groups of Amazon CloudWatch Logs, read with FilterLogEvents.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -20,6 +20,7 @@ pub struct Settings {
     #[serde(with = "humantime_serde", default = "overlap")]
     pub overlap: Duration,
     /// Where the very first start begins: how far back (`1h`), or a moment (`2026-11-20T00:00:00Z`).
+    /// Default `1h`.
     #[serde(default)]
     pub start: Start,
     /// Time between two looks at the newest events. Default `5s`.

@@ -19,7 +19,7 @@ const OURS: [&str; 9] = [
     "partition.assignment.strategy",
 ];
 
-/// Settings of the Kafka source.
+/// Topics of Apache Kafka, read as a member of a consumer group.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
