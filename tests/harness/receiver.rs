@@ -153,11 +153,11 @@ fn parts(body: &str) -> (String, u64, String) {
         data: Box<RawValue>,
     }
     #[derive(serde::Deserialize)]
-    struct Data {
+    struct Named {
         id: String,
     }
     let Body { revision, data } = serde_json::from_str(body).expect("a webhook body is JSON with revision and data");
-    let Data { id } = serde_json::from_str(data.get()).expect("data is an alert");
+    let Named { id } = serde_json::from_str(data.get()).expect("data is an alert");
     (id, revision, data.get().to_owned())
 }
 
