@@ -17,7 +17,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use harness::{Corpus, Home, Lapwing, Receiver};
+use harness::{Chance, Corpus, Home, Lapwing, Receiver};
 
 /// What came out at the end of a road.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,8 +140,13 @@ fn alert_of(body: &str) -> String {
 
 #[tokio::test]
 async fn an_alert_is_first_told_as_raised_with_revision_one() {
+    first_raised(&reference().await.messages);
+}
+
+#[track_caller]
+fn first_raised(messages: &BTreeMap<String, String>) {
     let mut first: BTreeMap<String, (u64, String)> = BTreeMap::new();
-    for body in reference().await.messages.values() {
+    for body in messages.values() {
         let body: Value = serde_json::from_str(body).expect("a webhook body is JSON");
         let revision = body["revision"].as_u64().expect("a body has a revision");
         let id = body["data"]["id"].as_str().expect("data is an alert").to_owned();
@@ -180,4 +185,27 @@ async fn http_requests_of_any_size_lead_to_the_same_alerts_as_a_file() {
     })
     .await;
     same(&road, reference().await);
+}
+
+/// Records as they come late and out of order from a trail: each up to ten minutes after its place.
+fn delayed(lines: &[String], chance: &mut Chance) -> Vec<String> {
+    let mut arrivals: Vec<(i64, &String)> = lines
+        .iter()
+        .map(|line| {
+            let record: Value = serde_json::from_str(line).expect("a record is JSON");
+            let time = record["eventTime"].as_str().expect("a record has a time");
+            let time = chrono::DateTime::parse_from_rfc3339(time).expect("a record's time is RFC 3339").timestamp();
+            (time + i64::try_from(chance.below(600)).expect("ten minutes fit"), line)
+        })
+        .collect();
+    arrivals.sort_by_key(|(arrival, _)| *arrival);
+    arrivals.into_iter().map(|(_, line)| line.clone()).collect()
+}
+
+#[tokio::test]
+async fn records_that_come_ten_minutes_late_in_any_order_lead_to_the_same_alerts() {
+    let mut chance = Chance::seeded();
+    let road = file_road("late.jsonl", |lines| delayed(lines, &mut chance).join("\n").into_bytes()).await;
+    differ("alert", &road.alerts, &reference().await.alerts);
+    first_raised(&road.messages);
 }

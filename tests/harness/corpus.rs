@@ -2,24 +2,28 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// CloudTrail records in time order, one a line.
 pub(crate) struct Corpus {
-    lines: Vec<String>,
+    lines: &'static [String],
 }
 
 impl Corpus {
-    /// Says which one it is.
+    /// Reads it, once a process, and says which one it is.
     pub(crate) fn open() -> Self {
-        let sample = || Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/day/cloudtrail.jsonl.gz");
-        let path = shared("data/streams/invictus.masked.jsonl.gz").unwrap_or_else(sample);
-        eprintln!("CORPUS: {}", path.display());
-        Self { lines: lines_of(&path) }
+        static LINES: LazyLock<Vec<String>> = LazyLock::new(|| {
+            let sample = || Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/day/cloudtrail.jsonl.gz");
+            let path = shared("data/streams/invictus.masked.jsonl.gz").unwrap_or_else(sample);
+            eprintln!("CORPUS: {}", path.display());
+            lines_of(&path)
+        });
+        Self { lines: &LINES }
     }
 
     /// Its records.
-    pub(crate) fn lines(&self) -> &[String] {
-        &self.lines
+    pub(crate) fn lines(&self) -> &'static [String] {
+        self.lines
     }
 }
 

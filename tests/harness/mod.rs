@@ -16,9 +16,17 @@ pub(crate) use service::{Home, Lapwing};
 
 /// Each test file uses a part of the harness. This names all of it, so that the rest is no dead code.
 const _: () = {
-    let _ = (Corpus::open, Corpus::lines, lines_of, shared, Chance::seeded, Chance::below);
+    let _ = (Corpus::open, Corpus::lines, lines_of, shared, Chance::seeded, Chance::fork, Chance::below);
     let _ = (Home::new, Home::path, Home::configure, Home::start, Home::spawn);
-    let _ = (Lapwing::kill, Lapwing::terminate, Lapwing::listens, Lapwing::url, Lapwing::get, Lapwing::rows);
+    let _ = (
+        Lapwing::kill,
+        Lapwing::terminate,
+        Lapwing::ask_to_stop,
+        Lapwing::listens,
+        Lapwing::url,
+        Lapwing::get,
+        Lapwing::rows,
+    );
     let _ = (
         Lapwing::replay,
         Lapwing::status,
@@ -59,6 +67,11 @@ impl Chance {
         let seed = std::env::var("LAPWING_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(clock);
         eprintln!("SEED: LAPWING_SEED={seed} repeats this run's choices");
         Self(seed)
+    }
+
+    /// Another one, for somebody who draws at moments of their own.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self(self.below(u64::MAX))
     }
 
     /// From 0, below `limit`.

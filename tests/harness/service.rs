@@ -103,10 +103,15 @@ impl Lapwing {
 
     /// SIGTERM, and waits for the orderly end.
     pub(crate) async fn terminate(mut self) -> ExitStatus {
+        self.ask_to_stop();
+        until("the service to end after SIGTERM", async || self.child.try_wait().expect("a child can be asked")).await
+    }
+
+    /// SIGTERM alone: what a supervisor sends some time before `kill -9`.
+    pub(crate) fn ask_to_stop(&self) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill is there");
         assert!(sent.success(), "kill -TERM {id}: {sent}");
-        until("the service to end after SIGTERM", async || self.child.try_wait().expect("a child can be asked")).await
     }
 
     /// A URL of its web server.

@@ -1,0 +1,230 @@
+//! `kill -9` at twenty random moments of a run: every alert arrives, none is new, none is another.
+//!
+//! The feed is slow and the receiver moody, so that kills find the service reading, matching, committing,
+//! routing, delivering and starting. `LAPWING_SEED` repeats the choices of a run, though not the machine's.
+
+mod harness;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use harness::{Chance, Corpus, Home, Lapwing, Receiver, Say, until};
+
+const KILLS: usize = 20;
+/// What the file is appended in: so many pieces, cut anywhere, in the middle of records too.
+const PIECES: usize = 800;
+/// Event id of the record that is fed last: once its alert stands, all before it was read.
+const LAST: &str = "00000000-1a57-4000-8000-000000000000";
+
+/// What an undisturbed run tells.
+struct Undisturbed {
+    /// Last revision and `data` of each alert.
+    alerts: BTreeMap<String, (u64, String)>,
+    /// Every body by its `webhook-id`.
+    messages: BTreeMap<String, String>,
+    /// The alert on the last record.
+    last: String,
+}
+
+/// The corpus, and after it a record that some shipped rule alerts on.
+fn records() -> Vec<String> {
+    let mut lines = Corpus::open().lines().to_vec();
+    let newest: Value = serde_json::from_str(lines.last().expect("a corpus has records")).expect("a record is JSON");
+    let last = json!({
+        "eventID": LAST, "eventTime": newest["eventTime"], "eventVersion": "1.08", "eventType": "AwsApiCall",
+        "eventSource": "cloudtrail.amazonaws.com", "eventName": "StopLogging", "awsRegion": "us-east-1",
+        "recipientAccountId": "111122223333", "sourceIPAddress": "192.0.2.7", "userAgent": "aws-cli/2",
+        "userIdentity": {"type": "IAMUser", "userName": "mallory", "arn": "arn:aws:iam::111122223333:user/mallory"},
+        "requestParameters": {"name": "trail"},
+    });
+    lines.push(last.to_string());
+    lines
+}
+
+/// Runs once undisturbed, however many tests ask.
+async fn undisturbed() -> &'static Undisturbed {
+    static ONCE: OnceCell<Undisturbed> = OnceCell::const_new();
+    ONCE.get_or_init(|| async {
+        let (home, receiver, records) = (Home::new(), Receiver::start().await, records());
+        let file = home.path("trail.jsonl");
+        std::fs::write(&file, records.join("\n") + "\n").expect("the file can be written");
+        configure(&home, &receiver, &format!("file: {{path: {}}}", file.display()));
+        let lapwing = home.start().await;
+        lapwing.has_read("feed", records.len()).await;
+        lapwing.everybody_told(&receiver).await;
+        let rows = lapwing.rows().await;
+        let about_last =
+            rows.iter().find(|row| row["event_ids"].as_array().is_some_and(|ids| ids.contains(&json!(LAST))));
+        let last =
+            about_last.expect("a shipped rule alerts on StopLogging")["id"].as_str().unwrap_or_default().to_owned();
+        lapwing.kill();
+        Undisturbed { alerts: receiver.alerts(), messages: receiver.messages(), last }
+    })
+    .await
+}
+
+fn configure(home: &Home, receiver: &Receiver, system: &str) {
+    home.configure(&format!(
+        "sources:\n  feed: {{kind: aws.cloudtrail, {system}}}\nsinks:\n  soc: {}",
+        receiver.sink()
+    ));
+}
+
+/// Mostly takes messages, sometimes late, sometimes not.
+fn moody(receiver: &Receiver, mut chance: Chance) {
+    receiver.say(move |_| match chance.below(20) {
+        0 => Say::Now(500),
+        1 => Say::After(Duration::from_millis(200), 503),
+        2..12 => Say::After(Duration::from_millis(chance.below(100)), 200),
+        _ => Say::Now(200),
+    });
+}
+
+/// A moment that nobody can foresee: this is the test's subject, not a wait for anything.
+async fn moment(chance: &mut Chance, millis_max: u64) {
+    tokio::time::sleep(Duration::from_micros(chance.below(millis_max * 1_000))).await;
+}
+
+/// Twenty different places among `steps`, in order.
+fn places(chance: &mut Chance, steps: usize) -> Vec<usize> {
+    let mut places = std::collections::BTreeSet::new();
+    while places.len() < KILLS.min(steps) {
+        places.insert(usize::try_from(chance.below(steps as u64)).expect("a place fits"));
+    }
+    places.into_iter().collect()
+}
+
+/// Kills it, most often out of the blue, sometimes while it is stopping in order.
+async fn kill(lapwing: Lapwing, chance: &mut Chance) {
+    if chance.below(4) == 0 {
+        lapwing.ask_to_stop();
+        moment(chance, 30).await;
+    }
+    lapwing.kill();
+}
+
+/// Most often waited for; sometimes not, so that the next kill may find it starting; sometimes stopped in
+/// order first, so that a saved state is taken up.
+async fn start_again(home: &Home, chance: &mut Chance) -> Lapwing {
+    match chance.below(6) {
+        0 => {
+            let lapwing = home.spawn();
+            moment(chance, 400).await;
+            lapwing
+        }
+        1 => {
+            let ended = home.start().await.terminate().await;
+            assert!(ended.success(), "after SIGTERM: {ended}");
+            home.start().await
+        }
+        _ => home.start().await,
+    }
+}
+
+/// Waits until the last run told all it has to tell, and compares with the undisturbed run.
+async fn finish(lapwing: Lapwing, receiver: &Receiver) {
+    let expected = undisturbed().await;
+    until("the alert on the last record", async || {
+        lapwing.rows().await.iter().any(|row| row["id"] == expected.last).then_some(())
+    })
+    .await;
+    lapwing.everybody_told(receiver).await;
+    let status = lapwing.status().await;
+    assert_eq!(status["sinks"][0]["dead"], 0, "a dead letter: {status}");
+    assert_eq!(status["dead_records"], 0, "a record was refused: {status}");
+    let ended = lapwing.terminate().await;
+    assert!(ended.success(), "after SIGTERM: {ended}");
+
+    assert_eq!(receiver.faults(), Vec::<String>::new());
+    let (found, known) = (receiver.alerts(), &expected.alerts);
+    let lost: Vec<_> = known.iter().filter(|(id, _)| !found.contains_key(*id)).collect();
+    assert!(lost.is_empty(), "{} of {} alerts lost: {lost:?}", lost.len(), known.len());
+    let new: Vec<_> = found.iter().filter(|(id, _)| !known.contains_key(*id)).collect();
+    assert!(new.is_empty(), "alerts that an undisturbed run does not raise: {new:?}");
+    for (id, last) in known {
+        assert_eq!(&found[id], last, "the last message about {id} is another");
+    }
+    for (id, body) in receiver.messages() {
+        assert_eq!(Some(&body), expected.messages.get(&id), "message {id} is not of an undisturbed run");
+    }
+    let arrivals = receiver.arrivals();
+    let taken = arrivals.iter().filter(|arrival| arrival.accepted()).count();
+    eprintln!(
+        "{} alerts, {} messages, {} arrivals, {taken} taken",
+        known.len(),
+        expected.messages.len(),
+        arrivals.len()
+    );
+}
+
+#[tokio::test]
+async fn twenty_kills_while_a_file_is_followed_lose_no_alert_and_make_none() {
+    let mut chance = Chance::seeded();
+    let (home, receiver) = (Home::new(), Receiver::start().await);
+    moody(&receiver, chance.fork());
+    let path = home.path("trail.jsonl");
+    let mut file = std::fs::File::create(&path).expect("the file can be made");
+    configure(&home, &receiver, &format!("file: {{path: {}}}", path.display()));
+    let bytes = (records().join("\n") + "\n").into_bytes();
+    let mut kills = places(&mut chance, PIECES).into_iter().peekable();
+
+    let mut lapwing = start_again(&home, &mut chance).await;
+    for (number, piece) in bytes.chunks(bytes.len().div_ceil(PIECES)).enumerate() {
+        file.write_all(piece).expect("the file can grow");
+        moment(&mut chance, 8).await;
+        if kills.next_if_eq(&number).is_some() {
+            kill(lapwing, &mut chance).await;
+            lapwing = start_again(&home, &mut chance).await;
+        }
+    }
+    lapwing.listens().await;
+    finish(lapwing, &receiver).await;
+}
+
+#[tokio::test]
+async fn twenty_kills_while_a_client_pushes_and_repeats_lose_no_alert_and_make_none() {
+    let mut chance = Chance::seeded();
+    let (home, receiver) = (Home::new(), Receiver::start().await);
+    moody(&receiver, chance.fork());
+    configure(&home, &receiver, "http: {token: sesame}");
+    let records = records();
+    let requests: Vec<String> = records.chunks(records.len().div_ceil(300)).map(|records| records.join("\n")).collect();
+    let mut kills = places(&mut chance, requests.len()).into_iter().peekable();
+
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client can be made");
+    let mut lapwing = home.start().await;
+    let mut repeated = 0;
+    for (number, body) in requests.into_iter().enumerate() {
+        let mut push = tokio::spawn(push(client.clone(), lapwing.url("/v1/events/feed"), body.clone()));
+        if kills.next_if_eq(&number).is_some() {
+            moment(&mut chance, 15).await;
+            kill(lapwing, &mut chance).await;
+            lapwing = start_again(&home, &mut chance).await;
+            if chance.below(3) == 0 {
+                // Killed again before it was told anything.
+                lapwing.kill();
+                lapwing = home.spawn();
+            }
+            lapwing.listens().await;
+        }
+        while !push.await.expect("a push does not panic") {
+            repeated += 1;
+            push = tokio::spawn(self::push(client.clone(), lapwing.url("/v1/events/feed"), body.clone()));
+        }
+    }
+    eprintln!("{repeated} requests had to be repeated");
+    finish(lapwing, &receiver).await;
+}
+
+/// Whether the service said that it has these records for good.
+async fn push(client: reqwest::Client, url: String, body: String) -> bool {
+    let Ok(answer) = client.post(url).bearer_auth("sesame").body(body).send().await else { return false };
+    let status = answer.status().as_u16();
+    let passing = [408, 429, 503].contains(&status);
+    assert!(status == 200 || passing, "{status}: {}", answer.text().await.unwrap_or_default());
+    status == 200
+}
