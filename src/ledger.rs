@@ -78,12 +78,11 @@ impl Ledger {
             None => State::new(Caps::default()),
             Some(bytes) => State::restore(&bytes, Caps::default()).context("restore state")?,
         };
-        // The alerts of these sightings are stored; only what they left in the windows is wanted.
         let mut changes = Vec::new();
         for sighting in &recovered.journal {
             state.apply(rules, sighting, &mut changes);
-            changes.clear();
         }
+        let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
         let mut seen = Seen::default();
         for (number, ids) in recovered.seen {
             seen.ids.extend(&ids);
@@ -96,7 +95,7 @@ impl Ledger {
             archive_bytes_max,
             state,
             seen,
-            number: recovered.number,
+            number,
             journal_bytes: recovered.journal_bytes,
             counted,
             clock,
@@ -279,6 +278,31 @@ impl Seen {
     }
 }
 
+/// Writes those changes whose alerts the store does not hold, and answers how many commits that took. With the
+/// rules of the last run there are none: windows only take up where they were. A rule that asks for less since
+/// then finds its alert here, and people must hear of it.
+fn tell_unknown(
+    store: &Store,
+    mut changes: Vec<Change>,
+    number: u64,
+    now: engine::time::Timestamp,
+) -> anyhow::Result<u64> {
+    let reader = store.reader()?;
+    let mut known = std::collections::BTreeMap::new();
+    for change in &changes {
+        let id = &change.alert.id.0;
+        if !known.contains_key(id) {
+            known.insert(id.clone(), reader.alert(id)?.is_some());
+        }
+    }
+    changes.retain(|change| !known[&change.alert.id.0]);
+    if changes.is_empty() {
+        return Ok(0);
+    }
+    store.commit(&Commit { number, changes, now, ..Commit::default() })?;
+    Ok(1)
+}
+
 /// The part of a sighting that windows take in; nothing if each of its findings stands alone.
 fn remembered(sighting: &Sighting) -> Option<Sighting> {
     let within = |count: &Count| match count {
@@ -309,5 +333,37 @@ pub(crate) fn name(severity: Severity) -> &'static str {
         Severity::Medium => "medium",
         Severity::High => "high",
         Severity::Critical => "critical",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let strict = sample::rules_asking(9);
+        let records: Vec<String> = (0..3).map(|n| sample::read_secret(n, n)).collect();
+        let sightings = sample::sightings(&strict, &records);
+        store.commit(&Commit { number: 1, sightings, ..Commit::default() }).unwrap();
+
+        let open = |rules: &RuleSet| {
+            let recovered = store.recover().unwrap();
+            Ledger::open(store.clone(), recovered, rules, folder.path(), 1 << 20, Clock::Wall).unwrap();
+            let mut told = Vec::new();
+            store
+                .route(10, engine::time::Timestamp::default(), |alert| {
+                    told.push(alert.title.clone());
+                    Vec::new()
+                })
+                .unwrap();
+            told
+        };
+        assert_eq!(open(&strict), Vec::<String>::new());
+        assert_eq!(open(&sample::rules_asking(3)), ["Many secrets read"]);
+        assert_eq!(open(&sample::rules_asking(3)), Vec::<String>::new(), "told once");
     }
 }
