@@ -26,7 +26,7 @@ use serde_json::Value;
 use receiver::Receiver;
 use report::Report;
 use sender::Sent;
-use service::Service;
+use service::Lapwing;
 
 /// Events, unless told otherwise.
 const EVENTS: usize = 100_000;
@@ -95,7 +95,7 @@ async fn day(
     folder: &Path,
 ) -> anyhow::Result<Report> {
     let receiver = Receiver::start().await?;
-    let mut service = Service::start(folder, &receiver.url()).await?;
+    let mut service = Lapwing::start(folder, &receiver.url()).await?;
     let bodies = records.chunks(BATCH).map(|batch| (batch.join("\n") + "\n").into()).collect();
     let sent = sender::send(service.address(), bodies, CONNECTIONS).await?;
 

@@ -17,7 +17,7 @@ const STORED: [&str; 4] = ["revision", "state", "received", "updated"];
 const TICKS: f64 = 100.0;
 
 /// Killed when dropped: it must bear that anyway.
-pub(crate) struct Service {
+pub(crate) struct Lapwing {
     child: Child,
     address: SocketAddr,
     client: reqwest::Client,
@@ -30,7 +30,7 @@ pub(crate) struct Commits {
     pub(crate) p99: f64,
 }
 
-impl Service {
+impl Lapwing {
     /// Starts it with a store of its own and the shipped rules; it tells `receiver`.
     pub(crate) async fn start(folder: &Path, receiver: &str) -> anyhow::Result<Self> {
         let config = folder.join("lapwing.yaml");
@@ -138,7 +138,7 @@ impl Service {
     }
 }
 
-impl Drop for Service {
+impl Drop for Lapwing {
     fn drop(&mut self) {
         // It may have ended by itself; then there is nothing to do.
         drop(self.child.kill());
