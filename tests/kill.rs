@@ -208,7 +208,7 @@ async fn twenty_kills_while_a_file_is_followed_and_rotated_lose_no_alert_and_mak
     let mut kills = places(&mut chance, PIECES).into_iter().peekable();
 
     let mut lapwing = home.start().await;
-    // A file that rotation moves before its first position is stored was never accepted, and is not looked for.
+    // Nobody looks for a file that rotation moves before the first position in it is stored.
     log.write(piece);
     lapwing.has_read("feed", 1).await;
     for number in 0..PIECES {
