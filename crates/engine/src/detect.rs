@@ -16,11 +16,14 @@ use crate::normalise;
 use crate::rule::{Body, Measure, Rule, RuleId, RuleNumber, RuleSet, Scratch};
 use crate::time::{Span, Timestamp};
 
+mod episode;
+mod fold;
 mod state;
 mod window;
 
+pub(crate) use episode::Episode;
+pub(crate) use fold::ENTRIES_MAX;
 pub use state::{Caps, Change, RestoreError, Standing, State};
-pub(crate) use window::{ENTRIES_MAX, Episode};
 
 /// The values that an alert is about, field by field.
 pub type Key = BTreeMap<String, String>;

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::window::{Entry, Episode, Ripple, TooLate, Window};
+use super::episode::Episode;
+use super::fold::Entry;
+use super::window::{Ripple, TooLate, Window};
 use super::{Count, Key, Shape, Sighting};
 use crate::alert::{Alert, AlertId};
 use crate::rule::{Rule, RuleId, RuleSet};
