@@ -179,8 +179,10 @@ impl Http {
             return;
         }
         self.requests += 1;
-        // A key holds no space, so a sender cannot take the name of another's request.
+        // A key holds no space, so a sender cannot take the name of another's request. The source's name
+        // stands before it: what two sources are sent is never one record, whatever their senders call it.
         let key = push.key.unwrap_or_else(|| format!("no key {}.{}", self.start, self.requests));
+        let key = format!("{}/{key}", self.name);
         self.waiting.push_back(Waiting { verdict: Verdict::default(), reply: push.reply });
         self.current = Some(Cutting { cuts, key });
     }
@@ -270,9 +272,10 @@ fn answer(reply: oneshot::Sender<Verdict>, verdict: Verdict) {
     }
 }
 
+/// The same words as in metrics and dead records.
 fn word(refusal: Refusal) -> &'static str {
     match refusal {
-        Refusal::TooLong => "too_long",
-        Refusal::Corrupt => "corrupt",
+        Refusal::TooLong => "size",
+        Refusal::Corrupt => "encoding",
     }
 }

@@ -129,7 +129,7 @@ async fn refused_lines_are_named_and_the_others_are_accepted() {
         (&answer["code"], &answer["accepted"], &answer["rejected"]),
         (&json!("malformed"), &json!(2), &json!(2))
     );
-    assert_eq!(answer["lines"], json!([{"line": 2, "reason": "syntax"}, {"line": 4, "reason": "too_long"}]));
+    assert_eq!(answer["lines"], json!([{"line": 2, "reason": "syntax"}, {"line": 4, "reason": "size"}]));
     assert!(answer["hint"].as_str().unwrap().contains("durable"));
 
     let (_, many) = served.answer("bad\n".repeat(2_000)).await;
@@ -233,7 +233,7 @@ async fn a_repeat_with_a_key_has_the_same_positions_and_one_without_has_new_ones
         assert_eq!(served.answer("1").await.0, 200);
     }
     let positions = served.positions.lock().unwrap().clone();
-    assert_eq!(positions[..4], ["delivery-7#1", "delivery-7#3", "delivery-7#1", "delivery-7#3"]);
+    assert_eq!(positions[..4], ["ci/delivery-7#1", "ci/delivery-7#3", "ci/delivery-7#1", "ci/delivery-7#3"]);
     assert_ne!(positions[4], positions[5]);
 }
 
