@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use engine::event::LogSource;
 use engine::normalise::Format;
 
 /// Watches pipeline and cloud audit logs and raises the alarm on suspicious deploys and credential use.
@@ -47,8 +48,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         input: Input,
         /// For `--kind json`: the Sigma log source of the input, such as `product=windows,service=security`.
-        #[arg(long)]
-        logsource: Option<String>,
+        #[arg(long, value_parser = parse_log_source)]
+        logsource: Option<LogSource>,
     },
     /// Runs the whole engine over files as fast as it goes and prints the alerts, one a line.
     Replay {
@@ -81,4 +82,19 @@ pub(crate) struct Input {
 
 fn parse_format(name: &str) -> Result<Format, engine::event::UnknownKind> {
     crate::config::format_of(name)
+}
+
+fn parse_log_source(text: &str) -> Result<LogSource, String> {
+    let mut source = LogSource::default();
+    for part in text.split(',') {
+        let (name, value) = part.split_once('=').ok_or_else(|| format!("{part:?} is not name=value"))?;
+        let slot = match name.trim() {
+            "product" => &mut source.product,
+            "service" => &mut source.service,
+            "category" => &mut source.category,
+            other => return Err(format!("{other:?} is not one of product, service, category")),
+        };
+        *slot = Some(value.trim().to_owned());
+    }
+    Ok(source)
 }
