@@ -9,17 +9,18 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Router, middleware};
 use engine::rule::RuleSet;
 use engine::time::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::deliver::Standing;
+use crate::deliver::Mood;
 use crate::feed::Feed;
 use crate::metrics::METRICS;
 use crate::store::{Reader, Told};
+use connect::clock::Clock;
 
 mod alerts;
 mod console;
@@ -41,7 +42,7 @@ pub(crate) struct App {
     /// Sources, each with the name of its system.
     pub feeds: Vec<(Arc<Feed>, &'static str)>,
     /// Sinks: name, system, how they are doing.
-    pub sinks: Vec<(String, &'static str, watch::Receiver<Standing>)>,
+    pub sinks: Vec<(String, &'static str, watch::Receiver<Mood>)>,
     /// Alerts as they change.
     pub live: broadcast::Sender<Told>,
     /// Whether commits work.
@@ -74,6 +75,8 @@ pub(crate) fn router(app: Arc<App>, ingest: Router) -> Router {
         .route("/api/v1/alerts/stream", get(live::stream))
         .route("/api/v1/alerts/{id}", get(alerts::one))
         .route("/api/v1/status", get(status::status))
+        .route("/api/{*path}", any(async || Refusal::UnknownPath))
+        .method_not_allowed_fallback(async || Refusal::Method)
         .layer(from_fn_with_state(app.clone(), authenticate));
     Router::new()
         .merge(api)
@@ -133,7 +136,15 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-async fn metrics() -> Result<Response, Refusal> {
+/// What waits for a sink is asked of the store at each scrape: a sink that rests for minutes says nothing.
+async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
+    alerts::reading(move || {
+        for (sink, _, _) in &app.sinks {
+            METRICS.outbox(sink, &app.reader.queue(sink)?, Clock::Wall.now());
+        }
+        Ok(())
+    })
+    .await?;
     let text = METRICS.text().map_err(|error| Refusal::Internal(error.into()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::METRICS;
-use crate::store::{Queue, Queued, Settled, Store, Verdict};
+use crate::store::{Queued, Settled, Store, Verdict};
 use connect::clock::Clock;
 
 /// A lease outlives the longest timeout of a sink by far.
@@ -40,17 +40,8 @@ pub(crate) struct Delivery {
     pub public_url: Option<String>,
     /// Called when there is something new.
     pub news: Arc<Notify>,
-    /// What the world may know of it.
-    pub standing: Arc<tokio::sync::watch::Sender<Standing>>,
-}
-
-/// How a sink is doing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Standing {
-    /// Whether it takes messages.
-    pub mood: Mood,
-    /// What waits for it.
-    pub queue: Queue,
+    /// How it is doing, for those who watch.
+    pub mood: Arc<tokio::sync::watch::Sender<Mood>>,
 }
 
 /// Whether a sink takes messages.
@@ -122,12 +113,7 @@ fn pace(sink: &Sink) -> Pace {
 
 async fn lease(delivery: &Arc<Delivery>, store: &Arc<Store>, lanes: usize, clock: &Clock) -> Vec<Queued> {
     let (store, of, now) = (store.clone(), delivery.clone(), clock.now());
-    let leased = tokio::task::spawn_blocking(move || {
-        let queue = store.queue(&of.name)?;
-        let leased = if queue.rows == 0 { Vec::new() } else { store.lease(&of.name, lanes, now, LEASE)? };
-        of.measure(queue, now);
-        anyhow::Ok(leased)
-    });
+    let leased = tokio::task::spawn_blocking(move || store.lease(&of.name, lanes, now, LEASE));
     leased.await.expect("leasing does not panic").unwrap_or_else(|error| {
         tracing::error!(sink = %delivery.name, error = format!("{error:#}"), "lease failed, trying again");
         Vec::new()
@@ -240,23 +226,14 @@ impl Delivery {
         }
     }
 
-    fn measure(&self, queue: Queue, now: Timestamp) {
-        let sink = [self.name.as_str()];
-        let age = queue.oldest.map_or(0.0, |oldest| now.since(oldest).micros() as f64 / 1e6);
-        METRICS.outbox_rows.with_label_values(&sink).set(i64::try_from(queue.rows).unwrap_or(i64::MAX));
-        METRICS.outbox_oldest_age.with_label_values(&sink).set(age);
-        METRICS.dead_letters.with_label_values(&sink).set(i64::try_from(queue.dead).unwrap_or(i64::MAX));
-        self.standing.send_modify(|standing| standing.queue = queue);
-    }
-
     /// Says once when the sink's mood changes, and each time a message is given up.
     fn tell(&self, queued: &Queued, answer: &Answer, decision: &Decision) {
         let (sink, alert, said) = (&self.name, &queued.alert.id.0, said(answer));
         if decision.verdict == Verdict::Dead {
             tracing::error!(%sink, %alert, answer = %said, "message given up: it is a dead letter now");
         }
-        self.standing.send_if_modified(|standing| {
-            let before = std::mem::replace(&mut standing.mood, decision.mood);
+        self.mood.send_if_modified(|mood| {
+            let before = std::mem::replace(mood, decision.mood);
             if before == decision.mood {
                 return false;
             }

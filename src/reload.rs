@@ -1,12 +1,13 @@
 //! New rules without a stop: compiled aside, swapped at a batch border, refused as a whole if one is broken.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use engine::rule::RuleSet;
-use notify::{RecursiveMode, Watcher, recommended_watcher};
-use tokio::signal::unix::{SignalKind, signal};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -16,33 +17,69 @@ use crate::rules::{Places, compile_all};
 /// Editors write a file in several steps; this long without another change means that they are done.
 const SETTLED: Duration = Duration::from_millis(300);
 
-/// Watches the user's rules and SIGHUP until told to stop.
-pub(crate) async fn run(places: Places, rules: Arc<ArcSwap<RuleSet>>, stop: CancellationToken) -> anyhow::Result<()> {
-    let (changed, mut changes) = mpsc::channel(1);
-    // A full channel already says what this would.
-    let mut watcher = recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            changed.try_send(()).ok();
+/// Calls to read the rules again. Listens from its making on, so that no change after a first reading is missed.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    hangup: Signal,
+    changes: mpsc::Receiver<()>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Calls {
+    /// Listens to SIGHUP and watches the user's rules.
+    ///
+    /// # Errors
+    /// When the system offers no watching at all; a single path that cannot be watched is only a warning.
+    pub(crate) fn listen(places: &Places) -> anyhow::Result<Self> {
+        let (changed, changes) = mpsc::channel(1);
+        let watched: Vec<PathBuf> = places.paths.iter().flat_map(std::path::absolute).collect();
+        let ours = watched.clone();
+        // A full channel already says what this would.
+        let mut watcher = recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| concerns(path, &ours)))
+            {
+                changed.try_send(()).ok();
+            }
+        })?;
+        for path in &watched {
+            // A file is watched through its folder: editors put a new file in the place of the old one.
+            let (seen, mode) = match path.parent() {
+                Some(folder) if path.is_file() => (folder, RecursiveMode::NonRecursive),
+                Some(_) | None => (path.as_path(), RecursiveMode::Recursive),
+            };
+            if let Err(error) = watcher.watch(seen, mode) {
+                tracing::warn!(path = %path.display(), %error, "rules not watched: reload with SIGHUP");
+            }
         }
-    })?;
-    for path in &places.paths {
-        if let Err(error) = watcher.watch(path, RecursiveMode::Recursive) {
-            tracing::warn!(path = %path.display(), %error, "rules not watched: reload with SIGHUP");
-        }
+        Ok(Self { hangup: signal(SignalKind::hangup())?, changes, _watcher: watcher })
     }
-    let mut hangup = signal(SignalKind::hangup())?;
+}
+
+/// Reads the rules anew at each call until told to stop.
+pub(crate) async fn run(
+    mut calls: Calls,
+    places: Places,
+    rules: Arc<ArcSwap<RuleSet>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            _ = hangup.recv() => {}
-            Some(()) = changes.recv() => {
-                while let Ok(Some(())) = tokio::time::timeout(SETTLED, changes.recv()).await {}
+            _ = calls.hangup.recv() => {}
+            Some(()) = calls.changes.recv() => {
+                while let Ok(Some(())) = tokio::time::timeout(SETTLED, calls.changes.recv()).await {}
             }
         }
         let wanted = places.clone();
         let compiled = tokio::task::spawn_blocking(move || compile_all(&wanted)).await?;
         swap(&rules, compiled);
     }
+}
+
+/// Whether a change is one of the rules. Kubernetes exchanges all files of a folder by the link `..data` in it.
+fn concerns(changed: &Path, watched: &[PathBuf]) -> bool {
+    let exchanged = changed.file_name().is_some_and(|name| name == "..data");
+    exchanged || watched.iter().any(|path| changed.starts_with(path))
 }
 
 fn swap(rules: &ArcSwap<RuleSet>, compiled: anyhow::Result<RuleSet>) {

@@ -14,6 +14,10 @@ pub(super) enum Refusal {
     Parameter(String, &'static str),
     /// No such alert.
     UnknownAlert,
+    /// No such path.
+    UnknownPath,
+    /// A path that is only read.
+    Method,
     /// Our fault.
     Internal(anyhow::Error),
 }
@@ -39,6 +43,18 @@ impl IntoResponse for Refusal {
                 "not_found",
                 "there is no such alert".to_owned(),
                 "alerts are listed at /api/v1/alerts",
+            ),
+            Self::UnknownPath => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is no such path".to_owned(),
+                "the API is at /api/v1/alerts, /api/v1/alerts/{id}, /api/v1/alerts/stream and /api/v1/status",
+            ),
+            Self::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this path is only read".to_owned(),
+                "ask by GET",
             ),
             Self::Internal(error) => {
                 tracing::error!(error = format!("{error:#}"), "request failed");

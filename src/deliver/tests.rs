@@ -27,16 +27,16 @@ impl Post {
     /// Delivers until nothing waits any more.
     async fn empty(&self) -> Vec<Attempt> {
         let stop = CancellationToken::new();
-        let standing = Arc::new(tokio::sync::watch::Sender::new(Standing::default()));
+        let mood = Arc::new(tokio::sync::watch::Sender::new(Mood::default()));
         let delivery = Delivery {
             name: "soc".to_owned(),
             sink: Sink::Memory(self.sink.clone()),
             public_url: Some("https://lapwing.example.org/".to_owned()),
             news: Arc::new(Notify::new()),
-            standing,
+            mood,
         };
         let running = tokio::spawn(run(delivery, self.store.clone(), Clock::Hand(self.hand.clone()), stop.clone()));
-        while self.store.queue("soc").unwrap().rows > 0 {
+        while self.store.reader().unwrap().queue("soc").unwrap().rows > 0 {
             tokio::task::yield_now().await;
         }
         stop.cancel();
@@ -94,7 +94,7 @@ async fn a_message_that_is_refused_becomes_a_dead_letter_and_holds_up_nobody() {
     post.sink.will_answer(Answer::Refused(reply(400)));
     let attempts = post.empty().await;
     assert_eq!(attempts.len(), 2);
-    assert_eq!(post.store.queue("soc").unwrap().dead, 1);
+    assert_eq!(post.store.reader().unwrap().queue("soc").unwrap().dead, 1);
     assert_eq!(post.sink.delivered().len(), 1);
 }
 
@@ -107,7 +107,7 @@ async fn a_sink_that_a_person_must_mend_keeps_its_queue_and_is_tried_seldom() {
     let attempts = post.empty().await;
     let waits: Vec<f64> = attempts.windows(2).map(|pair| seconds(pair[1].at) - seconds(pair[0].at)).collect();
     assert!(waits.iter().all(|wait| *wait >= PAUSE.0.as_secs_f64()), "{waits:?}");
-    assert_eq!(post.store.queue("soc").unwrap().dead, 0);
+    assert_eq!(post.store.reader().unwrap().queue("soc").unwrap().dead, 0);
     assert_eq!(post.sink.delivered().len(), 1);
 }
 

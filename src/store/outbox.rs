@@ -11,10 +11,7 @@ use engine::alert::Alert;
 use engine::time::Timestamp;
 use rusqlite::{TransactionBehavior, params};
 
-use super::{Store, count, known, sql};
-
-/// Rows looked at for one lease: a lane whose head waits may hide at most this many others.
-const LOOKED_AT: i64 = 512;
+use super::{Reader, Store, count, known, sql};
 
 /// One message to one sink.
 #[derive(Clone, Debug)]
@@ -134,18 +131,13 @@ impl Store {
         let mut leased = Vec::new();
         {
             let mut read = transaction.prepare_cached(
-                "SELECT row, lane, attempts, created, action, revision, body, due, leased_until FROM outbox
-                 WHERE sink = ?1 AND state = 'queued' ORDER BY row LIMIT ?2",
+                "SELECT row, attempts, created, action, revision, body FROM outbox
+                 WHERE row IN (SELECT min(row) FROM outbox WHERE sink = ?1 AND state = 'queued' GROUP BY lane)
+                 AND due <= ?2 AND leased_until <= ?2 ORDER BY row LIMIT ?3",
             )?;
-            let mut lanes = std::collections::BTreeSet::new();
-            let mut rows = read.query(params![sink, LOOKED_AT])?;
-            while let Some(row) = rows.next()?
-                && leased.len() < most
-            {
-                let free = row.get::<_, i64>(7)? <= now.micros() && row.get::<_, i64>(8)? <= now.micros();
-                if lanes.insert(row.get::<_, String>(1)?) && free {
-                    leased.push(queued(row)?);
-                }
+            let mut rows = read.query(params![sink, now.micros(), sql(most as u64)])?;
+            while let Some(row) = rows.next()? {
+                leased.push(queued(row)?);
             }
             let until = now.micros().saturating_add(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
             let mut write = transaction.prepare_cached("UPDATE outbox SET leased_until = ?2 WHERE row = ?1")?;
@@ -193,13 +185,15 @@ impl Store {
         }
         transaction.commit().context("commit settling")
     }
+}
 
+impl Reader {
     /// How much waits for this sink.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub(crate) fn queue(&self, sink: &str) -> anyhow::Result<Queue> {
-        let connection = self.writer();
+        let connection = self.connection();
         let (rows, oldest): (i64, Option<i64>) = connection
             .prepare_cached("SELECT count(*), min(created) FROM outbox WHERE sink = ?1 AND state = 'queued'")?
             .query_row([sink], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -213,14 +207,14 @@ impl Store {
 }
 
 fn queued(row: &rusqlite::Row<'_>) -> anyhow::Result<Queued> {
-    let action: String = row.get(4)?;
-    let body: String = row.get(6)?;
+    let action: String = row.get(3)?;
+    let body: String = row.get(5)?;
     Ok(Queued {
         row: count(row.get(0)?),
-        attempts: row.get(2)?,
-        created: Timestamp::from_micros(row.get(3)?),
+        attempts: row.get(1)?,
+        created: Timestamp::from_micros(row.get(2)?),
         action: known(action_of(&action), "action", &action)?,
-        revision: count(row.get(5)?),
+        revision: count(row.get(4)?),
         alert: serde_json::from_str(&body).context("read queued alert")?,
     })
 }

@@ -45,6 +45,7 @@ const MIGRATIONS: [&str; 1] = ["
         UNIQUE (sink, alert, revision, action)
     );
     CREATE INDEX outbox_queue ON outbox (sink, row) WHERE state = 'queued';
+    CREATE INDEX outbox_lanes ON outbox (sink, lane) WHERE state = 'queued';
     CREATE INDEX outbox_by_alert ON outbox (alert);
 
     -- Records that could not be read, capped.
@@ -80,7 +81,7 @@ pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
         tracing::info!("the last stop was not clean: checking the store");
         let verdict: String =
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).context("check the store")?;
-        ensure!(verdict == "ok", "the store is damaged ({verdict}): restore a backup or move the file away");
+        ensure!(verdict == "ok", "{}: {verdict}", super::DAMAGED);
     }
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', 0)", []).context("mark as in use")?;
     Ok(())
