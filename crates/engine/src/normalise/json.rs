@@ -17,7 +17,7 @@ pub(super) fn event(piece: &Piece) -> Result<Event, Refusal> {
     let document = &piece.document;
     let time =
         TIMES.iter().find_map(|name| moment::read(document.get(name)?)).or(piece.time).ok_or_else(|| {
-            Refusal::new(RejectReason::Time, format!("no readable time in any of {}", TIMES.join(", ")))
+            Refusal::new(RejectReason::Time, format!("no readable time of 1970 to 2200 in any of {}", TIMES.join(", ")))
         })?;
     let uid = match IDS.iter().find_map(|name| text(document, name)) {
         Some(id) => Uid { origin: String::new(), id: id.to_owned() },
