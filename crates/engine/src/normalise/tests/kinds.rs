@@ -198,7 +198,7 @@ fn a_digest_is_no_record() {
 fn findings_that_come_through_eventbridge_keep_their_envelope() {
     let finding = r#"{"id":"f-1","detail-type":"GuardDuty Finding","source":"aws.guardduty","time":"2026-11-20T09:14:03Z","detail":{"severity":5}}"#;
     assert_snapshot!(told(Format::Auto, finding), @r#"
-    2026-11-20T09:14:03.000000Z json [] f-1
+    2026-11-20T09:14:03.000000Z json [json aws.guardduty] f-1
        (Unknown)
     "#);
 }
@@ -294,10 +294,29 @@ fn plain_records_say_their_time_in_many_ways() {
     2025-11-20T09:14:03.123000Z json [] f:1
     2025-11-20T09:14:03.123456Z json [] f:1
     2025-11-20T09:14:03.123456Z json [] f:1
-    2026-11-20T08:14:03.123456Z json [] u-1
-    2026-11-20T09:14:03.000000Z json [] e-1
+    2026-11-20T08:14:03.123456Z json [json uuid 2026-11-20T08:14:03.123456Z] u-1
+    2026-11-20T09:14:03.000000Z json [json event_id 2026-11-20T09:14:03.000000Z] e-1
     1970-01-01T00:00:00.000000Z json [] f:1
     "#);
+}
+
+#[test]
+fn the_id_of_what_a_plain_record_is_about_is_not_the_id_of_the_event() {
+    let identity = |line: &str| run(PLAIN, line.as_bytes()).0.remove(0).uid;
+    for name in ["id", "uid"] {
+        let record = format!(r#"{{"{name}":"user-7","action":"promoted","time":1763630043}}"#);
+        assert_eq!(identity(&record), by_position("f:1"), "{name}");
+    }
+    let first = identity(r#"{"event_id":"4624","time":1763630043}"#);
+    let second = identity(r#"{"event_id":"4624","time":1763630044}"#);
+    assert_ne!(first, second, "a sort of event at two times is two events");
+    assert_eq!(
+        first,
+        identity(r#"{"event_id":"4624","time":1763630043000,"seen":2}"#),
+        "the same event by another road"
+    );
+    let cloud = identity(r#"{"specversion":"1.0","source":"/shop","id":"a-1","time":"2026-11-20T09:14:03Z"}"#);
+    assert_eq!((cloud.origin.as_str(), cloud.id.as_str()), ("json /shop", "a-1"));
 }
 
 #[test]
