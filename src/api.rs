@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Router, middleware};
+use connect::host;
 use engine::rule::RuleSet;
 use engine::time::Timestamp;
 use tokio::sync::{broadcast, watch};
@@ -47,6 +48,8 @@ pub(crate) struct App {
     pub live: broadcast::Sender<Told>,
     /// Whether commits work.
     pub committing: Arc<AtomicBool>,
+    /// Where people reach the console.
+    pub public_url: Option<String>,
     /// Hash of the token that callers must show.
     pub token: Option<blake3::Hash>,
     /// When the process started.
@@ -104,15 +107,22 @@ pub(crate) async fn serve(
 }
 
 async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match admit(&app, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn admit(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(token) = app.token else {
+        // A page whose own name was made to point here would read what a browser on this machine may read.
+        return host::asks_for_us(headers, app.public_url.as_deref()).then_some(()).ok_or(Refusal::UnknownHost);
+    };
+    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let shown = shown.and_then(|value| value.strip_prefix("Bearer "));
     // Equal hashes are compared in constant time.
-    let known = match (app.token, shown) {
-        (None, _) => true,
-        (Some(token), Some(shown)) => blake3::hash(shown.as_bytes()) == token,
-        (Some(_), None) => false,
-    };
-    if known { next.run(request).await } else { Refusal::Unauthorised.into_response() }
+    let known = shown.is_some_and(|shown| blake3::hash(shown.as_bytes()) == token);
+    known.then_some(()).ok_or(Refusal::Unauthorised)
 }
 
 async fn harden(mut response: Response) -> Response {

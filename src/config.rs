@@ -29,10 +29,12 @@ pub(crate) struct Config {
     /// What the console and the API ask for as `Authorization: Bearer …`. Required to listen beyond loopback.
     #[serde(default)]
     pub token: Option<Secret>,
-    /// Listen beyond loopback without a token: anyone who can connect may read alerts.
+    /// Listen beyond loopback without `token`, or with `http` sources that have no token of their own: anyone who
+    /// can connect may read alerts, or push events.
     #[serde(default)]
     pub listen_without_token: bool,
-    /// Where people reach the console, for links in messages, such as `"https://lapwing.example.org"`.
+    /// Where people reach the console, for links in messages, such as `"https://lapwing.example.org"`. Without
+    /// `token`, the API answers to this name, `localhost` and addresses only.
     #[serde(default)]
     pub public_url: Option<String>,
     /// Files or folders of rules beside the shipped ones.
@@ -199,11 +201,8 @@ impl Config {
     }
 
     fn nonsense(&self) -> Option<String> {
-        if !self.listen.ip().is_loopback() && self.token.is_none() && !self.listen_without_token {
-            return Some(format!(
-                "listen: {} can be reached from outside: set `token`, or `listen_without_token: true` if something in front of it asks for one",
-                self.listen
-            ));
+        if let Some(message) = self.open_to_all() {
+            return Some(message);
         }
         for name in self.sources.keys().chain(self.sinks.keys()) {
             if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
@@ -228,6 +227,23 @@ impl Config {
             }
         }
         None
+    }
+}
+
+impl Config {
+    /// What anybody could do who can connect, unless the file says that this is meant.
+    fn open_to_all(&self) -> Option<String> {
+        if self.listen.ip().is_loopback() || self.listen_without_token {
+            return None;
+        }
+        let reached = format!("listen: {} can be reached from outside", self.listen);
+        let meant = "or `listen_without_token: true` if something in front of it asks for one";
+        if self.token.is_none() {
+            return Some(format!("{reached}: set `token`, {meant}"));
+        }
+        let open = |source: &Source| source.http.as_ref().is_some_and(|http| http.token.is_none());
+        let (name, _) = self.sources.iter().find(|(_, source)| open(source))?;
+        Some(format!("{reached}, and anybody could push to sources.{name}: set its `http.token`, {meant}"))
     }
 }
 
@@ -327,9 +343,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_open_to_all_must_be_meant() {
+        for text in [
+            "listen: 127.0.0.1:80\nsources: {a: {http: {}}}",
+            "listen: 0.0.0.0:80\ntoken: abc\nsources: {a: {http: {token: def}}}",
+            "listen: 0.0.0.0:80\nlisten_without_token: true\nsources: {a: {http: {}}}",
+        ] {
+            Config::parse("lapwing.yaml", text, &|_| None).unwrap();
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_what_to_do() {
         for (text, hint) in [
             ("listen: 0.0.0.0:80", "set `token`"),
+            ("listen: 0.0.0.0:80\ntoken: abc\nsources: {a: {http: {}}}", "set its `http.token`"),
             ("sources: {a: {kind: auto}}", "exactly one of file"),
             ("sources: {a: {kind: nope, stdin: {}}}", "known are aws.cloudtrail"),
             ("sinks: {a: {}}", "exactly one of webhook"),

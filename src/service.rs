@@ -88,6 +88,7 @@ impl Lapwing {
                 .collect(),
             live: listeners.live.clone(),
             committing: listeners.committing.clone(),
+            public_url: config.public_url.clone(),
             token: token(&config)?,
             started,
             stop: stop.clone(),

@@ -10,6 +10,8 @@ use serde_json::json;
 pub(super) enum Refusal {
     /// No token, or a wrong one.
     Unauthorised,
+    /// Asked for by a name that anybody could have made to point here.
+    UnknownHost,
     /// A parameter that makes no sense: what is wrong, and what would be right.
     Parameter(String, &'static str),
     /// No such alert.
@@ -36,6 +38,12 @@ impl IntoResponse for Refusal {
                 "unauthorised",
                 "no valid token".to_owned(),
                 "send `Authorization: Bearer …` with the token from the configuration",
+            ),
+            Self::UnknownHost => (
+                StatusCode::FORBIDDEN,
+                "unknown_host",
+                "without a token only an address, localhost and the host of public_url are answered".to_owned(),
+                "set `token`, or set `public_url` to the name that you use",
             ),
             Self::Parameter(message, hint) => (StatusCode::BAD_REQUEST, "bad_parameter", message, hint),
             Self::UnknownAlert => (

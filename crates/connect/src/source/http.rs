@@ -34,7 +34,8 @@ const LINES_NAMED_MAX: usize = 20;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What the sender shows as `Authorization: Bearer …`. Without it anyone who can connect may push.
+    /// What the sender shows as `Authorization: Bearer …`. Without it anyone who can connect may push, except web
+    /// pages of other sites; beyond loopback that needs `listen_without_token`.
     #[serde(default)]
     pub token: Option<Secret>,
 }

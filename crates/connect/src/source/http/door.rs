@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::intake::{self, Held};
 use super::{Inlet, Push, Verdict};
+use crate::host;
 use crate::source::cuts::Cuts;
 
 /// The route, as the observer hears it.
@@ -65,7 +66,7 @@ struct Door<Observe> {
 ///
 /// The body is NDJSON, a JSON array, one object, or `{"Records":[…]}`; plain, gzip or zstd. Answers: 200 once
 /// all records are durable; 400 with line numbers if some were refused (the others *are* durable); 401;
-/// 404; 408; 413; 415; 429 when behind; 503 when the outcome is unknown. An `Idempotency-Key` header
+/// 403 for pages of other sites; 404; 408; 413; 415; 429 when behind; 503 when the outcome is unknown. An `Idempotency-Key` header
 /// names the request's records, so that a repeat is recognised.
 ///
 /// `observe` hears the route and the status of each answer.
@@ -151,10 +152,12 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
             let guarded = self.inlets.values().any(|inlet| inlet.token.is_some());
             return Err(if guarded { Answer::Unauthorised } else { Answer::NotFound });
         };
-        if inlet.token.is_some() && inlet.token != shown {
-            return Err(Answer::Unauthorised);
+        match inlet.token {
+            Some(_) if inlet.token != shown => Err(Answer::Unauthorised),
+            // No page of another site knows the token; without one, any page could push what it likes.
+            None if !host::comes_from_us(headers) => Err(Answer::Foreign),
+            Some(_) | None => Ok(inlet),
         }
-        Ok(inlet)
     }
 
     /// Finding the shape reads the whole body once: a large one leaves the runtime for it.

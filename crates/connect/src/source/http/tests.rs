@@ -172,6 +172,30 @@ async fn who_may_not_push_is_told_the_same_whether_the_source_exists_or_not() {
 }
 
 #[tokio::test]
+async fn a_page_of_another_site_cannot_push_where_no_token_is_asked_for() {
+    let (mut source, open) = http("open", &Settings::default(), "run").unwrap();
+    tokio::spawn(async move {
+        while let Ok(Next::Batch(batch)) = source.next().await {
+            source.commit(batch.mark).await.unwrap();
+        }
+    });
+    let address = serve(router(vec![open], Limits::default(), |_, _| {})).await;
+    let own = format!("http://{address}");
+    for (origin, status) in [(None, 200), (Some(own.as_str()), 200), (Some("https://evil.example"), 403)] {
+        let mut request = Client::new().post(format!("http://{address}/v1/events/open")).body("{}");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let (answered, answer) = read(request.send().await.unwrap()).await;
+        assert_eq!(answered, status, "{origin:?}: {answer}");
+    }
+
+    let guarded = Served::committing(Limits::default()).await;
+    let sent = guarded.post("{}").header("origin", "https://tools.example").send().await.unwrap();
+    assert_eq!(sent.status(), 200, "whoever knows the token may come from anywhere");
+}
+
+#[tokio::test]
 async fn a_body_above_the_limit_is_refused_however_it_comes() {
     let limits = Limits { body_bytes_max: 100_000, ..Limits::default() };
     let served = Served::committing(limits).await;
