@@ -130,7 +130,8 @@ pub(crate) struct Archive {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ingest {
-    /// Largest body in MiB, as sent and decompressed.
+    /// Largest body in MiB, as sent and decompressed: 1 to 128, as two of them must fit into the 256 MiB that all
+    /// bodies in memory may take together.
     #[serde(default = "body_mib")]
     pub body_mib_max: usize,
     /// Longest wait for the durable commit, such as `"30s"`.
@@ -220,6 +221,13 @@ impl Config {
             if systems.into_iter().filter(|given| *given).count() != 1 {
                 return Some(format!("sinks.{name}: give exactly one of webhook, slack, pagerduty, stdout"));
             }
+        }
+        let body_mib_most = source::http::Limits::default().waiting_bytes_max / 2 >> 20;
+        if !(1..=body_mib_most).contains(&self.ingest.body_mib_max) {
+            return Some(format!(
+                "ingest.body_mib_max: {} is not within 1 to {body_mib_most}: a compressed body is held as sent and decompressed, and both must fit into the memory for all bodies",
+                self.ingest.body_mib_max
+            ));
         }
         for (place, route) in self.routes.iter().enumerate() {
             if let Some(unknown) = route.sinks.iter().find(|sink| !self.sinks.contains_key(*sink)) {
@@ -360,6 +368,8 @@ mod tests {
             ("listen: 0.0.0.0:80\ntoken: abc\nsources: {a: {http: {}}}", "set its `http.token`"),
             ("sources: {a: {kind: auto}}", "exactly one of file"),
             ("sources: {a: {kind: nope, stdin: {}}}", "known are aws.cloudtrail"),
+            ("ingest: {body_mib_max: 0}", "not within 1 to 128"),
+            ("ingest: {body_mib_max: 129}", "not within 1 to 128"),
             ("sinks: {a: {}}", "exactly one of webhook"),
             ("routes: [{sinks: [nobody]}]", "there is no sink \"nobody\""),
             ("sources: {'a b': {stdin: {}}}", "a name may hold"),

@@ -15,7 +15,7 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 pub use self::door::{Limits, router};
 use super::cuts::Cuts;
@@ -78,6 +78,7 @@ struct Push {
     cuts: Cuts,
     key: Option<String>,
     reply: oneshot::Sender<Verdict>,
+    permit: OwnedSemaphorePermit,
 }
 
 /// What became of one request's records.
@@ -125,6 +126,9 @@ struct Cutting {
 struct Waiting {
     verdict: Verdict,
     reply: oneshot::Sender<Verdict>,
+    /// For the bytes of the request. They are in memory until they are committed, whether or not the sender
+    /// still waits for it.
+    _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
@@ -180,11 +184,9 @@ impl Http {
             return;
         }
         self.requests += 1;
-        // A key holds no space, so a sender cannot take the name of another's request. The source's name
-        // stands before it: what two sources are sent is never one record, whatever their senders call it.
+        // A key holds no space, so a sender cannot take the name of another's request.
         let key = push.key.unwrap_or_else(|| format!("no key {}.{}", self.start, self.requests));
-        let key = format!("{}/{key}", self.name);
-        self.waiting.push_back(Waiting { verdict: Verdict::default(), reply: push.reply });
+        self.waiting.push_back(Waiting { verdict: Verdict::default(), reply: push.reply, _permit: push.permit });
         self.current = Some(Cutting { cuts, key });
     }
 

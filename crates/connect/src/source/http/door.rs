@@ -131,13 +131,11 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         let cuts = self.cut(bytes).await;
 
         let (reply, verdict) = oneshot::channel();
-        inlet.pushes.try_send(Push { cuts, key, reply }).map_err(|refused| match refused {
+        inlet.pushes.try_send(Push { cuts, key, reply, permit }).map_err(|refused| match refused {
             TrySendError::Full(_) => Answer::Behind,
             TrySendError::Closed(_) => Answer::Stopping,
         })?;
-        let verdict = timeout(self.limits.ack_timeout, verdict).await;
-        drop(permit); // held until here: the records are in memory until they are committed
-        match verdict {
+        match timeout(self.limits.ack_timeout, verdict).await {
             Ok(Ok(verdict)) => Ok(verdict),
             Ok(Err(_)) => Err(Answer::Stopping),
             Err(_) => Err(Answer::Unconfirmed),
