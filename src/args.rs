@@ -44,6 +44,8 @@ pub(crate) enum Command {
         paths: Vec<PathBuf>,
     },
     /// Says for each input line which detection rules match. No state, no alerts.
+    ///
+    /// Rules that are broken are named and left out; the exit status is then 1, after all is printed.
     Match {
         #[command(flatten)]
         input: Input,
@@ -52,6 +54,8 @@ pub(crate) enum Command {
         logsource: Option<LogSource>,
     },
     /// Runs the whole engine over files as fast as it goes and prints the alerts, one a line.
+    ///
+    /// Rules that are broken are named and left out; the exit status is then 1, after all is printed.
     Replay {
         #[command(flatten)]
         input: Input,
@@ -75,7 +79,8 @@ pub(crate) struct Input {
     /// Rule files or folders; without any, the shipped rules.
     #[arg(long)]
     pub rules: Vec<PathBuf>,
-    /// Files, plain or compressed with gzip or zstd; `-` is standard input.
+    /// Files, plain or compressed with gzip or zstd; `-` is standard input. A `*.json` file is one document,
+    /// unless a second line follows a first one that is whole; any other is lines.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
 }

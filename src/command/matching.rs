@@ -17,7 +17,7 @@ use crate::rules::Places;
 /// # Errors
 /// When rules or files cannot be read.
 pub(crate) fn run(input: &Input, log_source: Option<&LogSource>) -> anyhow::Result<Outcome> {
-    let mut rules = super::replay::compile(&Places::from_arguments(input.rules.clone()))?;
+    let (mut rules, outcome) = super::replay::compile(&Places::from_arguments(input.rules.clone()))?;
     if let Some(log_source) = log_source {
         rules.read_json_as(log_source);
     }
@@ -30,12 +30,12 @@ pub(crate) fn run(input: &Input, log_source: Option<&LogSource>) -> anyhow::Resu
         });
         if let Err(error) = result {
             match error.downcast_ref::<std::io::Error>() {
-                Some(broken) if broken.kind() == std::io::ErrorKind::BrokenPipe => return Ok(Outcome::Done),
+                Some(broken) if broken.kind() == std::io::ErrorKind::BrokenPipe => return Ok(outcome),
                 _ => return Err(error),
             }
         }
     }
-    written(out.flush())
+    written(out.flush()).map(|_| outcome)
 }
 
 fn line(rules: &RuleSet, input: &Input, number: u64, record: &[u8], scratch: &mut Scratch) -> serde_json::Value {
