@@ -170,15 +170,18 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
 }
 
 fn read(record: &Record, feed: &Feed, limits: &Limits, events: &mut Vec<Event>, rejects: &mut Vec<Reject>) {
+    // A position is unique within its source only, and it becomes the identity of records that carry none. A
+    // name holds no `/`, so no two sources can come to the same text.
+    let position = format!("{}/{}", feed.name, record.position);
     match &record.body {
-        Body::Whole(bytes) => normalise(feed.format, bytes, &record.position, limits, events, rejects),
+        Body::Whole(bytes) => normalise(feed.format, bytes, &position, limits, events, rejects),
         Body::Refused { head, reason } => {
             let (reason, detail) = match reason {
                 Refusal::TooLong => (RejectReason::Size, "longer than the source's limit for one record"),
                 Refusal::Corrupt => (RejectReason::Encoding, "compressed bytes that do not decompress"),
             };
             let head = redact(&String::from_utf8_lossy(&head[..head.len().min(HEAD_BYTES)])).into_owned().into_bytes();
-            rejects.push(Reject { position: record.position.clone(), reason, detail: detail.to_owned(), head });
+            rejects.push(Reject { position, reason, detail: detail.to_owned(), head });
         }
     }
 }
