@@ -22,7 +22,6 @@ mod state;
 mod window;
 
 pub(crate) use episode::Episode;
-pub(crate) use fold::ENTRIES_MAX;
 pub use state::{Caps, Change, RestoreError, Standing, State};
 
 /// The values that an alert is about, field by field.

@@ -180,6 +180,9 @@ pub struct Tests {
     pub ignores: Vec<Vec<serde_json::Value>>,
 }
 
+/// The most events of one key that a window holds, and so the most that a correlation may ask for.
+pub(crate) const COUNT_MAX: usize = 100_000;
+
 /// All rules, compiled together.
 #[derive(Debug, Default)]
 pub struct RuleSet {

@@ -9,11 +9,8 @@ use super::episode::{Before, Episode};
 use super::{Counted, Shape};
 use crate::alert::Scene;
 use crate::event::{Kind, Uid};
+use crate::rule::COUNT_MAX;
 use crate::time::Timestamp;
-
-/// Entries that one key may hold within a window. Above it the oldest leave and `peak` stays here; no rule
-/// may ask for more, so none is silenced by it.
-pub(crate) const ENTRIES_MAX: usize = 100_000;
 
 /// One event as a window sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,7 +83,8 @@ impl Fold {
             undo.seen.push(before);
         }
         self.recent.push_back(entry);
-        if self.recent.len() > ENTRIES_MAX {
+        // Above it the oldest leave and the peak stays there; no rule may ask for more, so none is silenced.
+        if self.recent.len() > COUNT_MAX {
             undo.left.extend(self.recent.pop_front());
         }
         let Some((count, hold)) = self.count(now, shape) else { return (Effect::Nothing, undo) };

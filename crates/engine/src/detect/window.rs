@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Shape;
 use super::episode::Episode;
-use super::fold::{ENTRIES_MAX, Effect, Entry, Fold, Undo};
+use super::fold::{Effect, Entry, Fold, Undo};
+use crate::rule::COUNT_MAX;
 use crate::time::{Span, Timestamp};
 
 /// Steps that can be taken back: a late event is put where it belongs by going back to there. One from before
@@ -144,7 +145,7 @@ impl Window {
     fn freeze(&mut self, shape: &Shape, lateness: Span) {
         let Some(newest) = self.entries.back().map(|entry| entry.time) else { return };
         let border = newest.minus(lateness);
-        while self.entries.front().is_some_and(|entry| entry.time < border || self.entries.len() > ENTRIES_MAX) {
+        while self.entries.front().is_some_and(|entry| entry.time < border || self.entries.len() > COUNT_MAX) {
             let Some(entry) = self.entries.pop_front() else { return };
             self.frozen_to = Some(entry.time);
             self.frozen.step(entry, shape);

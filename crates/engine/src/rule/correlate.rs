@@ -3,8 +3,7 @@
 use rsigma_parser::{ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, WindowMode};
 
 use super::place::Fault;
-use super::{Measure, Threshold};
-use crate::detect::ENTRIES_MAX;
+use super::{COUNT_MAX, Measure, Threshold};
 use crate::field::{FieldId, Fields};
 use crate::time::Span;
 
@@ -65,7 +64,7 @@ fn threshold(predicates: &[(ConditionOperator, u64)]) -> Result<Threshold, Strin
     };
     // The parser takes a negative count for a huge one.
     match at_least {
-        Some(at_least) if (1..=ENTRIES_MAX as u64).contains(&at_least) => Ok(Threshold { at_least }),
-        _ => Err(format!("the count must be from 1 to {ENTRIES_MAX}, the most events that a window holds of one key")),
+        Some(at_least) if (1..=COUNT_MAX as u64).contains(&at_least) => Ok(Threshold { at_least }),
+        _ => Err(format!("the count must be from 1 to {COUNT_MAX}, the most events that a window holds of one key")),
     }
 }
