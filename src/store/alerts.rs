@@ -5,7 +5,7 @@ use engine::alert::Alert;
 use engine::event::Uid;
 use engine::rule::Severity;
 use engine::time::Timestamp;
-use rusqlite::{OptionalExtension, params, types::Value};
+use rusqlite::{OptionalExtension, types::Value};
 use serde::Serialize;
 
 use super::{Reader, count, sql};
@@ -70,7 +70,7 @@ pub(crate) struct Delivery {
     pub answer: Option<String>,
 }
 
-const COLUMNS: &str = "body, sequence, revision, state, received, updated";
+const COLUMNS: &str = "body, sequence, revision, state, received, updated, time, id";
 
 impl Reader {
     /// One page of alerts that stand, newest first.
@@ -101,15 +101,17 @@ impl Reader {
 
         let connection = self.connection();
         let mut statement = connection.prepare_cached(&sql_text).context("prepare alert list")?;
-        let mut rows = Vec::new();
+        let (mut rows, mut last, mut looked_at) = (Vec::new(), None, 0);
         let mut found = statement.query(rusqlite::params_from_iter(values)).context("list alerts")?;
         while let Some(row) = found.next()? {
-            rows.push(row_of(row)?);
+            if looked_at == query.limit {
+                return Ok(Page { rows, next: last });
+            }
+            looked_at += 1;
+            last = Some((Timestamp::from_micros(row.get(6)?), row.get(7)?));
+            rows.extend(readable(row));
         }
-        let more = rows.len() > query.limit as usize;
-        rows.truncate(query.limit as usize);
-        let next = rows.last().filter(|_| more).map(|row| (row.alert.time, row.alert.id.0.clone()));
-        Ok(Page { rows, next })
+        Ok(Page { rows, next: None })
     }
 
     /// One alert.
@@ -130,11 +132,15 @@ impl Reader {
     pub(crate) fn changed_since(&self, sequence: u64, most: u32) -> anyhow::Result<Vec<Row>> {
         let connection = self.connection();
         let mut statement = connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM alerts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"))?;
-        let mut rows = statement.query(params![sql(sequence), most]).context("read changed alerts")?;
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM alerts WHERE sequence > ?1 ORDER BY sequence"))?;
+        let mut rows = statement.query([sql(sequence)]).context("read changed alerts")?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(row_of(row)?);
+            found.extend(readable(row));
+            // Whoever follows asks again from the last one on, so there must be one.
+            if found.len() == most as usize {
+                break;
+            }
         }
         Ok(found)
     }
@@ -217,6 +223,16 @@ impl Reader {
     }
 }
 
+/// The alert in this row; nothing, with a line in the log, if it cannot be read: a list shows the others.
+fn readable(row: &rusqlite::Row<'_>) -> Option<Row> {
+    row_of(row)
+        .inspect_err(|error| {
+            let id: String = row.get(7).unwrap_or_default();
+            tracing::error!(alert = %id, error = format!("{error:#}"), "stored alert cannot be read");
+        })
+        .ok()
+}
+
 fn row_of(row: &rusqlite::Row<'_>) -> anyhow::Result<Row> {
     let body: String = row.get(0)?;
     Ok(Row {
@@ -228,3 +244,6 @@ fn row_of(row: &rusqlite::Row<'_>) -> anyhow::Result<Row> {
         updated: Timestamp::from_micros(row.get(5)?),
     })
 }
+
+#[cfg(test)]
+mod tests;

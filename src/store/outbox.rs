@@ -9,9 +9,10 @@ use anyhow::Context;
 use connect::sink::Action;
 use engine::alert::Alert;
 use engine::time::Timestamp;
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::{Transaction, TransactionBehavior, params};
 
 use super::{Store, count, known, sql};
+use crate::metrics::METRICS;
 
 /// Rows looked at for one lease: a lane whose head waits may hide at most this many others.
 const LOOKED_AT: i64 = 512;
@@ -68,7 +69,8 @@ pub(crate) struct Queue {
 
 impl Store {
     /// Moves at most `most` revisions from the cursor on into the outbox of the sinks that `route` names,
-    /// with the lane each. Answers how many revisions were moved.
+    /// with the lane each. Answers how many revisions were moved. One that cannot be read is passed over and
+    /// counted: nobody could be told of it, and those behind it must not wait for it.
     ///
     /// # Errors
     /// When the disk refuses; the cursor then stays.
@@ -98,13 +100,19 @@ impl Store {
             let mut rows = read.query(params![cursor, most])?;
             while let Some(row) = rows.next()? {
                 cursor = row.get(0)?;
-                let (id, revision, action, body): (String, i64, String, String) =
-                    (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-                let alert: Alert = serde_json::from_str(&body).context("read revision")?;
+                moved += 1;
+                let Revision { id, revision, action, body, alert } = match revision(row) {
+                    Ok(read) => read,
+                    Err(error) => {
+                        METRICS.revisions_unreadable.inc();
+                        let error = format!("{error:#}");
+                        tracing::error!(sequence = cursor, error, "revision cannot be read: nobody is told of it");
+                        continue;
+                    }
+                };
                 for (sink, lane) in route(&alert) {
                     write.execute(params![sink, lane, id, revision, action, body, now.micros()])?;
                 }
-                moved += 1;
             }
         }
         if moved > 0 {
@@ -117,7 +125,8 @@ impl Store {
     }
 
     /// Leases at most `most` messages that are due: of each lane only the oldest, so that a lane keeps its
-    /// order. A lease that runs out, because the process died, frees the row again.
+    /// order. A lease that runs out, because the process died, frees the row again. A message that cannot be
+    /// read becomes a dead letter.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -131,7 +140,7 @@ impl Store {
         let mut connection = self.writer();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin lease")?;
-        let mut leased = Vec::new();
+        let (mut leased, mut unreadable) = (Vec::new(), Vec::new());
         {
             let mut read = transaction.prepare_cached(
                 "SELECT row, lane, attempts, created, action, revision, body, due, leased_until FROM outbox
@@ -144,7 +153,10 @@ impl Store {
             {
                 let free = row.get::<_, i64>(7)? <= now.micros() && row.get::<_, i64>(8)? <= now.micros();
                 if lanes.insert(row.get::<_, String>(1)?) && free {
-                    leased.push(queued(row)?);
+                    match queued(row) {
+                        Ok(message) => leased.push(message),
+                        Err(error) => unreadable.push((row.get(0)?, format!("{error:#}"))),
+                    }
                 }
             }
             let until = now.micros().saturating_add(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
@@ -152,6 +164,9 @@ impl Store {
             for message in &leased {
                 write.execute(params![sql(message.row), until])?;
             }
+        }
+        for (row, error) in unreadable {
+            bury(&transaction, sink, row, &error, now).context("give up unreadable message")?;
         }
         transaction.commit().context("commit lease")?;
         Ok(leased)
@@ -212,6 +227,29 @@ impl Store {
     }
 }
 
+/// What people are to be told, with its text as it stands in the store.
+struct Revision {
+    id: String,
+    revision: i64,
+    action: String,
+    body: String,
+    alert: Alert,
+}
+
+fn revision(row: &rusqlite::Row<'_>) -> anyhow::Result<Revision> {
+    let body: String = row.get(4)?;
+    let alert = serde_json::from_str(&body).context("read revision")?;
+    Ok(Revision { id: row.get(1)?, revision: row.get(2)?, action: row.get(3)?, body, alert })
+}
+
+fn bury(transaction: &Transaction<'_>, sink: &str, row: i64, error: &str, now: Timestamp) -> rusqlite::Result<()> {
+    tracing::error!(sink, row, error, "queued message cannot be read: it is a dead letter now");
+    transaction
+        .prepare_cached("UPDATE outbox SET state = 'dead', answer = ?2, updated = ?3 WHERE row = ?1")?
+        .execute(params![row, format!("the stored message cannot be read: {error}"), now.micros()])
+        .map(drop)
+}
+
 fn queued(row: &rusqlite::Row<'_>) -> anyhow::Result<Queued> {
     let action: String = row.get(4)?;
     let body: String = row.get(6)?;
@@ -233,3 +271,6 @@ fn action_of(name: &str) -> Option<Action> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
