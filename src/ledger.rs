@@ -186,11 +186,7 @@ impl Ledger {
         }
         loop {
             let start = Instant::now();
-            let written = self.archive.keep(kept).and_then(|places| {
-                commit.archived = places;
-                self.store.commit(&commit)
-            });
-            match written {
+            match self.write(&mut commit, kept) {
                 Ok(told) => {
                     METRICS.commit_seconds.observe(start.elapsed().as_secs_f64());
                     if !listeners.committing.swap(true, Relaxed) {
@@ -214,6 +210,23 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// One attempt, which leaves in `commit` what the next one needs not do again.
+    fn write(&mut self, commit: &mut Commit, kept: &[Kept]) -> anyhow::Result<Vec<Told>> {
+        if commit.archived.is_empty() {
+            commit.archived = self.archive.keep(kept)?;
+        }
+        let written = self.store.commit(commit);
+        // A snapshot may be too large for one row, and the journal serves as well.
+        if let Err(error) = &written
+            && let Some(snapshot) = commit.snapshot.take()
+        {
+            let (error, bytes) = (format!("{error:#}"), snapshot.len());
+            tracing::error!(error, bytes, "commit with a snapshot failed, trying without");
+            return self.store.commit(commit);
+        }
+        written
     }
 
     fn count_changes(&mut self, changes: &[Change], told: &[Told]) {
@@ -311,3 +324,6 @@ pub(crate) fn name(severity: Severity) -> &'static str {
         Severity::Critical => "critical",
     }
 }
+
+#[cfg(test)]
+mod tests;
