@@ -15,11 +15,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::METRICS;
-use crate::store::{Queue, Queued, Settled, Store, Verdict};
+use crate::store::{Order, Queue, Queued, Settled, Store, Verdict};
 use connect::clock::Clock;
 
-/// A lease outlives the longest timeout of a sink by far.
-const LEASE: Duration = Duration::from_secs(120);
 /// How often a queue is looked at even if nobody calls: for messages whose wait is over.
 const LOOK: Duration = Duration::from_secs(1);
 /// Messages older than this become dead letters, as Standard Webhooks advises.
@@ -71,6 +69,31 @@ struct Pace {
     gap: Duration,
 }
 
+/// What the loop remembers from round to round.
+#[derive(Default)]
+struct Rounds {
+    /// Failures of the sink in a row.
+    failures: u32,
+    /// When the queue was last measured.
+    measured: Option<Timestamp>,
+}
+
+impl Rounds {
+    /// Whether to measure the queue now. It counts all that is queued, so not before each lease.
+    fn measure(&mut self, now: Timestamp) -> bool {
+        let due = self.measured.is_none_or(|last| now < last || now.since(last) >= span(LOOK));
+        if due {
+            self.measured = Some(now);
+        }
+        due
+    }
+
+    /// After a failure others get their turn: a severe message that fails each time must not be all there is.
+    fn order(&self) -> Order {
+        if self.failures % 2 == 1 { Order::Due } else { Order::Severity }
+    }
+}
+
 /// What follows from an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Decision {
@@ -86,11 +109,11 @@ pub(crate) async fn run(delivery: Delivery, store: Arc<Store>, clock: Clock, sto
     METRICS.expect_sink(&delivery.name);
     let delivery = Arc::new(delivery);
     let pace = pace(&delivery.sink);
-    let mut failures = 0;
+    let mut rounds = Rounds::default();
     loop {
-        let leased = lease(&delivery, &store, pace.lanes, &clock).await;
+        let leased = lease(&delivery, &store, pace.lanes, &mut rounds, &clock).await;
         let idle = leased.is_empty();
-        let hold = send(&delivery, &store, leased, &mut failures, &clock).await;
+        let hold = send(&delivery, &store, leased, &mut rounds.failures, &clock).await;
         let wait = match hold {
             Some(hold) => hold,
             None if idle => LOOK,
@@ -120,13 +143,20 @@ fn pace(sink: &Sink) -> Pace {
     }
 }
 
-async fn lease(delivery: &Arc<Delivery>, store: &Arc<Store>, lanes: usize, clock: &Clock) -> Vec<Queued> {
+async fn lease(
+    delivery: &Arc<Delivery>,
+    store: &Arc<Store>,
+    lanes: usize,
+    rounds: &mut Rounds,
+    clock: &Clock,
+) -> Vec<Queued> {
     let (store, of, now) = (store.clone(), delivery.clone(), clock.now());
+    let (measure, order) = (rounds.measure(now), rounds.order());
     let leased = tokio::task::spawn_blocking(move || {
-        let queue = store.queue(&of.name)?;
-        let leased = if queue.rows == 0 { Vec::new() } else { store.lease(&of.name, lanes, now, LEASE)? };
-        of.measure(queue, now);
-        anyhow::Ok(leased)
+        if measure {
+            of.measure(store.queue(&of.name)?, now);
+        }
+        store.lease(&of.name, lanes, order, now)
     });
     leased.await.expect("leasing does not panic").unwrap_or_else(|error| {
         tracing::error!(sink = %delivery.name, error = format!("{error:#}"), "lease failed, trying again");

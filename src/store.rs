@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 
 mod alerts;
 mod commit;
+mod lease;
 mod letters;
 mod outbox;
 mod recovery;
@@ -21,8 +22,9 @@ mod schema;
 
 pub(crate) use alerts::{Query, Row};
 pub(crate) use commit::{Commit, SEEN_MAX, Told};
+pub(crate) use lease::{Order, Queued, Settled, Verdict};
 pub(crate) use letters::DeadRecord;
-pub(crate) use outbox::{Queue, Queued, Settled, Verdict};
+pub(crate) use outbox::Queue;
 pub(crate) use recovery::Recovered;
 
 /// The writing side.

@@ -132,3 +132,21 @@ async fn growth_is_told_after_the_beginning() {
     let told: Vec<(u64, u64)> = post.sink.delivered().iter().map(|m| (m.revision, m.alert.events_total)).collect();
     assert_eq!(told, [(1, 2), (2, 4)]);
 }
+
+#[test]
+fn a_queue_is_measured_once_a_second_and_when_the_clock_was_set_back() {
+    let mut rounds = Rounds::default();
+    let asked = [5_000, 5_001, 5_999, 6_000, 6_500, 4_000, 4_100];
+    let measured = asked.map(|millis| rounds.measure(Timestamp::from_millis(millis)));
+    assert_eq!(measured, [true, false, false, true, false, true, false]);
+}
+
+#[tokio::test]
+async fn a_severe_message_that_fails_each_time_does_not_keep_others_from_their_turn() {
+    let records = [sample::stop_logging(0), sample::read_secret(0, 0), sample::read_secret(1, 1)];
+    let post = post(&records);
+    post.sink.will_answer(retry(500, None));
+    let told: Vec<String> =
+        post.empty().await.into_iter().map(|attempt| attempt.message.alert.event_ids[0].clone()).collect();
+    assert_eq!(told, ["StopLogging-0", "GetSecretValue-0", "StopLogging-0"]);
+}

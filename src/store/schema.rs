@@ -6,7 +6,8 @@ use anyhow::{Context, bail, ensure};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// Each step takes the schema one version up and is never edited after a release.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
     -- How far each source has been handled, in the source's own words.
@@ -60,7 +61,41 @@ const MIGRATIONS: [&str; 1] = ["
         PRIMARY KEY (id, origin)
     ) WITHOUT ROWID;
     CREATE INDEX archived_by_segment ON archived (segment);
-"];
+",
+    "
+    -- `head` marks the oldest queued message of its lane, the only one that may be sent: the next message is
+    -- found without looking at those behind it. Triggers keep it, so a redrive by hand does too.
+    ALTER TABLE outbox ADD COLUMN severity INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE outbox ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
+    UPDATE outbox SET severity = ifnull((SELECT severity FROM alerts WHERE id = alert), 0) WHERE state = 'queued';
+    UPDATE outbox SET head = 1
+        WHERE row IN (SELECT min(row) FROM outbox WHERE state = 'queued' GROUP BY sink, lane);
+    CREATE INDEX outbox_lanes ON outbox (sink, lane, row) WHERE state = 'queued';
+    CREATE INDEX outbox_by_severity ON outbox (sink, severity DESC, row, due, leased_until) WHERE head = 1;
+    CREATE INDEX outbox_by_due ON outbox (sink, due, row, leased_until) WHERE head = 1;
+    CREATE INDEX outbox_dead ON outbox (sink) WHERE state = 'dead';
+    CREATE TRIGGER outbox_joins AFTER INSERT ON outbox WHEN NEW.state = 'queued' AND NOT EXISTS (
+        SELECT 1 FROM outbox WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row < NEW.row
+    ) BEGIN
+        UPDATE outbox SET head = 1 WHERE row = NEW.row;
+    END;
+    CREATE TRIGGER outbox_leaves AFTER UPDATE OF state ON outbox WHEN OLD.state = 'queued' AND NEW.state <> 'queued'
+    BEGIN
+        UPDATE outbox SET head = 0 WHERE row = NEW.row;
+        UPDATE outbox SET head = 1 WHERE row = (
+            SELECT min(row) FROM outbox WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued');
+    END;
+    CREATE TRIGGER outbox_returns AFTER UPDATE OF state ON outbox
+    WHEN OLD.state <> 'queued' AND NEW.state = 'queued' AND NOT EXISTS (
+        SELECT 1 FROM outbox WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row < NEW.row
+    ) BEGIN
+        UPDATE outbox SET head = 0 WHERE row = (
+            SELECT min(row) FROM outbox
+            WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row > NEW.row);
+        UPDATE outbox SET head = 1 WHERE row = NEW.row;
+    END;
+",
+];
 
 /// Pragmas, exclusive use, check after an unclean stop, migrations.
 pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {

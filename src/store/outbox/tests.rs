@@ -1,8 +1,6 @@
 use super::*;
 use crate::sample;
-use crate::store::Commit;
-
-const LEASE: Duration = Duration::from_secs(120);
+use crate::store::{Commit, Order, Queued, Settled, Verdict};
 
 /// A store whose alerts wait for the router.
 fn told(records: &[String]) -> (Store, tempfile::TempDir) {
@@ -45,10 +43,60 @@ fn a_revision_that_cannot_be_read_does_not_stop_those_behind_it() {
 fn a_message_that_cannot_be_read_becomes_a_dead_letter_that_says_why() {
     let (store, _folder) = queue(&stop_logging(3));
     store.writer().execute("UPDATE outbox SET body = x'FF' WHERE row = 1", []).unwrap();
-    let leased = store.lease("soc", 8, at(1), LEASE).unwrap();
+    let leased = store.lease("soc", 8, Order::Severity, at(1)).unwrap();
     assert_eq!(first_events(&leased), ["StopLogging-1", "StopLogging-2"]);
     assert_eq!(store.queue("soc").unwrap().dead, 1);
     let answer: String =
         store.writer().query_row("SELECT answer FROM outbox WHERE row = 1", [], |row| row.get(0)).unwrap();
     assert!(answer.starts_with("the stored message cannot be read: "), "{answer}");
+}
+
+/// What came of each of these messages.
+fn settled(leased: &[Queued], verdict: &Verdict) -> Vec<Settled> {
+    let answer = String::new;
+    leased.iter().map(|message| Settled { row: message.row, verdict: verdict.clone(), answer: answer() }).collect()
+}
+
+#[test]
+fn a_lane_that_waits_hides_no_other_however_much_is_queued_in_it() {
+    let (store, _folder) = told(&stop_logging(3));
+    store.route(1, at(0), |_| vec![("soc", "noisy".to_owned())]).unwrap();
+    let leased = store.lease("soc", 8, Order::Severity, at(0)).unwrap();
+    store.settle(&settled(&leased, &Verdict::Again(at(60))), at(0)).unwrap();
+    let copies = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+        INSERT INTO outbox (sink, lane, alert, revision, action, body, state, attempts, due, leased_until, created, updated)
+        SELECT sink, lane, alert, revision + i, action, body, state, 0, 0, 0, 0, 0 FROM outbox, n";
+    store.writer().execute(copies, []).unwrap();
+    store.route(2, at(0), |_| vec![("soc", "quiet".to_owned())]).unwrap();
+    let leased = store.lease("soc", 8, Order::Severity, at(1)).unwrap();
+    assert_eq!(first_events(&leased), ["StopLogging-1"]);
+}
+
+#[test]
+fn a_lane_is_leased_in_order_one_message_at_a_time() {
+    let (store, _folder) = told(&stop_logging(3));
+    store.route(1_000, at(0), |_| vec![("soc", "lane".to_owned())]).unwrap();
+    let mut seen = Vec::new();
+    for verdict in [Verdict::Delivered, Verdict::Again(at(0)), Verdict::Dead, Verdict::Delivered] {
+        let leased = store.lease("soc", 8, Order::Severity, at(0)).unwrap();
+        assert!(store.lease("soc", 8, Order::Severity, at(0)).unwrap().is_empty());
+        seen.extend(leased.iter().map(|message| message.alert.event_ids[0].clone()));
+        store.settle(&settled(&leased, &verdict), at(0)).unwrap();
+    }
+    assert_eq!(seen, ["StopLogging-0", "StopLogging-1", "StopLogging-1", "StopLogging-2"]);
+    let redrive = "UPDATE outbox SET state = 'queued', due = 0 WHERE state IN ('dead', 'delivered') AND row < 3";
+    store.writer().execute(redrive, []).unwrap();
+    assert_eq!(first_events(&store.lease("soc", 8, Order::Severity, at(0)).unwrap()), ["StopLogging-0"]);
+    assert!(store.lease("soc", 8, Order::Due, at(0)).unwrap().is_empty());
+}
+
+#[test]
+fn the_most_severe_go_first_and_on_request_those_that_were_not_tried() {
+    let records: Vec<String> = (0..2).map(|n| sample::read_secret(n, n)).chain(stop_logging(1)).collect();
+    let (store, _folder) = queue(&records);
+    let first = store.lease("soc", 1, Order::Severity, at(0)).unwrap();
+    assert_eq!(first_events(&first), ["StopLogging-0"]);
+    store.settle(&settled(&first, &Verdict::Again(at(1))), at(0)).unwrap();
+    let next = store.lease("soc", 1, Order::Due, at(2)).unwrap();
+    assert_eq!(first_events(&next), ["GetSecretValue-0"]);
 }
