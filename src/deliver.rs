@@ -20,7 +20,7 @@ use connect::clock::Clock;
 
 /// How often a queue is looked at even if nobody calls: for messages whose wait is over.
 const LOOK: Duration = Duration::from_secs(1);
-/// Messages older than this become dead letters, as Standard Webhooks advises.
+/// Messages that were first tried longer ago become dead letters, as Standard Webhooks advises.
 const AGE_MAX: Span = Span::seconds(72 * 3_600);
 /// Waits between attempts: short enough that a receiver which comes back is told within a minute.
 const RETRY: Policy = Policy { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
@@ -210,9 +210,7 @@ async fn settle(store: &Arc<Store>, settled: Vec<Settled>, clock: &Clock) {
 
 /// What follows from this answer to this message after so many failures of the sink in a row.
 fn decide(queued: &Queued, answer: &Answer, failures: u32, now: Timestamp, chance: f64) -> Decision {
-    let again = |wait: Duration| {
-        if now.since(queued.created) > AGE_MAX { Verdict::Dead } else { Verdict::Again(now.plus(span(wait))) }
-    };
+    let old = queued.tried.is_some_and(|first| now.since(first) > AGE_MAX);
     match answer {
         Answer::Delivered(_) => {
             Decision { verdict: Verdict::Delivered, hold: None, mood: Mood::Works, outcome: "delivered" }
@@ -223,13 +221,14 @@ fn decide(queued: &Queued, answer: &Answer, failures: u32, now: Timestamp, chanc
             // often it failed, so that one bad message does not stop the others.
             let rest = after.unwrap_or_else(|| backoff(failures + 1, chance, RETRY));
             let wait = own.max(after.unwrap_or_default());
-            Decision { verdict: again(wait), hold: Some(rest), mood: Mood::Retrying, outcome: "retry" }
+            let verdict = if old { Verdict::Dead } else { Verdict::Again(now.plus(span(wait))) };
+            Decision { verdict, hold: Some(rest), mood: Mood::Retrying, outcome: "retry" }
         }
         Answer::Refused(_) => Decision { verdict: Verdict::Dead, hold: None, mood: Mood::Works, outcome: "refused" },
         Answer::Misconfigured(_) | Answer::Gone(_) => {
             let pause = PAUSE.0.saturating_mul(1 << failures.min(8)).min(PAUSE.1);
             let outcome = if matches!(answer, Answer::Gone(_)) { "gone" } else { "misconfigured" };
-            Decision { verdict: again(pause), hold: Some(pause), mood: Mood::Paused, outcome }
+            Decision { verdict: Verdict::Kept, hold: Some(pause), mood: Mood::Paused, outcome }
         }
     }
 }

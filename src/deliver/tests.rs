@@ -111,17 +111,25 @@ async fn a_sink_that_a_person_must_mend_keeps_its_queue_and_is_tried_seldom() {
     assert_eq!(post.sink.delivered().len(), 1);
 }
 
-#[test]
-fn a_message_is_given_up_after_three_days() {
+/// What becomes of a message that was first tried at zero, if at all, so many hours later.
+fn verdict(tried: bool, answer: &Answer, hours: u32) -> Verdict {
     let alert = sample::changes(&[sample::stop_logging(0)]).remove(0).alert;
-    let action = connect::sink::Action::Raise;
-    let queued = Queued { row: 1, attempts: 9, created: Timestamp::default(), action, alert, revision: 1 };
-    let verdict = |hours: u32| {
-        let now = Timestamp::default().plus(Span::seconds(hours * 3_600));
-        decide(&queued, &retry(500, None), 9, now, 0.5).verdict
-    };
-    assert!(matches!(verdict(72), Verdict::Again(_)));
-    assert_eq!(verdict(73), Verdict::Dead);
+    let tried = tried.then_some(Timestamp::default());
+    let queued = Queued { row: 1, attempts: 9, tried, action: connect::sink::Action::Raise, alert, revision: 1 };
+    decide(&queued, answer, 9, Timestamp::default().plus(Span::seconds(hours * 3_600)), 0.5).verdict
+}
+
+#[test]
+fn a_message_is_given_up_three_days_after_its_first_attempt() {
+    assert!(matches!(verdict(true, &retry(500, None), 72), Verdict::Again(_)));
+    assert_eq!(verdict(true, &retry(500, None), 73), Verdict::Dead);
+    assert!(matches!(verdict(false, &retry(500, None), 1_000), Verdict::Again(_)), "we were down, not the sink");
+}
+
+#[test]
+fn a_sink_that_a_person_must_mend_never_ages_its_messages() {
+    assert_eq!(verdict(true, &Answer::Misconfigured(reply(403)), 1_000), Verdict::Kept);
+    assert_eq!(verdict(true, &Answer::Gone(reply(410)), 1_000), Verdict::Kept);
 }
 
 #[tokio::test]

@@ -15,6 +15,10 @@ use super::{Store, count, known, sql};
 /// A lease outlives the longest timeout of a sink by far.
 const LEASE: Duration = Duration::from_secs(120);
 
+/// Nobody waits for longer: the most that a receiver may ask for, and a minute. What lies further ahead was
+/// written before the clock was set back, and is due.
+const WAIT_MICROS_MAX: i64 = 3_660 * 1_000_000;
+
 /// One message to one sink.
 #[derive(Clone, Debug)]
 pub(crate) struct Queued {
@@ -22,8 +26,8 @@ pub(crate) struct Queued {
     pub row: u64,
     /// Attempts so far.
     pub attempts: u32,
-    /// When it was queued.
-    pub created: Timestamp,
+    /// When it was first tried while the sink was in order; its age counts from there.
+    pub tried: Option<Timestamp>,
     /// What happened to the alert.
     pub action: Action,
     /// The alert as of this revision.
@@ -49,6 +53,8 @@ pub(crate) enum Verdict {
     Delivered,
     /// Try again at this moment.
     Again(Timestamp),
+    /// Try again whenever the sink is; the fault is the sink's, so the message's age begins anew.
+    Kept,
     /// Never again: a visible dead letter.
     Dead,
 }
@@ -116,17 +122,18 @@ impl Store {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin settling")?;
         for message in settled {
-            let (state, due) = match message.verdict {
-                Verdict::Delivered => ("delivered", 0),
-                Verdict::Again(at) => ("queued", at.micros()),
-                Verdict::Dead => ("dead", 0),
+            let (state, due, tried) = match message.verdict {
+                Verdict::Delivered => ("delivered", 0, now.micros()),
+                Verdict::Again(at) => ("queued", at.micros(), now.micros()),
+                Verdict::Kept => ("queued", 0, 0),
+                Verdict::Dead => ("dead", 0, now.micros()),
             };
             transaction
                 .prepare_cached(
                     "UPDATE outbox SET state = ?2, due = ?3, attempts = attempts + 1, leased_until = 0, answer = ?4,
-                     updated = ?5 WHERE row = ?1",
+                     updated = ?5, tried = iif(?6 = 0 OR tried = 0, ?6, tried) WHERE row = ?1",
                 )?
-                .execute(params![sql(message.row), state, due, message.answer, now.micros()])
+                .execute(params![sql(message.row), state, due, message.answer, now.micros(), tried])
                 .context("settle delivery")?;
         }
         transaction.commit().context("commit settling")
@@ -147,10 +154,12 @@ fn heads(
         Order::Due => ("outbox_by_due", "due, row"),
     };
     let mut read = transaction.prepare_cached(&format!(
-        "SELECT row, attempts, created, action, revision, body FROM outbox INDEXED BY {index}
-         WHERE sink = ?1 AND head = 1 AND due <= ?2 AND leased_until <= ?2 ORDER BY {order} LIMIT ?3"
+        "SELECT row, attempts, tried, action, revision, body FROM outbox INDEXED BY {index}
+         WHERE sink = ?1 AND head = 1 AND due NOT BETWEEN ?2 + 1 AND ?3 AND leased_until NOT BETWEEN ?2 + 1 AND ?3
+         ORDER BY {order} LIMIT ?4"
     ))?;
-    let mut rows = read.query(params![sink, now.micros(), i64::try_from(most).unwrap_or(i64::MAX)])?;
+    let (now, most) = (now.micros(), i64::try_from(most).unwrap_or(i64::MAX));
+    let mut rows = read.query(params![sink, now, now.saturating_add(WAIT_MICROS_MAX), most])?;
     let mut heads = Vec::new();
     while let Some(row) = rows.next()? {
         heads.push((row.get(0)?, queued(row)));
@@ -179,10 +188,11 @@ fn bury(transaction: &Transaction<'_>, sink: &str, row: i64, error: &str, now: T
 fn queued(row: &rusqlite::Row<'_>) -> anyhow::Result<Queued> {
     let action: String = row.get(3)?;
     let body: String = row.get(5)?;
+    let tried: i64 = row.get(2)?;
     Ok(Queued {
         row: count(row.get(0)?),
         attempts: row.get(1)?,
-        created: Timestamp::from_micros(row.get(2)?),
+        tried: (tried != 0).then_some(Timestamp::from_micros(tried)),
         action: known(action_of(&action), "action", &action)?,
         revision: count(row.get(4)?),
         alert: serde_json::from_str(&body).context("read queued alert")?,

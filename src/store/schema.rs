@@ -67,6 +67,8 @@ const MIGRATIONS: [&str; 2] = [
     -- found without looking at those behind it. Triggers keep it, so a redrive by hand does too.
     ALTER TABLE outbox ADD COLUMN severity INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE outbox ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
+    -- Wall time of the first attempt from which the age counts; 0 before it.
+    ALTER TABLE outbox ADD COLUMN tried INTEGER NOT NULL DEFAULT 0;
     UPDATE outbox SET severity = ifnull((SELECT severity FROM alerts WHERE id = alert), 0) WHERE state = 'queued';
     UPDATE outbox SET head = 1
         WHERE row IN (SELECT min(row) FROM outbox WHERE state = 'queued' GROUP BY sink, lane);
@@ -93,6 +95,10 @@ const MIGRATIONS: [&str; 2] = [
             SELECT min(row) FROM outbox
             WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row > NEW.row);
         UPDATE outbox SET head = 1 WHERE row = NEW.row;
+    END;
+    CREATE TRIGGER outbox_redriven AFTER UPDATE OF state ON outbox
+    WHEN OLD.state <> 'queued' AND NEW.state = 'queued' BEGIN
+        UPDATE outbox SET attempts = 0, tried = 0 WHERE row = NEW.row;
     END;
 ",
 ];

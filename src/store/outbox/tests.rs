@@ -100,3 +100,36 @@ fn the_most_severe_go_first_and_on_request_those_that_were_not_tried() {
     let next = store.lease("soc", 1, Order::Due, at(2)).unwrap();
     assert_eq!(first_events(&next), ["GetSecretValue-0"]);
 }
+
+#[test]
+fn the_age_of_a_message_counts_from_its_first_attempt_and_begins_anew_when_it_is_kept_or_redriven() {
+    let (store, _folder) = queue(&stop_logging(1));
+    let tried = |second| store.lease("soc", 1, Order::Severity, at(second)).unwrap()[0].tried;
+    let settle = |verdict, second| {
+        let settled = Settled { row: 1, verdict, answer: String::new() };
+        store.settle(&[settled], at(second)).unwrap();
+    };
+    assert_eq!(tried(10), None);
+    settle(Verdict::Again(at(20)), 11);
+    assert_eq!(tried(20), Some(at(11)));
+    settle(Verdict::Again(at(30)), 21);
+    assert_eq!(tried(30), Some(at(11)));
+    settle(Verdict::Kept, 31);
+    assert_eq!(tried(40), None);
+    settle(Verdict::Again(at(50)), 41);
+    settle(Verdict::Dead, 51);
+    store.writer().execute("UPDATE outbox SET state = 'queued', due = 0 WHERE state = 'dead'", []).unwrap();
+    assert_eq!(tried(60), None);
+}
+
+#[test]
+fn a_message_whose_wait_lies_far_ahead_because_the_clock_was_set_back_is_due() {
+    let (store, _folder) = queue(&stop_logging(1));
+    let leased = store.lease("soc", 1, Order::Severity, at(100_000)).unwrap();
+    store.settle(&settled(&leased, &Verdict::Again(at(103_600))), at(100_000)).unwrap();
+    for order in [Order::Severity, Order::Due] {
+        assert!(store.lease("soc", 1, order, at(100_000)).unwrap().is_empty());
+        assert_eq!(store.lease("soc", 1, order, at(50_000)).unwrap().len(), 1);
+        store.free_leases().unwrap();
+    }
+}
