@@ -1,7 +1,9 @@
 //! Telling: one task a sink leases messages from the outbox, sends them, and writes what came of it.
 //!
 //! A sink that is down delays only itself. Messages of one lane keep their order; different lanes go side
-//! by side. Every decision is [`decide`], a pure function; every wait is on disk, so a restart keeps it.
+//! by side. Every decision is [`decide`], a pure function. The wait of a message and what a receiver asked
+//! for are on disk, so a restart keeps them; a sink that failed otherwise is tried at once after a restart,
+//! which is what the person who mended it wants.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +53,8 @@ pub(crate) struct Standing {
     pub queue: Queue,
 }
 
-/// Whether a sink takes messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Whether a sink takes messages, from well to ill.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mood {
     /// It does.
     #[default]
@@ -72,7 +74,7 @@ struct Pace {
 /// What the loop remembers from round to round.
 #[derive(Default)]
 struct Rounds {
-    /// Failures of the sink in a row.
+    /// Batches in a row in which nothing worked.
     failures: u32,
     /// When the queue was last measured.
     measured: Option<Timestamp>,
@@ -100,6 +102,8 @@ struct Decision {
     verdict: Verdict,
     /// Leave the whole sink alone for this long.
     hold: Option<Duration>,
+    /// How much of that the receiver asked for.
+    asked: Option<Duration>,
     mood: Mood,
     outcome: &'static str,
 }
@@ -113,7 +117,7 @@ pub(crate) async fn run(delivery: Delivery, store: Arc<Store>, clock: Clock, sto
     loop {
         let leased = lease(&delivery, &store, pace.lanes, &mut rounds, &clock).await;
         let idle = leased.is_empty();
-        let hold = send(&delivery, &store, leased, &mut rounds.failures, &clock).await;
+        let hold = send(&delivery, &store, leased, &mut rounds, &clock).await;
         let wait = match hold {
             Some(hold) => hold,
             None if idle => LOOK,
@@ -169,9 +173,12 @@ async fn send(
     delivery: &Arc<Delivery>,
     store: &Arc<Store>,
     leased: Vec<Queued>,
-    failures: &mut u32,
+    rounds: &mut Rounds,
     clock: &Clock,
 ) -> Option<Duration> {
+    if leased.is_empty() {
+        return None;
+    }
     let mut attempts = JoinSet::new();
     for queued in leased {
         let (delivery, now) = (delivery.clone(), clock.now());
@@ -182,38 +189,47 @@ async fn send(
             (queued, answer)
         });
     }
-    let mut settled = Vec::new();
-    let mut hold = None;
+    let (mut settled, mut moods, mut hold, mut asked) = (Vec::new(), Vec::new(), None, None);
     while let Some(attempt) = attempts.join_next().await {
         let (queued, answer) = attempt.expect("sinks do not panic");
-        let decision = decide(&queued, &answer, *failures, clock.now(), chance(&queued));
-        *failures = if decision.mood == Mood::Works { 0 } else { failures.saturating_add(1) };
+        let decision = decide(&queued, &answer, rounds.failures, clock.now(), chance(&queued));
         METRICS.deliveries.with_label_values(&[&delivery.name, decision.outcome]).inc();
-        delivery.tell(&queued, &answer, &decision);
+        let said = said(&answer);
+        if decision.verdict == Verdict::Dead {
+            let (sink, alert) = (&delivery.name, &queued.alert.id.0);
+            tracing::error!(%sink, %alert, answer = %said, "message given up: it is a dead letter now");
+        }
         hold = hold.max(decision.hold);
-        settled.push(Settled { row: queued.row, verdict: decision.verdict, answer: said(&answer) });
+        asked = asked.max(decision.asked);
+        moods.push((decision.mood, said.clone()));
+        settled.push(Settled { row: queued.row, verdict: decision.verdict, answer: said });
     }
-    settle(store, settled, clock).await;
+    rounds.failures = delivery.feel(moods, rounds.failures);
+    settle(delivery, store, settled, asked, clock).await;
     hold
 }
 
-async fn settle(store: &Arc<Store>, settled: Vec<Settled>, clock: &Clock) {
-    if settled.is_empty() {
-        return;
-    }
-    let (store, now) = (store.clone(), clock.now());
-    let written = tokio::task::spawn_blocking(move || store.settle(&settled, now));
+async fn settle(
+    delivery: &Arc<Delivery>,
+    store: &Arc<Store>,
+    settled: Vec<Settled>,
+    asked: Option<Duration>,
+    clock: &Clock,
+) {
+    let (store, sink, now) = (store.clone(), delivery.name.clone(), clock.now());
+    let hold = asked.map(|asked| now.plus(span(asked)));
+    let written = tokio::task::spawn_blocking(move || store.settle(&sink, &settled, hold, now));
     if let Err(error) = written.await.expect("settling does not panic") {
         tracing::error!(error = format!("{error:#}"), "delivery not noted: its messages will be sent again");
     }
 }
 
-/// What follows from this answer to this message after so many failures of the sink in a row.
+/// What follows from this answer to this message after so many batches in a row in which nothing worked.
 fn decide(queued: &Queued, answer: &Answer, failures: u32, now: Timestamp, chance: f64) -> Decision {
     let old = queued.tried.is_some_and(|first| now.since(first) > AGE_MAX);
     match answer {
         Answer::Delivered(_) => {
-            Decision { verdict: Verdict::Delivered, hold: None, mood: Mood::Works, outcome: "delivered" }
+            Decision { verdict: Verdict::Delivered, hold: None, asked: None, mood: Mood::Works, outcome: "delivered" }
         }
         Answer::Retry { after, .. } => {
             let own = backoff(queued.attempts + 1, chance, RETRY);
@@ -222,13 +238,15 @@ fn decide(queued: &Queued, answer: &Answer, failures: u32, now: Timestamp, chanc
             let rest = after.unwrap_or_else(|| backoff(failures + 1, chance, RETRY));
             let wait = own.max(after.unwrap_or_default());
             let verdict = if old { Verdict::Dead } else { Verdict::Again(now.plus(span(wait))) };
-            Decision { verdict, hold: Some(rest), mood: Mood::Retrying, outcome: "retry" }
+            Decision { verdict, hold: Some(rest), asked: *after, mood: Mood::Retrying, outcome: "retry" }
         }
-        Answer::Refused(_) => Decision { verdict: Verdict::Dead, hold: None, mood: Mood::Works, outcome: "refused" },
+        Answer::Refused(_) => {
+            Decision { verdict: Verdict::Dead, hold: None, asked: None, mood: Mood::Works, outcome: "refused" }
+        }
         Answer::Misconfigured(_) | Answer::Gone(_) => {
             let pause = PAUSE.0.saturating_mul(1 << failures.min(8)).min(PAUSE.1);
             let outcome = if matches!(answer, Answer::Gone(_)) { "gone" } else { "misconfigured" };
-            Decision { verdict: Verdict::Kept, hold: Some(pause), mood: Mood::Paused, outcome }
+            Decision { verdict: Verdict::Kept, hold: Some(pause), asked: None, mood: Mood::Paused, outcome }
         }
     }
 }
@@ -278,18 +296,19 @@ impl Delivery {
         self.standing.send_modify(|standing| standing.queue = queue);
     }
 
-    /// Says once when the sink's mood changes, and each time a message is given up.
-    fn tell(&self, queued: &Queued, answer: &Answer, decision: &Decision) {
-        let (sink, alert, said) = (&self.name, &queued.alert.id.0, said(answer));
-        if decision.verdict == Verdict::Dead {
-            tracing::error!(%sink, %alert, answer = %said, "message given up: it is a dead letter now");
-        }
+    /// Takes in how the answers to one batch were and says once when the mood changes: a sink works if
+    /// anything did. Answers how many batches in a row nothing has worked.
+    fn feel(&self, moods: Vec<(Mood, String)>, failures: u32) -> u32 {
+        let works = moods.iter().find(|(mood, _)| *mood == Mood::Works);
+        let worst = || moods.iter().max_by_key(|(mood, _)| *mood);
+        let Some((mood, said)) = works.or_else(worst) else { return failures };
+        let sink = &self.name;
         self.standing.send_if_modified(|standing| {
-            let before = std::mem::replace(&mut standing.mood, decision.mood);
-            if before == decision.mood {
+            let before = std::mem::replace(&mut standing.mood, *mood);
+            if before == *mood {
                 return false;
             }
-            match decision.mood {
+            match mood {
                 Mood::Works => tracing::info!(%sink, "sink works again"),
                 Mood::Retrying => tracing::warn!(%sink, answer = %said, "sink does not take messages, trying again"),
                 Mood::Paused => {
@@ -298,6 +317,7 @@ impl Delivery {
             }
             true
         });
+        if *mood == Mood::Works { 0 } else { failures.saturating_add(1) }
     }
 }
 

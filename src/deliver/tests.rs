@@ -23,18 +23,21 @@ fn post(records: &[String]) -> Post {
     Post { store, sink: Memory::default(), hand: Hand::at(Timestamp::default()), _folder: folder }
 }
 
+fn delivery(sink: &Memory) -> Delivery {
+    Delivery {
+        name: "soc".to_owned(),
+        sink: Sink::Memory(sink.clone()),
+        public_url: Some("https://lapwing.example.org/".to_owned()),
+        news: Arc::new(Notify::new()),
+        standing: Arc::new(tokio::sync::watch::Sender::new(Standing::default())),
+    }
+}
+
 impl Post {
     /// Delivers until nothing waits any more.
     async fn empty(&self) -> Vec<Attempt> {
         let stop = CancellationToken::new();
-        let standing = Arc::new(tokio::sync::watch::Sender::new(Standing::default()));
-        let delivery = Delivery {
-            name: "soc".to_owned(),
-            sink: Sink::Memory(self.sink.clone()),
-            public_url: Some("https://lapwing.example.org/".to_owned()),
-            news: Arc::new(Notify::new()),
-            standing,
-        };
+        let delivery = delivery(&self.sink);
         let running = tokio::spawn(run(delivery, self.store.clone(), Clock::Hand(self.hand.clone()), stop.clone()));
         while self.store.queue("soc").unwrap().rows > 0 {
             tokio::task::yield_now().await;
@@ -157,4 +160,34 @@ async fn a_severe_message_that_fails_each_time_does_not_keep_others_from_their_t
     let told: Vec<String> =
         post.empty().await.into_iter().map(|attempt| attempt.message.alert.event_ids[0].clone()).collect();
     assert_eq!(told, ["StopLogging-0", "GetSecretValue-0", "StopLogging-0"]);
+}
+
+#[test]
+fn failures_are_counted_by_batch_and_one_success_ends_them() {
+    let delivery = delivery(&Memory::default());
+    let feel = |moods: &[Mood], failures| {
+        let failures = delivery.feel(moods.iter().map(|mood| (*mood, String::new())).collect(), failures);
+        (failures, delivery.standing.borrow().mood)
+    };
+    assert_eq!(feel(&[Mood::Paused; 8], 0), (1, Mood::Paused));
+    assert_eq!(feel(&[Mood::Retrying, Mood::Paused], 1), (2, Mood::Paused));
+    assert_eq!(feel(&[Mood::Retrying, Mood::Works, Mood::Paused], 2), (0, Mood::Works));
+}
+
+#[tokio::test]
+async fn a_batch_that_a_sink_refuses_as_a_whole_pauses_it_for_half_a_minute_at_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let records: Vec<String> = (0..8).map(sample::stop_logging).collect();
+    store.commit(&Commit { number: 1, changes: sample::changes(&records), ..Commit::default() }).unwrap();
+    store.route(100, Timestamp::default(), |alert| vec![("soc", alert.id.0.clone())]).unwrap();
+    let leased = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
+    assert_eq!(leased.len(), 8);
+    let mut rounds = Rounds::default();
+    let sink = Memory::default();
+    (0..8).for_each(|_| sink.will_answer(Answer::Misconfigured(reply(403))));
+    let delivery = Arc::new(delivery(&sink));
+    let clock = Clock::Hand(Hand::at(Timestamp::default()));
+    assert_eq!(send(&delivery, &store, leased, &mut rounds, &clock).await, Some(PAUSE.0));
+    assert_eq!(rounds.failures, 1);
 }

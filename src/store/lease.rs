@@ -82,6 +82,9 @@ impl Store {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin lease")?;
         let mut leased = Vec::new();
+        if held(&transaction, sink, now).context("read hold")? {
+            return Ok(leased);
+        }
         while leased.len() < most {
             let heads = heads(&transaction, sink, most - leased.len(), order, now).context("find due messages")?;
             if heads.is_empty() {
@@ -90,7 +93,7 @@ impl Store {
             for (row, head) in heads {
                 match head {
                     Ok(message) => {
-                        hold(&transaction, row, now)?;
+                        take(&transaction, row, now)?;
                         leased.push(message);
                     }
                     Err(error) => bury(&transaction, sink, row, &format!("{error:#}"), now)?,
@@ -113,11 +116,17 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what became of messages.
+    /// Writes what became of messages, and until when the receiver asked to be left alone, if it did.
     ///
     /// # Errors
     /// When the disk refuses; the leases then run out and the messages are sent again.
-    pub(crate) fn settle(&self, settled: &[Settled], now: Timestamp) -> anyhow::Result<()> {
+    pub(crate) fn settle(
+        &self,
+        sink: &str,
+        settled: &[Settled],
+        hold: Option<Timestamp>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         let mut connection = self.writer();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin settling")?;
@@ -136,8 +145,24 @@ impl Store {
                 .execute(params![sql(message.row), state, due, message.answer, now.micros(), tried])
                 .context("settle delivery")?;
         }
+        if let Some(until) = hold {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO holds VALUES (?1, ?2)")?
+                .execute(params![sink, until.micros()])
+                .context("hold sink")?;
+        }
         transaction.commit().context("commit settling")
     }
+}
+
+/// Whether the receiver asked to be left alone until later.
+fn held(transaction: &Transaction<'_>, sink: &str, now: Timestamp) -> rusqlite::Result<bool> {
+    let now = now.micros();
+    transaction.prepare_cached("SELECT 1 FROM holds WHERE sink = ?1 AND until BETWEEN ?2 + 1 AND ?3")?.exists(params![
+        sink,
+        now,
+        now.saturating_add(WAIT_MICROS_MAX)
+    ])
 }
 
 /// The first heads that may be sent now, each with its message if that can be read.
@@ -167,7 +192,7 @@ fn heads(
     Ok(heads)
 }
 
-fn hold(transaction: &Transaction<'_>, row: i64, now: Timestamp) -> anyhow::Result<()> {
+fn take(transaction: &Transaction<'_>, row: i64, now: Timestamp) -> anyhow::Result<()> {
     let until = now.micros().saturating_add(i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX));
     transaction
         .prepare_cached("UPDATE outbox SET leased_until = ?2 WHERE row = ?1")?

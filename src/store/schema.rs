@@ -96,6 +96,8 @@ const MIGRATIONS: [&str; 2] = [
             WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row > NEW.row);
         UPDATE outbox SET head = 1 WHERE row = NEW.row;
     END;
+    -- Until when a receiver asked to be left alone.
+    CREATE TABLE holds (sink TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TRIGGER outbox_redriven AFTER UPDATE OF state ON outbox
     WHEN OLD.state <> 'queued' AND NEW.state = 'queued' BEGIN
         UPDATE outbox SET attempts = 0, tried = 0 WHERE row = NEW.row;

@@ -62,7 +62,7 @@ fn a_lane_that_waits_hides_no_other_however_much_is_queued_in_it() {
     let (store, _folder) = told(&stop_logging(3));
     store.route(1, at(0), |_| vec![("soc", "noisy".to_owned())]).unwrap();
     let leased = store.lease("soc", 8, Order::Severity, at(0)).unwrap();
-    store.settle(&settled(&leased, &Verdict::Again(at(60))), at(0)).unwrap();
+    store.settle("soc", &settled(&leased, &Verdict::Again(at(60))), None, at(0)).unwrap();
     let copies = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
         INSERT INTO outbox (sink, lane, alert, revision, action, body, state, attempts, due, leased_until, created, updated)
         SELECT sink, lane, alert, revision + i, action, body, state, 0, 0, 0, 0, 0 FROM outbox, n";
@@ -81,7 +81,7 @@ fn a_lane_is_leased_in_order_one_message_at_a_time() {
         let leased = store.lease("soc", 8, Order::Severity, at(0)).unwrap();
         assert!(store.lease("soc", 8, Order::Severity, at(0)).unwrap().is_empty());
         seen.extend(leased.iter().map(|message| message.alert.event_ids[0].clone()));
-        store.settle(&settled(&leased, &verdict), at(0)).unwrap();
+        store.settle("soc", &settled(&leased, &verdict), None, at(0)).unwrap();
     }
     assert_eq!(seen, ["StopLogging-0", "StopLogging-1", "StopLogging-1", "StopLogging-2"]);
     let redrive = "UPDATE outbox SET state = 'queued', due = 0 WHERE state IN ('dead', 'delivered') AND row < 3";
@@ -96,7 +96,7 @@ fn the_most_severe_go_first_and_on_request_those_that_were_not_tried() {
     let (store, _folder) = queue(&records);
     let first = store.lease("soc", 1, Order::Severity, at(0)).unwrap();
     assert_eq!(first_events(&first), ["StopLogging-0"]);
-    store.settle(&settled(&first, &Verdict::Again(at(1))), at(0)).unwrap();
+    store.settle("soc", &settled(&first, &Verdict::Again(at(1))), None, at(0)).unwrap();
     let next = store.lease("soc", 1, Order::Due, at(2)).unwrap();
     assert_eq!(first_events(&next), ["GetSecretValue-0"]);
 }
@@ -107,7 +107,7 @@ fn the_age_of_a_message_counts_from_its_first_attempt_and_begins_anew_when_it_is
     let tried = |second| store.lease("soc", 1, Order::Severity, at(second)).unwrap()[0].tried;
     let settle = |verdict, second| {
         let settled = Settled { row: 1, verdict, answer: String::new() };
-        store.settle(&[settled], at(second)).unwrap();
+        store.settle("soc", &[settled], None, at(second)).unwrap();
     };
     assert_eq!(tried(10), None);
     settle(Verdict::Again(at(20)), 11);
@@ -126,10 +126,21 @@ fn the_age_of_a_message_counts_from_its_first_attempt_and_begins_anew_when_it_is
 fn a_message_whose_wait_lies_far_ahead_because_the_clock_was_set_back_is_due() {
     let (store, _folder) = queue(&stop_logging(1));
     let leased = store.lease("soc", 1, Order::Severity, at(100_000)).unwrap();
-    store.settle(&settled(&leased, &Verdict::Again(at(103_600))), at(100_000)).unwrap();
+    store.settle("soc", &settled(&leased, &Verdict::Again(at(103_600))), None, at(100_000)).unwrap();
     for order in [Order::Severity, Order::Due] {
         assert!(store.lease("soc", 1, order, at(100_000)).unwrap().is_empty());
         assert_eq!(store.lease("soc", 1, order, at(50_000)).unwrap().len(), 1);
         store.free_leases().unwrap();
     }
+}
+
+#[test]
+fn what_a_receiver_asked_for_holds_its_whole_sink_across_a_restart() {
+    let (store, folder) = queue(&stop_logging(2));
+    let leased = store.lease("soc", 1, Order::Severity, at(0)).unwrap();
+    store.settle("soc", &settled(&leased, &Verdict::Again(at(30))), Some(at(30)), at(0)).unwrap();
+    drop(store);
+    let store = Store::open(folder.path()).unwrap();
+    assert!(store.lease("soc", 8, Order::Severity, at(29)).unwrap().is_empty());
+    assert_eq!(store.lease("soc", 8, Order::Severity, at(30)).unwrap().len(), 2);
 }
