@@ -81,6 +81,34 @@ impl Store {
         Ok(moved)
     }
 
+    /// Gives up what is queued for sinks that are not among these, renamed or removed since: nobody would
+    /// ever lease it. Answers how many messages that were.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn abandon_others(&self, sinks: &[&str], now: Timestamp) -> anyhow::Result<usize> {
+        let mut connection = self.writer();
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin giving up")?;
+        let queued: Vec<String> = transaction
+            .prepare("SELECT DISTINCT sink FROM outbox WHERE state = 'queued'")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()
+            .context("list sinks with a queue")?;
+        let mut given_up = 0;
+        for sink in queued.iter().filter(|sink| !sinks.contains(&sink.as_str())) {
+            given_up += transaction
+                .execute(
+                    "UPDATE outbox SET state = 'dead', answer = 'the sink is no longer configured', updated = ?2
+                     WHERE sink = ?1 AND state = 'queued'",
+                    params![sink, now.micros()],
+                )
+                .context("give up messages")?;
+        }
+        transaction.commit().context("commit giving up")?;
+        Ok(given_up)
+    }
+
     /// How much waits for this sink. Cost: counts all that is queued, by index; ask now and then.
     ///
     /// # Errors

@@ -144,3 +144,16 @@ fn what_a_receiver_asked_for_holds_its_whole_sink_across_a_restart() {
     assert!(store.lease("soc", 8, Order::Severity, at(29)).unwrap().is_empty());
     assert_eq!(store.lease("soc", 8, Order::Severity, at(30)).unwrap().len(), 2);
 }
+
+#[test]
+fn what_is_queued_for_a_sink_that_is_no_longer_configured_becomes_dead_letters() {
+    let (store, _folder) = told(&stop_logging(2));
+    store.route(1_000, at(0), |_| vec![("old", "lane".to_owned()), ("soc", "lane".to_owned())]).unwrap();
+    assert_eq!(store.abandon_others(&["soc", "new"], at(1)).unwrap(), 2);
+    assert_eq!(store.abandon_others(&["soc", "new"], at(1)).unwrap(), 0);
+    let (old, soc) = (store.queue("old").unwrap(), store.queue("soc").unwrap());
+    assert_eq!((old.rows, old.dead, soc.rows, soc.dead), (0, 2, 2, 0));
+    let answer: String =
+        store.writer().query_row("SELECT answer FROM outbox WHERE sink = 'old'", [], |row| row.get(0)).unwrap();
+    assert_eq!(answer, "the sink is no longer configured");
+}
