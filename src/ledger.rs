@@ -22,6 +22,10 @@ use crate::store::{Commit, DeadRecord, Recovered, SEEN_MAX, Store, Told};
 use crate::workers::{Collected, Matched};
 use connect::clock::Clock;
 
+mod changes;
+
+use changes::Changes;
+
 /// Batches in one commit: bounds both the transaction and the wait of its first batch.
 const GROUP_MAX: usize = 64;
 /// Journal size at which a snapshot takes its place. Reading it back takes well under a second.
@@ -139,6 +143,7 @@ impl Ledger {
     fn apply(&mut self, group: &[Matched]) -> (Commit, Vec<Kept>) {
         let mut commit = self.blank();
         let mut kept = Vec::new();
+        let (mut caused, mut changes) = (Vec::new(), Changes::default());
         for batch in group {
             let mut duplicates = 0;
             for (sighting, json) in &batch.sightings {
@@ -149,7 +154,8 @@ impl Ledger {
                 }
                 commit.seen.push(id);
                 kept.push(Kept { uid: sighting.uid.clone(), time: sighting.time, json: json.clone() });
-                self.state.apply(&batch.rules, sighting, &mut commit.changes);
+                self.state.apply(&batch.rules, sighting, &mut caused);
+                caused.drain(..).for_each(|change| changes.take(change));
                 commit.sightings.extend(remembered(sighting));
             }
             METRICS.events_duplicate.with_label_values(&[&batch.feed.name]).inc_by(duplicates);
@@ -165,6 +171,7 @@ impl Ledger {
                 at: commit.now,
             }));
         }
+        commit.changes = changes.into_vec();
         self.seen.remember(commit.number, &commit.seen);
         commit.seen_from = self.seen.first();
         (commit, kept)

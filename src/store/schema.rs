@@ -96,6 +96,11 @@ const MIGRATIONS: [&str; 2] = [
             WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row > NEW.row);
         UPDATE outbox SET head = 1 WHERE row = NEW.row;
     END;
+    -- The last revision that people were told, and by how much it is ahead of the engine's count, which
+    -- begins anew when an alert comes back.
+    ALTER TABLE alerts ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE alerts ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0;
+    UPDATE alerts SET told = revision;
     -- Until when a receiver asked to be left alone.
     CREATE TABLE holds (sink TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TRIGGER outbox_redriven AFTER UPDATE OF state ON outbox
