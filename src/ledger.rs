@@ -153,7 +153,8 @@ impl Ledger {
                     continue;
                 }
                 commit.seen.push(id);
-                kept.push(Kept { uid: sighting.uid.clone(), time: sighting.time, json: json.clone() });
+                let (kind, uid, time) = (sighting.kind, sighting.uid.clone(), sighting.time);
+                kept.push(Kept { kind, uid, time, json: json.clone() });
                 self.state.apply(&batch.rules, sighting, &mut caused);
                 caused.drain(..).for_each(|change| changes.take(change));
                 commit.sightings.extend(remembered(sighting));

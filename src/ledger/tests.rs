@@ -49,7 +49,7 @@ fn work() -> (Commit, Vec<Kept>) {
     let sightings = sample::sightings(&sample::rules(), &records);
     let kept = sightings
         .iter()
-        .map(|sighting| Kept { uid: sighting.uid.clone(), time: sighting.time, json: "{}".to_owned() })
+        .map(|it| Kept { kind: it.kind, uid: it.uid.clone(), time: it.time, json: "{}".to_owned() })
         .collect();
     (Commit { number: 1, sightings, changes: sample::changes(&records), ..Commit::default() }, kept)
 }

@@ -2,10 +2,9 @@
 
 use anyhow::Context;
 use engine::alert::Alert;
-use engine::event::Uid;
 use engine::rule::Severity;
 use engine::time::Timestamp;
-use rusqlite::{OptionalExtension, types::Value};
+use rusqlite::{OptionalExtension, params, types::Value};
 use serde::Serialize;
 
 use super::{Reader, count, sql};
@@ -198,25 +197,27 @@ impl Reader {
         Ok(found)
     }
 
-    /// Where the archive keeps the event of this id, if it still does.
+    /// When the event of this id that belongs to this alert happened and where the archive keeps it, if it
+    /// still does. An id may be that of several events: one of the alert's own kind goes first, and one that
+    /// did not happen while the alert lasted is none of its.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) fn archived(&self, id: &str) -> anyhow::Result<Option<Place>> {
+    pub(crate) fn archived(&self, alert: &Alert, id: &str) -> anyhow::Result<Option<(Timestamp, Place)>> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(
-            "SELECT id, origin, time, segment, offset, length, line FROM archived WHERE id = ?1 ORDER BY origin LIMIT 1",
+            "SELECT time, segment, offset, length, line FROM archived WHERE id = ?1 AND time BETWEEN ?3 AND ?4
+             ORDER BY kind = ?2 DESC, origin LIMIT 1",
         )?;
         statement
-            .query_row([id], |row| {
-                Ok(Place {
-                    uid: Uid { id: row.get(0)?, origin: row.get(1)? },
-                    time: Timestamp::from_micros(row.get(2)?),
-                    segment: count(row.get(3)?),
-                    offset: count(row.get(4)?),
-                    length: count(row.get(5)?),
-                    line: row.get(6)?,
-                })
+            .query_row(params![id, alert.kind.name(), alert.first.micros(), alert.last.micros()], |row| {
+                let place = Place {
+                    segment: count(row.get(1)?),
+                    offset: count(row.get(2)?),
+                    length: count(row.get(3)?),
+                    line: row.get(4)?,
+                };
+                Ok((Timestamp::from_micros(row.get(0)?), place))
             })
             .optional()
             .context("find archived event")

@@ -11,7 +11,7 @@ use engine::time::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{DeadRecord, Store, sql};
-use crate::archive::Place;
+use crate::archive::Archived;
 
 /// Ids of counted events that are remembered; above this the oldest commits are forgotten.
 pub(crate) const SEEN_MAX: usize = 2_000_000;
@@ -36,7 +36,7 @@ pub(crate) struct Commit {
     /// Records that could not be read.
     pub dead: Vec<DeadRecord>,
     /// Where the archive keeps the events.
-    pub archived: Vec<Place>,
+    pub archived: Vec<Archived>,
     /// The moment of the commit.
     pub now: Timestamp,
 }
@@ -223,12 +223,14 @@ fn upsert(
 }
 
 fn archived(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()> {
-    let mut write = transaction.prepare_cached("INSERT OR IGNORE INTO archived VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-    for place in &commit.archived {
+    let mut write =
+        transaction.prepare_cached("INSERT OR IGNORE INTO archived VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for Archived { kind, uid, time, place } in &commit.archived {
         write.execute(params![
-            place.uid.id,
-            place.uid.origin,
-            place.time.micros(),
+            kind.name(),
+            uid.id,
+            uid.origin,
+            time.micros(),
             sql(place.segment),
             sql(place.offset),
             sql(place.length),

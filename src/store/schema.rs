@@ -101,6 +101,16 @@ const MIGRATIONS: [&str; 2] = [
     ALTER TABLE alerts ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE alerts ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0;
     UPDATE alerts SET told = revision;
+    -- Vendors' ids are unique within a kind of log at best, so the kind is part of the key.
+    ALTER TABLE archived RENAME TO archived_without_kind;
+    CREATE TABLE archived (
+        kind TEXT NOT NULL, id TEXT NOT NULL, origin TEXT NOT NULL, time INTEGER NOT NULL,
+        segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, line INTEGER NOT NULL,
+        PRIMARY KEY (id, kind, origin)
+    ) WITHOUT ROWID;
+    INSERT INTO archived SELECT '', id, origin, time, segment, offset, length, line FROM archived_without_kind;
+    DROP TABLE archived_without_kind;
+    CREATE INDEX archived_by_segment ON archived (segment);
     -- Until when a receiver asked to be left alone.
     CREATE TABLE holds (sink TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TRIGGER outbox_redriven AFTER UPDATE OF state ON outbox
