@@ -7,11 +7,14 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use engine::event::{Kind, Uid};
 use engine::time::Timestamp;
+
+use crate::store;
 
 /// A segment is closed at this size, so that retention can remove something.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -74,7 +77,7 @@ impl Archive {
     /// # Errors
     /// When the folder or a segment cannot be written.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder).with_context(|| format!("create archive folder {}", folder.display()))?;
+        store::create_folder(folder).with_context(|| format!("create archive folder {}", folder.display()))?;
         let segment = segments(folder)?.last().copied().unwrap_or(1);
         let (file, offset) = append(folder, segment)?;
         Ok(Self { folder: folder.to_owned(), segment, file, offset })
@@ -190,6 +193,7 @@ fn append(folder: &Path, segment: u64) -> anyhow::Result<(File, u64)> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .with_context(|| format!("open archive segment {}", path.display()))?;
     File::open(folder).and_then(|folder| folder.sync_all()).context("sync archive folder")?;
