@@ -163,3 +163,32 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::time::Timestamp;
+
+    use super::*;
+    use crate::sample;
+    use crate::store::{Order, Store};
+
+    #[test]
+    fn a_queue_that_an_older_version_left_is_sent_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = Connection::open(folder.path().join("lapwing.db")).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        for (number, change) in (1..).zip(sample::changes(&[0, 1].map(sample::stop_logging))) {
+            old.execute(
+                "INSERT INTO outbox VALUES (?1, 'soc', 'lane', ?2, 1, 'raise', ?3, 'queued', 0, 0, 0, NULL, 0, 0)",
+                (number, &change.alert.id.0, serde_json::to_string(&change.alert).unwrap()),
+            )
+            .unwrap();
+        }
+        old.execute("INSERT INTO archived VALUES ('id', '', 0, 1, 0, 0, 0)", []).unwrap();
+        drop(old);
+        let store = Store::open(folder.path()).unwrap();
+        let leased = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
+        assert_eq!(leased.iter().map(|message| message.row).collect::<Vec<_>>(), [1]);
+    }
+}
