@@ -25,9 +25,10 @@ check: ## formatting and lints only: quick, for while you work
 	@.ci/need cargo cc c++ make rustfmt clippy
 	@.ci/test --quick
 
+# As the demo: what is measured needs neither cloud SDK nor Kafka.
 bench: ## a user's day, end to end: events a second, delay, memory, alerts found
-	@.ci/need cargo cc c++ make
-	cargo bench --locked
+	@.ci/need cargo cc
+	cargo bench --locked --no-default-features --bench day
 
 docs: ## the pages of docs/ that are made from the source
 	@.ci/need cargo cc

@@ -6,20 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Router, middleware};
+use connect::host;
 use engine::rule::RuleSet;
 use engine::time::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::deliver::Standing;
+use crate::deliver::Mood;
 use crate::feed::Feed;
 use crate::metrics::METRICS;
 use crate::store::{Reader, Told};
+use connect::clock::Clock;
 
 mod alerts;
 mod console;
@@ -41,11 +43,13 @@ pub(crate) struct App {
     /// Sources, each with the name of its system.
     pub feeds: Vec<(Arc<Feed>, &'static str)>,
     /// Sinks: name, system, how they are doing.
-    pub sinks: Vec<(String, &'static str, watch::Receiver<Standing>)>,
+    pub sinks: Vec<(String, &'static str, watch::Receiver<Mood>)>,
     /// Alerts as they change.
     pub live: broadcast::Sender<Told>,
     /// Whether commits work.
     pub committing: Arc<AtomicBool>,
+    /// Where people reach the console.
+    pub public_url: Option<String>,
     /// Hash of the token that callers must show.
     pub token: Option<blake3::Hash>,
     /// When the process started.
@@ -74,6 +78,8 @@ pub(crate) fn router(app: Arc<App>, ingest: Router) -> Router {
         .route("/api/v1/alerts/stream", get(live::stream))
         .route("/api/v1/alerts/{id}", get(alerts::one))
         .route("/api/v1/status", get(status::status))
+        .route("/api/{*path}", any(async || Refusal::UnknownPath))
+        .method_not_allowed_fallback(async || Refusal::Method)
         .layer(from_fn_with_state(app.clone(), authenticate));
     Router::new()
         .merge(api)
@@ -101,15 +107,22 @@ pub(crate) async fn serve(
 }
 
 async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match admit(&app, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn admit(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(token) = app.token else {
+        // A page whose own name was made to point here would read what a browser on this machine may read.
+        return host::asks_for_us(headers, app.public_url.as_deref()).then_some(()).ok_or(Refusal::UnknownHost);
+    };
+    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let shown = shown.and_then(|value| value.strip_prefix("Bearer "));
     // Equal hashes are compared in constant time.
-    let known = match (app.token, shown) {
-        (None, _) => true,
-        (Some(token), Some(shown)) => blake3::hash(shown.as_bytes()) == token,
-        (Some(_), None) => false,
-    };
-    if known { next.run(request).await } else { Refusal::Unauthorised.into_response() }
+    let known = shown.is_some_and(|shown| blake3::hash(shown.as_bytes()) == token);
+    known.then_some(()).ok_or(Refusal::Unauthorised)
 }
 
 async fn harden(mut response: Response) -> Response {
@@ -133,7 +146,15 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-async fn metrics() -> Result<Response, Refusal> {
+/// What waits for a sink is asked of the store at each scrape: a sink that rests for minutes says nothing.
+async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
+    alerts::reading(move || {
+        for (sink, _, _) in &app.sinks {
+            METRICS.outbox(sink, &app.reader.queue(sink)?, Clock::Wall.now());
+        }
+        Ok(())
+    })
+    .await?;
     let text = METRICS.text().map_err(|error| Refusal::Internal(error.into()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use engine::event::LogSource;
 use engine::normalise::Format;
 
 /// Watches pipeline and cloud audit logs and raises the alarm on suspicious deploys and credential use.
@@ -43,14 +44,18 @@ pub(crate) enum Command {
         paths: Vec<PathBuf>,
     },
     /// Says for each input line which detection rules match. No state, no alerts.
+    ///
+    /// Rules that are broken are named and left out; the exit status is then 1, after all is printed.
     Match {
         #[command(flatten)]
         input: Input,
         /// For `--kind json`: the Sigma log source of the input, such as `product=windows,service=security`.
-        #[arg(long)]
-        logsource: Option<String>,
+        #[arg(long, value_parser = parse_log_source)]
+        logsource: Option<LogSource>,
     },
     /// Runs the whole engine over files as fast as it goes and prints the alerts, one a line.
+    ///
+    /// Rules that are broken are named and left out; the exit status is then 1, after all is printed.
     Replay {
         #[command(flatten)]
         input: Input,
@@ -74,11 +79,27 @@ pub(crate) struct Input {
     /// Rule files or folders; without any, the shipped rules.
     #[arg(long)]
     pub rules: Vec<PathBuf>,
-    /// Files, plain or compressed with gzip or zstd; `-` is standard input.
+    /// Files, plain or compressed with gzip or zstd; `-` is standard input. A `*.json` file is one document,
+    /// unless a second line follows a first one that is whole; any other is lines.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
 }
 
 fn parse_format(name: &str) -> Result<Format, engine::event::UnknownKind> {
     crate::config::format_of(name)
+}
+
+fn parse_log_source(text: &str) -> Result<LogSource, String> {
+    let mut source = LogSource::default();
+    for part in text.split(',') {
+        let (name, value) = part.split_once('=').ok_or_else(|| format!("{part:?} is not name=value"))?;
+        let slot = match name.trim() {
+            "product" => &mut source.product,
+            "service" => &mut source.service,
+            "category" => &mut source.category,
+            other => return Err(format!("{other:?} is not one of product, service, category")),
+        };
+        *slot = Some(value.trim().to_owned());
+    }
+    Ok(source)
 }

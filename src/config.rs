@@ -29,10 +29,12 @@ pub(crate) struct Config {
     /// What the console and the API ask for as `Authorization: Bearer …`. Required to listen beyond loopback.
     #[serde(default)]
     pub token: Option<Secret>,
-    /// Listen beyond loopback without a token: anyone who can connect may read alerts.
+    /// Listen beyond loopback without `token`, or with `http` sources that have no token of their own: anyone who
+    /// can connect may read alerts, or push events.
     #[serde(default)]
     pub listen_without_token: bool,
-    /// Where people reach the console, for links in messages, such as `"https://lapwing.example.org"`.
+    /// Where people reach the console, for links in messages, such as `"https://lapwing.example.org"`. Without
+    /// `token`, the API answers to this name, `localhost` and addresses only.
     #[serde(default)]
     pub public_url: Option<String>,
     /// Files or folders of rules beside the shipped ones.
@@ -128,7 +130,8 @@ pub(crate) struct Archive {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ingest {
-    /// Largest body in MiB, as sent and decompressed.
+    /// Largest body in MiB, as sent and decompressed: 1 to 128, as two of them must fit into the 256 MiB that all
+    /// bodies in memory may take together.
     #[serde(default = "body_mib")]
     pub body_mib_max: usize,
     /// Longest wait for the durable commit, such as `"30s"`.
@@ -199,11 +202,8 @@ impl Config {
     }
 
     fn nonsense(&self) -> Option<String> {
-        if !self.listen.ip().is_loopback() && self.token.is_none() && !self.listen_without_token {
-            return Some(format!(
-                "listen: {} can be reached from outside: set `token`, or `listen_without_token: true` if something in front of it asks for one",
-                self.listen
-            ));
+        if let Some(message) = self.open_to_all() {
+            return Some(message);
         }
         for name in self.sources.keys().chain(self.sinks.keys()) {
             if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
@@ -222,12 +222,36 @@ impl Config {
                 return Some(format!("sinks.{name}: give exactly one of webhook, slack, pagerduty, stdout"));
             }
         }
+        let body_mib_most = source::http::Limits::default().waiting_bytes_max / 2 >> 20;
+        if !(1..=body_mib_most).contains(&self.ingest.body_mib_max) {
+            return Some(format!(
+                "ingest.body_mib_max: {} is not within 1 to {body_mib_most}: a compressed body is held as sent and decompressed, and both must fit into the memory for all bodies",
+                self.ingest.body_mib_max
+            ));
+        }
         for (place, route) in self.routes.iter().enumerate() {
             if let Some(unknown) = route.sinks.iter().find(|sink| !self.sinks.contains_key(*sink)) {
                 return Some(format!("routes[{place}]: there is no sink {unknown:?}"));
             }
         }
         None
+    }
+}
+
+impl Config {
+    /// What anybody could do who can connect, unless the file says that this is meant.
+    fn open_to_all(&self) -> Option<String> {
+        if self.listen.ip().is_loopback() || self.listen_without_token {
+            return None;
+        }
+        let reached = format!("listen: {} can be reached from outside", self.listen);
+        let meant = "or `listen_without_token: true` if something in front of it asks for one";
+        if self.token.is_none() {
+            return Some(format!("{reached}: set `token`, {meant}"));
+        }
+        let open = |source: &Source| source.http.as_ref().is_some_and(|http| http.token.is_none());
+        let (name, _) = self.sources.iter().find(|(_, source)| open(source))?;
+        Some(format!("{reached}, and anybody could push to sources.{name}: set its `http.token`, {meant}"))
     }
 }
 
@@ -327,11 +351,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_open_to_all_must_be_meant() {
+        for text in [
+            "listen: 127.0.0.1:80\nsources: {a: {http: {}}}",
+            "listen: 0.0.0.0:80\ntoken: abc\nsources: {a: {http: {token: def}}}",
+            "listen: 0.0.0.0:80\nlisten_without_token: true\nsources: {a: {http: {}}}",
+        ] {
+            Config::parse("lapwing.yaml", text, &|_| None).unwrap();
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_what_to_do() {
         for (text, hint) in [
             ("listen: 0.0.0.0:80", "set `token`"),
+            ("listen: 0.0.0.0:80\ntoken: abc\nsources: {a: {http: {}}}", "set its `http.token`"),
             ("sources: {a: {kind: auto}}", "exactly one of file"),
             ("sources: {a: {kind: nope, stdin: {}}}", "known are aws.cloudtrail"),
+            ("ingest: {body_mib_max: 0}", "not within 1 to 128"),
+            ("ingest: {body_mib_max: 129}", "not within 1 to 128"),
             ("sinks: {a: {}}", "exactly one of webhook"),
             ("routes: [{sinks: [nobody]}]", "there is no sink \"nobody\""),
             ("sources: {'a b': {stdin: {}}}", "a name may hold"),

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::METRICS;
-use crate::store::{Order, Queue, Queued, Settled, Store, Verdict};
+use crate::store::{Order, Queued, Settled, Store, Verdict};
 use connect::clock::Clock;
 
 /// How often a queue is looked at even if nobody calls: for messages whose wait is over.
@@ -40,17 +40,8 @@ pub(crate) struct Delivery {
     pub public_url: Option<String>,
     /// Called when there is something new.
     pub news: Arc<Notify>,
-    /// What the world may know of it.
-    pub standing: Arc<tokio::sync::watch::Sender<Standing>>,
-}
-
-/// How a sink is doing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Standing {
-    /// Whether it takes messages.
-    pub mood: Mood,
-    /// What waits for it.
-    pub queue: Queue,
+    /// How it is doing, for those who watch.
+    pub mood: Arc<tokio::sync::watch::Sender<Mood>>,
 }
 
 /// Whether a sink takes messages, from well to ill.
@@ -76,20 +67,9 @@ struct Pace {
 struct Rounds {
     /// Batches in a row in which nothing worked.
     failures: u32,
-    /// When the queue was last measured.
-    measured: Option<Timestamp>,
 }
 
 impl Rounds {
-    /// Whether to measure the queue now. It counts all that is queued, so not before each lease.
-    fn measure(&mut self, now: Timestamp) -> bool {
-        let due = self.measured.is_none_or(|last| now < last || now.since(last) >= span(LOOK));
-        if due {
-            self.measured = Some(now);
-        }
-        due
-    }
-
     /// After a failure others get their turn: a severe message that fails each time must not be all there is.
     fn order(&self) -> Order {
         if self.failures % 2 == 1 { Order::Due } else { Order::Severity }
@@ -115,7 +95,7 @@ pub(crate) async fn run(delivery: Delivery, store: Arc<Store>, clock: Clock, sto
     let pace = pace(&delivery.sink);
     let mut rounds = Rounds::default();
     loop {
-        let leased = lease(&delivery, &store, pace.lanes, &mut rounds, &clock).await;
+        let leased = lease(&delivery, &store, pace.lanes, &rounds, &clock).await;
         let idle = leased.is_empty();
         let hold = send(&delivery, &store, leased, &mut rounds, &clock).await;
         let wait = match hold {
@@ -151,17 +131,12 @@ async fn lease(
     delivery: &Arc<Delivery>,
     store: &Arc<Store>,
     lanes: usize,
-    rounds: &mut Rounds,
+    rounds: &Rounds,
     clock: &Clock,
 ) -> Vec<Queued> {
     let (store, of, now) = (store.clone(), delivery.clone(), clock.now());
-    let (measure, order) = (rounds.measure(now), rounds.order());
-    let leased = tokio::task::spawn_blocking(move || {
-        if measure {
-            of.measure(store.queue(&of.name)?, now);
-        }
-        store.lease(&of.name, lanes, order, now)
-    });
+    let order = rounds.order();
+    let leased = tokio::task::spawn_blocking(move || store.lease(&of.name, lanes, order, now));
     leased.await.expect("leasing does not panic").unwrap_or_else(|error| {
         tracing::error!(sink = %delivery.name, error = format!("{error:#}"), "lease failed, trying again");
         Vec::new()
@@ -287,15 +262,6 @@ impl Delivery {
         }
     }
 
-    fn measure(&self, queue: Queue, now: Timestamp) {
-        let sink = [self.name.as_str()];
-        let age = queue.oldest.map_or(0.0, |oldest| now.since(oldest).micros() as f64 / 1e6);
-        METRICS.outbox_rows.with_label_values(&sink).set(i64::try_from(queue.rows).unwrap_or(i64::MAX));
-        METRICS.outbox_oldest_age.with_label_values(&sink).set(age);
-        METRICS.dead_letters.with_label_values(&sink).set(i64::try_from(queue.dead).unwrap_or(i64::MAX));
-        self.standing.send_modify(|standing| standing.queue = queue);
-    }
-
     /// Takes in how the answers to one batch were and says once when the mood changes: a sink works if
     /// anything did. Answers how many batches in a row nothing has worked.
     fn feel(&self, moods: Vec<(Mood, String)>, failures: u32) -> u32 {
@@ -303,8 +269,8 @@ impl Delivery {
         let worst = || moods.iter().max_by_key(|(mood, _)| *mood);
         let Some((mood, said)) = works.or_else(worst) else { return failures };
         let sink = &self.name;
-        self.standing.send_if_modified(|standing| {
-            let before = std::mem::replace(&mut standing.mood, *mood);
+        self.mood.send_if_modified(|current| {
+            let before = std::mem::replace(current, *mood);
             if before == *mood {
                 return false;
             }

@@ -82,12 +82,11 @@ impl Ledger {
             None => State::new(Caps::default()),
             Some(bytes) => State::restore(&bytes, Caps::default()).context("restore state")?,
         };
-        // The alerts of these sightings are stored; only what they left in the windows is wanted.
         let mut changes = Vec::new();
         for sighting in &recovered.journal {
             state.apply(rules, sighting, &mut changes);
-            changes.clear();
         }
+        let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
         let mut seen = Seen::default();
         for (number, ids) in recovered.seen {
             seen.ids.extend(&ids);
@@ -100,7 +99,7 @@ impl Ledger {
             archive_bytes_max,
             state,
             seen,
-            number: recovered.number,
+            number,
             journal_bytes: recovered.journal_bytes,
             counted,
             clock,
@@ -298,6 +297,31 @@ impl Seen {
     fn first(&self) -> u64 {
         self.commits.front().map_or(0, |(number, _)| *number)
     }
+}
+
+/// Writes those changes whose alerts the store does not hold, and answers how many commits that took. With the
+/// rules of the last run there are none: windows only take up where they were. A rule that asks for less since
+/// then finds its alert here, and people must hear of it.
+fn tell_unknown(
+    store: &Store,
+    mut changes: Vec<Change>,
+    number: u64,
+    now: engine::time::Timestamp,
+) -> anyhow::Result<u64> {
+    let reader = store.reader()?;
+    let mut known = std::collections::BTreeMap::new();
+    for change in &changes {
+        let id = &change.alert.id.0;
+        if !known.contains_key(id) {
+            known.insert(id.clone(), reader.alert(id)?.is_some());
+        }
+    }
+    changes.retain(|change| !known[&change.alert.id.0]);
+    if changes.is_empty() {
+        return Ok(0);
+    }
+    store.commit(&Commit { number, changes, now, ..Commit::default() })?;
+    Ok(1)
 }
 
 /// The part of a sighting that windows take in; nothing if each of its findings stands alone.

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Command::Demo { listen, once } => command::demo::run(listen, once),
         Command::Check { paths } => command::check::run(&paths),
         Command::Test { paths } => command::test::run(paths),
-        Command::Match { input, logsource } => command::matching::run(&input, logsource.as_deref()),
+        Command::Match { input, logsource } => command::matching::run(&input, logsource.as_ref()),
         Command::Replay { input, store } => command::replay::run(&input, store.as_deref()),
         Command::Docs => command::docs::run(),
         Command::Version => command::version(),

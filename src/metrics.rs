@@ -5,10 +5,14 @@
 
 use std::sync::LazyLock;
 
+use engine::time::Timestamp;
+
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
+
+use crate::store::Queue;
 
 /// All of them. Global because a process has one `/metrics`; the engine knows nothing of it.
 pub(crate) static METRICS: LazyLock<Metrics> =
@@ -106,9 +110,15 @@ impl Metrics {
         for outcome in ["delivered", "retry", "refused", "misconfigured", "gone"] {
             self.deliveries.with_label_values(&[sink, outcome]).inc_by(0);
         }
-        self.outbox_rows.with_label_values(&[sink]).set(0);
-        self.outbox_oldest_age.with_label_values(&[sink]).set(0.0);
-        self.dead_letters.with_label_values(&[sink]).set(0);
+        self.outbox(sink, &Queue::default(), Timestamp::default());
+    }
+
+    /// What waits for a sink now.
+    pub(crate) fn outbox(&self, sink: &str, queue: &Queue, now: Timestamp) {
+        let age = queue.oldest.map_or(0.0, |oldest| now.since(oldest).micros() as f64 / 1e6);
+        self.outbox_rows.with_label_values(&[sink]).set(i64::try_from(queue.rows).unwrap_or(i64::MAX));
+        self.outbox_oldest_age.with_label_values(&[sink]).set(age);
+        self.dead_letters.with_label_values(&[sink]).set(i64::try_from(queue.dead).unwrap_or(i64::MAX));
     }
 }
 

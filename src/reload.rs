@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use engine::rule::RuleSet;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -18,22 +18,59 @@ use crate::rules::{Places, compile_all};
 const SETTLED: Duration = Duration::from_millis(300);
 /// A file that never rests is read as it is after this long.
 const SETTLED_MAX: Duration = Duration::from_secs(3);
-/// What a Kubernetes volume swaps instead of the files in it, which are links through it.
-const VOLUME_LINK: &str = "..data";
 
-/// Watches the user's rules and SIGHUP until told to stop.
-pub(crate) async fn run(places: Places, rules: Arc<ArcSwap<RuleSet>>, stop: CancellationToken) -> anyhow::Result<()> {
-    let (changed, mut changes) = mpsc::channel(1);
-    let _watcher = watch(&places.paths, changed)?;
-    let mut hangup = signal(SignalKind::hangup())?;
+/// Calls to read the rules again. Listens from its making on, so that no change after a first reading is missed.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    hangup: Signal,
+    changes: mpsc::Receiver<()>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Calls {
+    /// Listens to SIGHUP and watches the user's rules.
+    ///
+    /// # Errors
+    /// When the system offers no watching at all; a single path that cannot be watched is only a warning.
+    pub(crate) fn listen(places: &Places) -> anyhow::Result<Self> {
+        let (changed, changes) = mpsc::channel(1);
+        let watched: Vec<PathBuf> = places.paths.iter().flat_map(std::path::absolute).collect();
+        let ours = watched.clone();
+        // A full channel already says what this would.
+        let mut watcher = recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| concerns(&event, &ours)) {
+                changed.try_send(()).ok();
+            }
+        })?;
+        for path in &watched {
+            // A file is watched through its folder: editors put a new file in the place of the old one.
+            let (seen, mode) = match path.parent() {
+                Some(folder) if path.is_file() => (folder, RecursiveMode::NonRecursive),
+                Some(_) | None => (path.as_path(), RecursiveMode::Recursive),
+            };
+            if let Err(error) = watcher.watch(seen, mode) {
+                tracing::warn!(path = %path.display(), %error, "rules not watched: reload with SIGHUP");
+            }
+        }
+        Ok(Self { hangup: signal(SignalKind::hangup())?, changes, _watcher: watcher })
+    }
+}
+
+/// Reads the rules anew at each call until told to stop.
+pub(crate) async fn run(
+    mut calls: Calls,
+    places: Places,
+    rules: Arc<ArcSwap<RuleSet>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            _ = hangup.recv() => {}
-            Some(()) = changes.recv() => tokio::select! {
+            _ = calls.hangup.recv() => {}
+            Some(()) = calls.changes.recv() => tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                _ = hangup.recv() => {}
-                () = settle(&mut changes, SETTLED, SETTLED_MAX) => {}
+                _ = calls.hangup.recv() => {}
+                () = settle(&mut calls.changes, SETTLED, SETTLED_MAX) => {}
             }
         }
         let wanted = places.clone();
@@ -42,56 +79,19 @@ pub(crate) async fn run(places: Places, rules: Arc<ArcSwap<RuleSet>>, stop: Canc
     }
 }
 
+/// Whether a change is one of the rules, or may be because the system lost some. Kubernetes exchanges all files
+/// of a folder by the link `..data` in it.
+fn concerns(event: &Event, watched: &[PathBuf]) -> bool {
+    let exchanged = |path: &Path| path.file_name().is_some_and(|name| name == "..data");
+    let ours = |path: &PathBuf| exchanged(path) || watched.iter().any(|watched| path.starts_with(watched));
+    event.need_rescan() || (!event.kind.is_access() && event.paths.iter().any(ours))
+}
+
 /// Returns once nothing has changed for `quiet`, or after `most`.
 async fn settle(changes: &mut mpsc::Receiver<()>, quiet: Duration, most: Duration) {
     let rest = async { while let Ok(Some(())) = tokio::time::timeout(quiet, changes.recv()).await {} };
     // Running out of time is an end like the other.
     tokio::time::timeout(most, rest).await.ok();
-}
-
-/// Sends when one of these files, or something in one of these folders, changes. A file is watched by its
-/// folder: an editor that renames a new one over it takes a watch of the file itself away with the old one.
-fn watch(paths: &[PathBuf], changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let wanted: Vec<PathBuf> = paths.iter().map(|path| absolute(path)).collect();
-    let watched = wanted.clone();
-    let mut watcher = recommended_watcher(move |event: notify::Result<Event>| {
-        // A full channel already says what this would.
-        if event.is_ok_and(|event| concerns(&event, &wanted)) {
-            changed.try_send(()).ok();
-        }
-    })?;
-    for path in watched {
-        let folder = if path.is_dir() { None } else { path.parent() };
-        let watching = match folder {
-            None => watcher.watch(&path, RecursiveMode::Recursive),
-            Some(folder) => watcher.watch(folder, RecursiveMode::NonRecursive),
-        };
-        if let Err(error) = watching {
-            tracing::warn!(path = %path.display(), %error, "rules not watched: reload with SIGHUP");
-        }
-    }
-    Ok(watcher)
-}
-
-/// As events name it: from the root on, its folder without links. The file itself may be a link.
-fn absolute(path: &Path) -> PathBuf {
-    if path.is_dir() {
-        return path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match (folder.canonicalize(), path.file_name()) {
-        (Ok(folder), Some(name)) => folder.join(name),
-        _ => path.to_owned(),
-    }
-}
-
-/// Whether the event is about what is wanted, or may be because the system lost some.
-fn concerns(event: &Event, wanted: &[PathBuf]) -> bool {
-    let about = |path: &PathBuf| {
-        let in_volume = |wanted: &PathBuf| path.ends_with(VOLUME_LINK) && path.parent() == wanted.parent();
-        wanted.iter().any(|wanted| path.starts_with(wanted) || in_volume(wanted))
-    };
-    event.need_rescan() || (!event.kind.is_access() && event.paths.iter().any(about))
 }
 
 fn swap(rules: &ArcSwap<RuleSet>, compiled: anyhow::Result<RuleSet>) {
@@ -119,15 +119,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rules.yml");
         std::fs::write(&path, "old").unwrap();
-        let (changed, mut changes) = mpsc::channel(1);
-        let watcher = watch(&[path.clone()], changed).unwrap();
+        let mut calls = Calls::listen(&Places { shipped: false, paths: vec![path.clone()] }).unwrap();
         for round in 0..3 {
             let new = folder.path().join("rules.yml~");
             std::fs::write(&new, format!("{round}")).unwrap();
             std::fs::rename(new, &path).unwrap();
-            changes.recv().await.unwrap();
+            calls.changes.recv().await.unwrap();
         }
-        drop(watcher);
     }
 
     #[test]

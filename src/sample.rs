@@ -26,13 +26,19 @@ correlation:
   rules: [secret_read]
   group-by: [userIdentity.arn]
   timespan: 10m
-  condition: {gte: 2, field: requestParameters.secretId}
+  condition: {gte: LEAST, field: requestParameters.secretId}
 level: medium
 ";
 
 /// Three rules: one about a single event, one that counts distinct values, and its base.
 pub(crate) fn rules() -> RuleSet {
-    let (rules, problems) = RuleSet::compile(&[RuleFile { path: "sample.yml".to_owned(), text: RULES.to_owned() }]);
+    rules_asking(2)
+}
+
+/// The same, with the last rule asking for so many values.
+pub(crate) fn rules_asking(least: u32) -> RuleSet {
+    let text = RULES.replace("LEAST", &least.to_string());
+    let (rules, problems) = RuleSet::compile(&[RuleFile { path: "sample.yml".to_owned(), text }]);
     assert_eq!(problems, []);
     rules
 }

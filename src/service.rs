@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, App};
 use crate::config::Config;
 use crate::connectors::{self, Inflow};
-use crate::deliver::{Delivery, Standing};
+use crate::deliver::{Delivery, Mood};
 use crate::feed::Feed;
 use crate::ledger::{Ledger, Listeners};
 use crate::metrics::METRICS;
@@ -30,12 +31,16 @@ use connect::secret::Secret;
 /// Alert changes that a slow listener may lag behind before it reads them from the store instead.
 const LIVE: usize = 1_024;
 
+/// How long answers may take to their callers once everything that was accepted is on disk.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// A service that is wired and listens, but does not read yet.
 pub(crate) struct Lapwing {
     pipeline: Pipeline,
     router: axum::Router,
     listener: TcpListener,
     places: Places,
+    calls: reload::Calls,
 }
 
 /// What the configuration opened.
@@ -56,6 +61,7 @@ impl Lapwing {
         METRICS.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         METRICS.process_start.set(started.micros() as f64 / 1e6);
         let places = Places { shipped: config.shipped_rules, paths: config.rules.clone() };
+        let calls = reload::Calls::listen(&places)?;
         let compiled = compile_all(&places)?;
         METRICS.rules.set(i64::try_from(compiled.rules().len()).unwrap_or(i64::MAX));
 
@@ -80,10 +86,11 @@ impl Lapwing {
             feeds: sources.systems,
             sinks: deliveries
                 .iter()
-                .map(|delivery| (delivery.name.clone(), delivery.sink.kind(), delivery.standing.subscribe()))
+                .map(|delivery| (delivery.name.clone(), delivery.sink.kind(), delivery.mood.subscribe()))
                 .collect(),
             live: listeners.live.clone(),
             committing: listeners.committing.clone(),
+            public_url: config.public_url.clone(),
             token: token(&config)?,
             started,
             stop: stop.clone(),
@@ -103,7 +110,7 @@ impl Lapwing {
             store,
             clock,
         };
-        Ok(Self { pipeline, router, listener, places })
+        Ok(Self { pipeline, router, listener, places, calls })
     }
 
     /// The address that it listens on.
@@ -134,11 +141,15 @@ impl Lapwing {
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let address = self.address()?;
         tracing::info!(%address, "listening");
-        let server = tokio::spawn(api::serve(self.listener, self.router, stop.clone()));
-        let reload = tokio::spawn(reload::run(self.places, self.pipeline.rules.clone(), stop.clone()));
+        let mut server = tokio::spawn(api::serve(self.listener, self.router, stop.clone()));
+        let reload = tokio::spawn(reload::run(self.calls, self.places, self.pipeline.rules.clone(), stop.clone()));
         let ran = self.pipeline.run(stop.clone()).await;
         stop.cancel();
-        server.await.context("web server")??;
+        match tokio::time::timeout(LINGER, &mut server).await {
+            Ok(served) => served.context("web server")??,
+            // Half a request or a reader that does not read: nobody may hold up the stop.
+            Err(_) => server.abort(),
+        }
         reload.await.context("reload task")??;
         ran
     }
@@ -201,7 +212,7 @@ fn open_sinks(config: &Config) -> anyhow::Result<Vec<Delivery>> {
             sink: connectors::build_sink(settings).with_context(|| format!("sinks.{name}"))?,
             public_url: config.public_url.clone(),
             news: Arc::new(Notify::new()),
-            standing: Arc::new(watch::Sender::new(Standing::default())),
+            mood: Arc::new(watch::Sender::new(Mood::default())),
         });
     }
     Ok(deliveries)

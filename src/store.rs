@@ -5,14 +5,14 @@
 //! workers have transactions of their own. Reading for people goes through [`Reader`], a second connection
 //! that sees committed snapshots and never blocks the writer.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use rusqlite::{Connection, OpenFlags};
+use anyhow::{Context, bail, ensure};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 mod alerts;
 mod commit;
@@ -29,11 +29,16 @@ pub(crate) use letters::DeadRecord;
 pub(crate) use outbox::Queue;
 pub(crate) use recovery::Recovered;
 
+/// What to do about a file that cannot be trusted any more.
+const DAMAGED: &str = "the store is damaged: restore a backup or move the file away";
+
 /// The writing side.
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Mutex<Connection>,
     path: PathBuf,
+    /// Held as long as the store is open; the system frees it however the process ends.
+    _lock: File,
 }
 
 /// The reading side.
@@ -51,11 +56,12 @@ impl Store {
     /// newer Lapwing wrote it.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         create_folder(folder).with_context(|| format!("create data folder {}", folder.display()))?;
+        let lock = lock(folder)?;
         let path = folder.join("lapwing.db");
         create_file(&path).with_context(|| format!("create store {}", path.display()))?;
         let mut connection = Connection::open(&path).with_context(|| format!("open store {}", path.display()))?;
-        schema::prepare(&mut connection).with_context(|| format!("open store {}", path.display()))?;
-        Ok(Self { connection: Mutex::new(connection), path })
+        schema::prepare(&mut connection).map_err(damage).with_context(|| format!("open store {}", path.display()))?;
+        Ok(Self { connection: Mutex::new(connection), path, _lock: lock })
     }
 
     /// A reader of the same file.
@@ -110,6 +116,30 @@ pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
 /// Creates the database file, if it is not there, for its owner alone; SQLite gives those beside it the same mode.
 fn create_file(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map(drop)
+}
+
+/// Adds what to do if SQLite met bytes that it did not write.
+fn damage(error: anyhow::Error) -> anyhow::Error {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    match code {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => error.context(DAMAGED),
+        Some(_) | None => error,
+    }
+}
+
+/// SQLite alone would let two processes write by turns: each would send the other's messages and count in
+/// windows that the other does not see.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lapwing.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another Lapwing uses {}: stop it, or give this one a data folder of its own", folder.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
+    }
 }
 
 /// A u64 as SQLite keeps it. Sequence numbers and counts stay far below 2^63.

@@ -32,6 +32,13 @@ pub(crate) struct Load {
     pub batch: Batch,
 }
 
+/// A batch and the rules that it is matched against.
+#[derive(Debug)]
+struct Deal {
+    load: Load,
+    rules: Arc<RuleSet>,
+}
+
 /// What is left of a batch after matching.
 #[derive(Debug)]
 pub(crate) struct Matched {
@@ -70,19 +77,20 @@ pub(crate) fn start(
     rules: Arc<ArcSwap<RuleSet>>,
     limits: Limits,
 ) -> anyhow::Result<(Collected, Vec<JoinHandle<()>>)> {
-    let (mut inlets, mut outlets, mut threads): (Vec<SyncSender<Load>>, _, _) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut inlets, mut outlets, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..count.max(1) {
-        let (inlet, loads) = sync_channel(WAITING);
+        let (inlet, deals) = sync_channel(WAITING);
         let (matched, outlet) = sync_channel(WAITING);
-        let rules = rules.clone();
-        threads.push(thread(format!("worker-{number}"), move || work(&loads, &matched, &rules, &limits))?);
+        threads.push(thread(format!("worker-{number}"), move || work(&deals, &matched, &limits))?);
         inlets.push(inlet);
         outlets.push(outlet);
     }
     threads.push(thread("dealer".to_owned(), move || {
         for inlet in inlets.iter().cycle() {
             let Some(load) = inbox.blocking_recv() else { return };
-            if inlet.send(load).is_err() {
+            // Chosen here and not by each worker: rules never go back from one batch to the next.
+            let deal = Deal { load, rules: rules.load_full() };
+            if inlet.send(deal).is_err() {
                 return;
             }
         }
@@ -118,25 +126,18 @@ pub(crate) fn thread(name: String, body: impl FnOnce() + Send + 'static) -> anyh
     std::thread::Builder::new().name(name).spawn(body).context("start thread")
 }
 
-fn work(loads: &Receiver<Load>, matched: &SyncSender<Matched>, rules: &ArcSwap<RuleSet>, limits: &Limits) {
+fn work(deals: &Receiver<Deal>, matched: &SyncSender<Matched>, limits: &Limits) {
     let mut scratch = Scratch::default();
     let mut events = Vec::new();
-    while let Ok(load) = loads.recv() {
-        let rules = rules.load_full();
-        if matched.send(match_batch(load, rules, limits, &mut scratch, &mut events)).is_err() {
+    while let Ok(deal) = deals.recv() {
+        if matched.send(match_batch(deal, limits, &mut scratch, &mut events)).is_err() {
             return;
         }
     }
 }
 
-fn match_batch(
-    load: Load,
-    rules: Arc<RuleSet>,
-    limits: &Limits,
-    scratch: &mut Scratch,
-    events: &mut Vec<Event>,
-) -> Matched {
-    let Load { feed, batch } = load;
+fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut Vec<Event>) -> Matched {
+    let Deal { load: Load { feed, batch }, rules } = deal;
     let mut matched = Matched {
         feed,
         rules,
@@ -169,15 +170,79 @@ fn match_batch(
 }
 
 fn read(record: &Record, feed: &Feed, limits: &Limits, events: &mut Vec<Event>, rejects: &mut Vec<Reject>) {
+    // A position is unique within its source only, and it becomes the identity of records that carry none. A
+    // name holds no `/`, so no two sources can come to the same text.
+    let position = format!("{}/{}", feed.name, record.position);
     match &record.body {
-        Body::Whole(bytes) => normalise(feed.format, bytes, &record.position, limits, events, rejects),
+        Body::Whole(bytes) => normalise(feed.format, bytes, &position, limits, events, rejects),
         Body::Refused { head, reason } => {
             let (reason, detail) = match reason {
                 Refusal::TooLong => (RejectReason::Size, "longer than the source's limit for one record"),
                 Refusal::Corrupt => (RejectReason::Encoding, "compressed bytes that do not decompress"),
             };
             let head = redact(&String::from_utf8_lossy(&head[..head.len().min(HEAD_BYTES)])).into_owned().into_bytes();
-            rejects.push(Reject { position: record.position.clone(), reason, detail: detail.to_owned(), head });
+            rejects.push(Reject { position, reason, detail: detail.to_owned(), head });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::event::Kind;
+    use engine::normalise::Format;
+
+    use super::*;
+    use crate::sample;
+
+    /// What one batch of `records` at the position `same` comes to, from a source of this name.
+    fn matched(source: &str, records: &[&str]) -> Matched {
+        let feed = Arc::new(Feed::new(source.to_owned(), Format::Known(Kind::AwsCloudtrail), false));
+        let records = records.iter().map(|text| {
+            let body = Body::Whole(text.as_bytes().to_vec());
+            Record { position: "same".to_owned(), body }
+        });
+        let batch = Batch { records: records.collect(), ..Batch::default() };
+        let deal = Deal { load: Load { feed, batch }, rules: Arc::new(sample::rules()) };
+        match_batch(deal, &Limits::default(), &mut Scratch::default(), &mut Vec::new())
+    }
+
+    #[test]
+    fn records_without_an_id_at_equal_positions_of_two_sources_are_two_events() {
+        let without_id = sample::stop_logging(1).replace("eventID", "otherID");
+        let uids = ["west", "east"].map(|source| matched(source, &[&without_id]).sightings[0].0.uid.clone());
+        assert_eq!(uids.each_ref().map(|uid| uid.id.as_str()), ["west/same", "east/same"]);
+
+        let with_id = sample::stop_logging(1);
+        let uids = ["west", "east"].map(|source| matched(source, &[&with_id]).sightings[0].0.uid.clone());
+        assert_eq!(uids[0], uids[1], "an event with an id is one event, whatever the road");
+    }
+
+    #[test]
+    fn a_reject_says_in_which_source_it_stood() {
+        assert_eq!(matched("west", &["{"]).rejects[0].position, "west/same");
+    }
+
+    #[test]
+    fn a_batch_is_never_matched_by_older_rules_than_the_one_before() {
+        const BATCHES: usize = 200;
+        let (inbox, loads) = mpsc::channel(4);
+        let rules = Arc::new(ArcSwap::from_pointee(sample::rules()));
+        let (mut collected, threads) = start(3, loads, rules.clone(), Limits::default()).unwrap();
+        let mut sets = vec![rules.load_full()];
+        let feed = Arc::new(Feed::new("west".to_owned(), Format::Auto, false));
+        let reload = std::thread::spawn(move || {
+            for _ in 0..BATCHES {
+                inbox.blocking_send(Load { feed: feed.clone(), batch: Batch::default() }).unwrap();
+                sets.push(Arc::new(sample::rules()));
+                rules.store(sets.last().unwrap().clone());
+            }
+            sets
+        });
+        let used: Vec<_> = std::iter::from_fn(|| collected.next()).map(|matched| matched.rules).collect();
+        let sets = reload.join().unwrap();
+        let age = |rules: &Arc<RuleSet>| sets.iter().position(|set| Arc::ptr_eq(set, rules)).unwrap();
+        assert_eq!(used.len(), BATCHES);
+        assert!(used.iter().map(age).is_sorted());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 }

@@ -6,7 +6,9 @@
 mod harness;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -161,26 +163,70 @@ async fn finish(lapwing: Lapwing, receiver: &Receiver) {
     );
 }
 
+/// A log that somebody writes and rotates: `trail.jsonl`, then `trail.jsonl.1` and so on.
+struct Log {
+    path: PathBuf,
+    file: File,
+    /// What is still to be written.
+    left: Vec<u8>,
+}
+
+impl Log {
+    fn create(path: PathBuf, text: Vec<u8>) -> Self {
+        Self { file: File::create(&path).expect("the file can be made"), path, left: text }
+    }
+
+    fn write(&mut self, bytes: usize) {
+        let rest = self.left.split_off(bytes.min(self.left.len()));
+        self.file.write_all(&self.left).expect("the file can grow");
+        self.left = rest;
+    }
+
+    /// Ends the line and begins a new file.
+    fn rotate(&mut self) {
+        let end = self.left.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        self.write(end);
+        let numbered = |number: usize| self.path.with_extension(format!("jsonl.{number}"));
+        let oldest = (1..).find(|number| !numbered(*number).exists()).expect("numbers do not end");
+        for number in (1..oldest).rev() {
+            std::fs::rename(numbered(number), numbered(number + 1)).expect("a file can be renamed");
+        }
+        std::fs::rename(&self.path, numbered(1)).expect("a file can be renamed");
+        self.file = File::create(&self.path).expect("the file can be made");
+    }
+}
+
 #[tokio::test]
-async fn twenty_kills_while_a_file_is_followed_lose_no_alert_and_make_none() {
+async fn twenty_kills_while_a_file_is_followed_and_rotated_lose_no_alert_and_make_none() {
     let mut chance = Chance::seeded();
     let (home, receiver) = (Home::new(), Receiver::start().await);
     moody(&receiver, chance.fork());
-    let path = home.path("trail.jsonl");
-    let mut file = std::fs::File::create(&path).expect("the file can be made");
-    configure(&home, &receiver, &format!("file: {{path: {}}}", path.display()));
-    let bytes = (records().join("\n") + "\n").into_bytes();
+    let text = (records().join("\n") + "\n").into_bytes();
+    let piece = text.len().div_ceil(PIECES);
+    let mut log = Log::create(home.path("trail.jsonl"), text);
+    configure(&home, &receiver, &format!("file: {{path: {}}}", log.path.display()));
     let mut kills = places(&mut chance, PIECES).into_iter().peekable();
 
-    let mut lapwing = start_again(&home, &mut chance).await;
-    for (number, piece) in bytes.chunks(bytes.len().div_ceil(PIECES)).enumerate() {
-        file.write_all(piece).expect("the file can grow");
+    let mut lapwing = home.start().await;
+    // Nobody looks for a file that rotation moves before the first position in it is stored.
+    log.write(piece);
+    lapwing.has_read("feed", 1).await;
+    for number in 0..PIECES {
+        log.write(piece);
         moment(&mut chance, 8).await;
         if kills.next_if_eq(&number).is_some() {
+            let rotation = chance.below(6);
+            if rotation == 0 {
+                log.rotate();
+            }
             kill(lapwing, &mut chance).await;
+            if rotation == 1 {
+                log.rotate();
+            }
             lapwing = start_again(&home, &mut chance).await;
         }
     }
+    assert!(log.left.is_empty(), "the whole corpus was written");
     lapwing.listens().await;
     finish(lapwing, &receiver).await;
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use engine::rule::Severity;
 use engine::time::Timestamp;
@@ -49,7 +50,12 @@ pub(super) async fn list(
 }
 
 /// One alert with its evidence and its deliveries.
-pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Value>, Refusal> {
+    const WANTED: &str = "the id of an alert is 32 hexadecimal digits";
+    let Path(id) = id.map_err(|error| Refusal::Parameter(error.body_text(), WANTED))?;
     let found = reading(move || {
         let Some(found) = app.reader.alert(&id)? else { return Ok(None) };
         let (mut uids, mut places) = (Vec::new(), Vec::new());

@@ -10,10 +10,16 @@ use serde_json::json;
 pub(super) enum Refusal {
     /// No token, or a wrong one.
     Unauthorised,
+    /// Asked for by a name that anybody could have made to point here.
+    UnknownHost,
     /// A parameter that makes no sense: what is wrong, and what would be right.
     Parameter(String, &'static str),
     /// No such alert.
     UnknownAlert,
+    /// No such path.
+    UnknownPath,
+    /// A path that is only read.
+    Method,
     /// Our fault.
     Internal(anyhow::Error),
 }
@@ -33,12 +39,30 @@ impl IntoResponse for Refusal {
                 "no valid token".to_owned(),
                 "send `Authorization: Bearer …` with the token from the configuration",
             ),
+            Self::UnknownHost => (
+                StatusCode::FORBIDDEN,
+                "unknown_host",
+                "without a token only an address, localhost and the host of public_url are answered".to_owned(),
+                "set `token`, or set `public_url` to the name that you use",
+            ),
             Self::Parameter(message, hint) => (StatusCode::BAD_REQUEST, "bad_parameter", message, hint),
             Self::UnknownAlert => (
                 StatusCode::NOT_FOUND,
                 "not_found",
                 "there is no such alert".to_owned(),
                 "alerts are listed at /api/v1/alerts",
+            ),
+            Self::UnknownPath => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is no such path".to_owned(),
+                "the API is at /api/v1/alerts, /api/v1/alerts/{id}, /api/v1/alerts/stream and /api/v1/status",
+            ),
+            Self::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this path is only read".to_owned(),
+                "ask by GET",
             ),
             Self::Internal(error) => {
                 tracing::error!(error = format!("{error:#}"), "request failed");

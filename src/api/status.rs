@@ -13,20 +13,25 @@ use super::error::Refusal;
 use crate::deliver::Mood;
 use crate::feed::{Feed, Health};
 use crate::metrics::METRICS;
+use crate::store::Queue;
 
 /// Sources, sinks, rules and alerts by severity.
 pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, Refusal> {
     let reader = app.clone();
-    let ([informational, low, medium, high, critical], dead) =
-        reading(move || Ok((reader.reader.by_severity()?, reader.reader.dead_records()?))).await?;
+    let ([informational, low, medium, high, critical], dead, queues) = reading(move || {
+        let queues = reader.sinks.iter().map(|(sink, _, _)| reader.reader.queue(sink));
+        let queues = queues.collect::<anyhow::Result<Vec<Queue>>>()?;
+        Ok((reader.reader.by_severity()?, reader.reader.dead_records()?, queues))
+    })
+    .await?;
     let sinks: Vec<Value> = app
         .sinks
         .iter()
-        .map(|(name, system, standing)| {
-            let standing = standing.borrow();
+        .zip(queues)
+        .map(|((name, system, state), queue)| {
             json!({
-                "name": name, "type": system, "queued": standing.queue.rows, "dead": standing.queue.dead,
-                "state": mood(standing.mood),
+                "name": name, "type": system, "queued": queue.rows, "dead": queue.dead,
+                "state": mood(*state.borrow()),
             })
         })
         .collect();

@@ -31,10 +31,11 @@ pub(crate) fn run(paths: &[PathBuf]) -> anyhow::Result<Outcome> {
     Ok(if faults == 0 { Outcome::Done } else { Outcome::Found })
 }
 
-/// A YAML file with neither a detection nor a correlation in it.
+/// A file without any of the keys that rules begin with: a rule may lack one of them by mistake.
 fn is_config(path: &PathBuf) -> bool {
+    const RULE_KEYS: [&str; 5] = ["title:", "logsource:", "detection:", "correlation:", "filter:"];
     let Ok(text) = std::fs::read_to_string(path) else { return false };
-    !text.lines().any(|line| ["detection:", "correlation:", "filter:"].iter().any(|key| line.starts_with(key)))
+    !text.lines().any(|line| RULE_KEYS.iter().any(|key| line.starts_with(key)))
 }
 
 fn check_config(path: &Path) -> anyhow::Result<Places> {

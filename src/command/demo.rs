@@ -1,9 +1,12 @@
 //! `lapwing demo`: the service on a sample day with an attack in it.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 
 use anyhow::Context;
 use rust_embed::RustEmbed;
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::run::{runtime, stop_on_signal};
@@ -26,11 +29,15 @@ struct Day;
 /// # Errors
 /// When the folder cannot be written or the address is in use.
 pub(crate) fn run(listen: SocketAddr, once: bool) -> anyhow::Result<Outcome> {
-    let folder = std::env::temp_dir().join(format!("lapwing-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).context("create demo folder")?;
-    let ended = runtime()?.block_on(play(&folder, listen, once));
-    std::fs::remove_dir_all(&folder).context("remove demo folder")?;
+    let folder = private_folder().context("create demo folder")?;
+    let ended = runtime()?.block_on(play(folder.path(), listen, once));
+    folder.close().context("remove demo folder")?;
     ended
+}
+
+/// A folder whose name nobody can foresee and that nobody else may look into, as the temporary folder is shared.
+fn private_folder() -> std::io::Result<TempDir> {
+    tempfile::Builder::new().prefix("lapwing-demo-").permissions(Permissions::from_mode(0o700)).tempdir()
 }
 
 async fn play(folder: &std::path::Path, listen: SocketAddr, once: bool) -> anyhow::Result<Outcome> {
@@ -84,4 +91,18 @@ fn summary(reader: &Reader) -> anyhow::Result<()> {
     }
     say("");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_the_demo_is_for_its_owner_alone() {
+        let folders = [private_folder().unwrap(), private_folder().unwrap()];
+        assert_ne!(folders[0].path(), folders[1].path());
+        for folder in folders {
+            assert_eq!(folder.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        }
+    }
 }

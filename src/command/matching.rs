@@ -16,10 +16,10 @@ use crate::rules::Places;
 ///
 /// # Errors
 /// When rules or files cannot be read.
-pub(crate) fn run(input: &Input, log_source: Option<&str>) -> anyhow::Result<Outcome> {
-    let mut rules = super::replay::compile(&Places::from_arguments(input.rules.clone()))?;
-    if let Some(text) = log_source {
-        rules.read_json_as(&parse(text)?);
+pub(crate) fn run(input: &Input, log_source: Option<&LogSource>) -> anyhow::Result<Outcome> {
+    let (mut rules, outcome) = super::replay::compile(&Places::from_arguments(input.rules.clone()))?;
+    if let Some(log_source) = log_source {
+        rules.read_json_as(log_source);
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut scratch = Scratch::default();
@@ -30,12 +30,12 @@ pub(crate) fn run(input: &Input, log_source: Option<&str>) -> anyhow::Result<Out
         });
         if let Err(error) = result {
             match error.downcast_ref::<std::io::Error>() {
-                Some(broken) if broken.kind() == std::io::ErrorKind::BrokenPipe => return Ok(Outcome::Done),
+                Some(broken) if broken.kind() == std::io::ErrorKind::BrokenPipe => return Ok(outcome),
                 _ => return Err(error),
             }
         }
     }
-    written(out.flush())
+    written(out.flush()).map(|_| outcome)
 }
 
 fn line(rules: &RuleSet, input: &Input, number: u64, record: &[u8], scratch: &mut Scratch) -> serde_json::Value {
@@ -55,19 +55,4 @@ fn line(rules: &RuleSet, input: &Input, number: u64, record: &[u8], scratch: &mu
             json!({ "line": number, "rules": ids, "reject": reject.reason.name() })
         }
     }
-}
-
-fn parse(text: &str) -> anyhow::Result<LogSource> {
-    let mut source = LogSource::default();
-    for part in text.split(',') {
-        let (name, value) = part.split_once('=').with_context(|| format!("--logsource: {part:?} is not name=value"))?;
-        let slot = match name.trim() {
-            "product" => &mut source.product,
-            "service" => &mut source.service,
-            "category" => &mut source.category,
-            other => anyhow::bail!("--logsource: {other:?} is not one of product, service, category"),
-        };
-        *slot = Some(value.trim().to_owned());
-    }
-    Ok(source)
 }

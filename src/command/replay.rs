@@ -29,12 +29,12 @@ struct Tally {
     bytes: u64,
 }
 
-/// Prints the alerts that stand at the end, by time.
+/// Prints the alerts that stand at the end, by time. Rules that are broken are left out, and found at fault.
 ///
 /// # Errors
 /// When rules or files cannot be read.
 pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcome> {
-    let rules = compile(&Places::from_arguments(input.rules.clone()))?;
+    let (rules, outcome) = compile(&Places::from_arguments(input.rules.clone()))?;
     let store = folder.map(Store::open).transpose()?;
     let mut number = match &store {
         None => 0,
@@ -66,20 +66,23 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
     for alert in &alerts {
         let line = serde_json::to_string(alert).context("write alert")?;
         if let Err(error) = writeln!(out, "{line}") {
-            return written(Err(error));
+            return written(Err(error)).map(|_| outcome);
         }
     }
-    written(out.flush())
+    written(out.flush()).map(|_| outcome)
 }
 
-/// Compiles, says what is wrong with broken rules, and goes on with the others.
-pub(super) fn compile(places: &Places) -> anyhow::Result<RuleSet> {
+/// Compiles, says what is wrong with broken rules, and goes on with the others; the outcome is what the command
+/// ends with, as an answer without some of the rules must not pass for the whole one.
+pub(super) fn compile(places: &Places) -> anyhow::Result<(RuleSet, Outcome)> {
     let (rules, problems) = places.compile()?;
+    let mut outcome = Outcome::Done;
     for problem in problems.iter().filter(|problem| problem.weight == Weight::Error) {
         say(&format!("left out: {problem}"));
+        outcome = Outcome::Found;
     }
     anyhow::ensure!(!rules.rules().is_empty(), "no rule can be used");
-    Ok(rules)
+    Ok((rules, outcome))
 }
 
 fn play(

@@ -76,3 +76,29 @@ fn a_snapshot_that_the_database_refuses_leaves_the_journal_in_its_place() {
     bench.ledger.write(&mut commit, &kept).unwrap();
     assert_eq!((bench.rows("snapshot"), bench.rows("journal"), bench.rows("alerts")), (0, 1, 1));
 }
+
+#[test]
+fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let strict = sample::rules_asking(9);
+    let records: Vec<String> = (0..3).map(|n| sample::read_secret(n, n)).collect();
+    let sightings = sample::sightings(&strict, &records);
+    store.commit(&Commit { number: 1, sightings, ..Commit::default() }).unwrap();
+
+    let open = |rules: &RuleSet| {
+        let recovered = store.recover().unwrap();
+        Ledger::open(store.clone(), recovered, rules, folder.path(), 1 << 20, Clock::Wall).unwrap();
+        let mut told = Vec::new();
+        store
+            .route(10, Timestamp::default(), |alert| {
+                told.push(alert.title.clone());
+                Vec::new()
+            })
+            .unwrap();
+        told
+    };
+    assert_eq!(open(&strict), Vec::<String>::new());
+    assert_eq!(open(&sample::rules_asking(3)), ["Many secrets read"]);
+    assert_eq!(open(&sample::rules_asking(3)), Vec::<String>::new(), "told once");
+}

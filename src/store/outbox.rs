@@ -8,7 +8,7 @@ use engine::alert::Alert;
 use engine::time::Timestamp;
 use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
-use super::{Store, count};
+use super::{Reader, Store, count};
 use crate::metrics::METRICS;
 
 /// How much waits for a sink.
@@ -108,13 +108,15 @@ impl Store {
         transaction.commit().context("commit giving up")?;
         Ok(given_up)
     }
+}
 
+impl Reader {
     /// How much waits for this sink. Cost: counts all that is queued, by index; ask now and then.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub(crate) fn queue(&self, sink: &str) -> anyhow::Result<Queue> {
-        let connection = self.writer();
+        let connection = self.connection();
         let rows: i64 = connection
             .prepare_cached("SELECT count(*) FROM outbox WHERE sink = ?1 AND state = 'queued'")?
             .query_row([sink], |row| row.get(0))

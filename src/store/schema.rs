@@ -46,6 +46,7 @@ const MIGRATIONS: [&str; 2] = [
         UNIQUE (sink, alert, revision, action)
     );
     CREATE INDEX outbox_queue ON outbox (sink, row) WHERE state = 'queued';
+    CREATE INDEX outbox_lanes ON outbox (sink, lane) WHERE state = 'queued';
     CREATE INDEX outbox_by_alert ON outbox (alert);
 
     -- Records that could not be read, capped.
@@ -72,6 +73,7 @@ const MIGRATIONS: [&str; 2] = [
     UPDATE outbox SET severity = ifnull((SELECT severity FROM alerts WHERE id = alert), 0) WHERE state = 'queued';
     UPDATE outbox SET head = 1
         WHERE row IN (SELECT min(row) FROM outbox WHERE state = 'queued' GROUP BY sink, lane);
+    DROP INDEX IF EXISTS outbox_lanes;
     CREATE INDEX outbox_lanes ON outbox (sink, lane, row) WHERE state = 'queued';
     CREATE INDEX outbox_by_severity ON outbox (sink, severity DESC, row, due, leased_until) WHERE head = 1;
     CREATE INDEX outbox_by_due ON outbox (sink, due, row, leased_until) WHERE head = 1;
@@ -138,7 +140,7 @@ pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
         tracing::info!("the last stop was not clean: checking the store");
         let verdict: String =
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).context("check the store")?;
-        ensure!(verdict == "ok", "the store is damaged ({verdict}): restore a backup or move the file away");
+        ensure!(verdict == "ok", "{}: {verdict}", super::DAMAGED);
     }
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', 0)", []).context("mark as in use")?;
     Ok(())

@@ -7,12 +7,14 @@
 mod corpus;
 mod receiver;
 mod service;
+mod web;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use corpus::{Corpus, lines_of, shared};
 pub(crate) use receiver::{Arrival, Receiver, Say};
 pub(crate) use service::{Home, Lapwing};
+pub(crate) use web::{Heard, github, stopped};
 
 /// Each test file uses a part of the harness. This names all of it, so that the rest is no dead code.
 const _: () = {
@@ -37,6 +39,9 @@ const _: () = {
     );
     let _ = (Receiver::start, Receiver::start_at, Receiver::say::<fn(usize) -> Say>, Receiver::sink, Receiver::address);
     let _ = (Receiver::arrivals, Receiver::messages, Receiver::alerts, Receiver::faults);
+    let _ = (Home::refusal, Lapwing::signal, Lapwing::still_runs, Lapwing::client, Lapwing::address);
+    let _ = (Lapwing::hear, Lapwing::push::<String>, Lapwing::metric, Lapwing::has_alerts, Heard::of, Heard::json);
+    let _ = (Heard::header, |heard: Heard| heard.status, stopped, github);
     let _ = (Say::After, Say::RetryAfter, Say::Never, Arrival::revision, Arrival::accepted);
 };
 

@@ -43,18 +43,30 @@ impl Home {
         lapwing
     }
 
-    /// Starts the service and does not wait.
-    pub(crate) fn spawn(&self) -> Lapwing {
-        let mut child = Command::new(Lapwing::binary())
+    /// Starts a service that must refuse to run; what it says.
+    pub(crate) fn refusal(&self) -> String {
+        let output = self.command().stderr(Stdio::piped()).output().expect("the binary starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        said
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(Lapwing::binary());
+        command
             .args(["run", "--config"])
             .arg(self.path("lapwing.yaml"))
             .env_remove("LAPWING_LOG")
             .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .stdout(Stdio::null());
+        command
+    }
+
+    /// Starts the service and does not wait.
+    pub(crate) fn spawn(&self) -> Lapwing {
+        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("the binary starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let into = log.clone();
@@ -101,6 +113,20 @@ impl Lapwing {
         self.child.wait().expect("a killed child ends");
     }
 
+    /// Sends it a signal by its short name, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("kill is there");
+        assert!(sent.success(), "kill -{name} {id}: {sent}");
+    }
+
+    /// Fails if it has ended or panicked.
+    pub(crate) fn still_runs(&mut self) {
+        let ended = self.child.try_wait().expect("a child can be asked");
+        assert!(ended.is_none(), "the service ended: {ended:?}");
+        assert!(!self.log_has("panicked"), "the service panicked");
+    }
+
     /// SIGTERM, and waits for the orderly end.
     pub(crate) async fn terminate(mut self) -> ExitStatus {
         self.ask_to_stop();
@@ -109,14 +135,22 @@ impl Lapwing {
 
     /// SIGTERM alone: what a supervisor sends some time before `kill -9`.
     pub(crate) fn ask_to_stop(&self) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill is there");
-        assert!(sent.success(), "kill -TERM {id}: {sent}");
+        self.signal("TERM");
+    }
+
+    /// What asks its web server.
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.expect("`listens` came first")
     }
 
     /// A URL of its web server.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address.expect("`listens` came first"))
+        format!("http://{}{path}", self.address())
     }
 
     /// The JSON that it answers at this path.

@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod host;
 pub mod retry;
 pub mod secret;
 pub mod sink;

@@ -16,11 +16,14 @@ use crate::normalise;
 use crate::rule::{Body, Measure, Rule, RuleId, RuleNumber, RuleSet, Scratch};
 use crate::time::{Span, Timestamp};
 
+mod episode;
+mod fold;
 mod state;
 mod window;
 
+pub(crate) use episode::Episode;
+pub(crate) use fold::ENTRIES_MAX;
 pub use state::{Caps, Change, RestoreError, Standing, State};
-pub(crate) use window::Episode;
 
 /// The values that an alert is about, field by field.
 pub type Key = BTreeMap<String, String>;
@@ -65,7 +68,7 @@ pub enum Count {
 }
 
 /// How the events of one rule and key become episodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shape {
     /// What is counted.
     pub(crate) counted: Counted,
@@ -78,7 +81,7 @@ pub(crate) struct Shape {
 }
 
 /// What a window counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Counted {
     /// Nothing: every event makes the condition true for its moment (`dedup` on a detection).
     Moments,
@@ -96,7 +99,7 @@ pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Si
     for &number in rules.matches(event, scratch) {
         let rule = rules.rule(number);
         if rule.alerts {
-            findings.extend(alone(rules, rule, event));
+            findings.push(alone(rules, rule, event));
         }
         for &correlation in rules.correlations_of(number) {
             findings.extend(counted(rules, correlation, event));
@@ -109,18 +112,23 @@ pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Si
     Some(Sighting { uid: event.uid.clone(), time: event.time, kind: event.kind, scene, findings })
 }
 
-fn alone(rules: &RuleSet, rule: &Rule, event: &Event) -> Option<Finding> {
+fn alone(rules: &RuleSet, rule: &Rule, event: &Event) -> Finding {
     let count = match &rule.dedup {
         None => Count::Alone,
-        Some(dedup) => Count::Within { key: key(rules, &dedup.group_by, event)?, values: Vec::new() },
+        // It matched, so it counts, whatever it lacks: then among those that lack the same.
+        Some(dedup) => {
+            let key = parts(rules, &dedup.group_by, event).flatten().collect();
+            Count::Within { key, values: Vec::new() }
+        }
     };
-    Some(Finding { rule: rule.id.clone(), count })
+    Finding { rule: rule.id.clone(), count }
 }
 
 fn counted(rules: &RuleSet, correlation: RuleNumber, event: &Event) -> Option<Finding> {
     let rule = rules.rule(correlation);
     let Body::Correlation(asked) = &rule.body else { return None };
-    let key = key(rules, &asked.group_by, event)?;
+    // An event that lacks a field of the group belongs to no group.
+    let key = parts(rules, &asked.group_by, event).collect::<Option<Key>>()?;
     let values = match asked.measure {
         Measure::Events => Vec::new(),
         Measure::Values(field) => {
@@ -134,15 +142,16 @@ fn counted(rules: &RuleSet, correlation: RuleNumber, event: &Event) -> Option<Fi
     Some(Finding { rule: rule.id.clone(), count: Count::Within { key, values } })
 }
 
-/// The event's values of the group fields; an event that lacks one belongs to no group.
-fn key(rules: &RuleSet, group_by: &[FieldId], event: &Event) -> Option<Key> {
-    group_by
-        .iter()
-        .map(|&field| {
-            let path = rules.fields().path(field);
-            path.text(&event.raw).map(|value| (path.name().to_owned(), label(&value)))
-        })
-        .collect()
+/// The event's values of the group fields, one by one; nothing for one that it lacks.
+fn parts<'e>(
+    rules: &'e RuleSet,
+    group_by: &'e [FieldId],
+    event: &'e Event,
+) -> impl Iterator<Item = Option<(String, String)>> + 'e {
+    group_by.iter().map(|&field| {
+        let path = rules.fields().path(field);
+        path.text(&event.raw).map(|value| (path.name().to_owned(), label(&value)))
+    })
 }
 
 fn texts(rules: &RuleSet, field: FieldId, event: &Event) -> Vec<String> {
@@ -201,3 +210,6 @@ impl Ledger {
         alerts
     }
 }
+
+#[cfg(test)]
+mod tests;

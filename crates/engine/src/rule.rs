@@ -3,6 +3,7 @@
 //! Text comes in ([`RuleFile`]), a [`RuleSet`] and a list of [`Problem`]s come out; a broken rule never
 //! takes its neighbours with it. The set is immutable and shared by all workers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -183,6 +184,7 @@ pub struct Tests {
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    by_id: BTreeMap<RuleId, RuleNumber>,
     fields: Fields,
     index: index::Index,
     /// By rule: the correlations that count it.
@@ -231,7 +233,7 @@ impl RuleSet {
     /// The rule with this id.
     #[must_use]
     pub fn by_id(&self, id: &RuleId) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.id == *id)
+        self.by_id.get(id).map(|number| self.rule(*number))
     }
 
     /// The field whose distinct values this rule counts, if it counts values.

@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const SECOND: i64 = 1_000_000;
 
+/// Days from 1970-01-01 to 2201-01-01: 231 years, 56 of them leap years.
+const DAYS_TO_2201: i64 = 231 * 365 + 56;
+
 /// A moment, in microseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 with six digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -29,6 +32,13 @@ pub enum TimeError {
 }
 
 impl Timestamp {
+    /// The first moment that an event may have: the beginning of 1970.
+    pub const EARLIEST: Self = Self(0);
+
+    /// The last one: the end of 2200. In between every moment prints as four digits of year and reads back,
+    /// whatever its zone was, and the arithmetic below is far from its limits.
+    pub const LATEST: Self = Self(DAYS_TO_2201 * 86_400 * SECOND - 1);
+
     /// From microseconds since the epoch.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {
@@ -173,7 +183,26 @@ impl fmt::Display for Span {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_moment_of_an_event_prints_and_reads_back(
+            micros in Timestamp::EARLIEST.micros()..=Timestamp::LATEST.micros(),
+        ) {
+            let moment = Timestamp::from_micros(micros);
+            prop_assert_eq!(moment.to_string().parse(), Ok(moment));
+            prop_assert_eq!(moment.to_string().len(), "1970-01-01T00:00:00.000000Z".len());
+        }
+    }
+
+    #[test]
+    fn events_may_be_of_the_years_1970_to_2200() {
+        assert_eq!(Timestamp::EARLIEST.to_string(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(Timestamp::LATEST.to_string(), "2200-12-31T23:59:59.999999Z");
+    }
 
     #[test]
     fn a_timestamp_reads_rfc_3339_and_prints_six_digits() {

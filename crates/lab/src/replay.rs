@@ -123,7 +123,7 @@ pub fn arrivals(times: &[Timestamp], lateness: Span, chance: &mut Chance) -> Vec
     for (place, time) in times.iter().enumerate() {
         let held = Span::from_micros(i64::try_from(chance.below(bound)).unwrap_or(i64::MAX));
         // Among those that arrive at one moment chance decides, not their place.
-        arriving.push((time.plus(held), chance.next(), place));
+        arriving.push((time.plus(held), chance.number(), place));
     }
     arriving.sort_unstable();
     arriving.into_iter().map(|(_, _, place)| place).collect()

@@ -35,7 +35,7 @@ fn a_revision_that_cannot_be_read_does_not_stop_those_behind_it() {
     store.writer().execute("UPDATE revisions SET body = '{' WHERE sequence = 1", []).unwrap();
     let before = METRICS.revisions_unreadable.get();
     let moved = store.route(1_000, at(0), |alert| vec![("soc", alert.id.0.clone())]).unwrap();
-    assert_eq!((moved, store.queue("soc").unwrap().rows), (3, 2));
+    assert_eq!((moved, store.reader().unwrap().queue("soc").unwrap().rows), (3, 2));
     assert!(METRICS.revisions_unreadable.get() > before);
 }
 
@@ -45,7 +45,7 @@ fn a_message_that_cannot_be_read_becomes_a_dead_letter_that_says_why() {
     store.writer().execute("UPDATE outbox SET body = x'FF' WHERE row = 1", []).unwrap();
     let leased = store.lease("soc", 8, Order::Severity, at(1)).unwrap();
     assert_eq!(first_events(&leased), ["StopLogging-1", "StopLogging-2"]);
-    assert_eq!(store.queue("soc").unwrap().dead, 1);
+    assert_eq!(store.reader().unwrap().queue("soc").unwrap().dead, 1);
     let answer: String =
         store.writer().query_row("SELECT answer FROM outbox WHERE row = 1", [], |row| row.get(0)).unwrap();
     assert!(answer.starts_with("the stored message cannot be read: "), "{answer}");
@@ -151,7 +151,7 @@ fn what_is_queued_for_a_sink_that_is_no_longer_configured_becomes_dead_letters()
     store.route(1_000, at(0), |_| vec![("old", "lane".to_owned()), ("soc", "lane".to_owned())]).unwrap();
     assert_eq!(store.abandon_others(&["soc", "new"], at(1)).unwrap(), 2);
     assert_eq!(store.abandon_others(&["soc", "new"], at(1)).unwrap(), 0);
-    let (old, soc) = (store.queue("old").unwrap(), store.queue("soc").unwrap());
+    let (old, soc) = (store.reader().unwrap().queue("old").unwrap(), store.reader().unwrap().queue("soc").unwrap());
     assert_eq!((old.rows, old.dead, soc.rows, soc.dead), (0, 2, 2, 0));
     let answer: String =
         store.writer().query_row("SELECT answer FROM outbox WHERE sink = 'old'", [], |row| row.get(0)).unwrap();

@@ -58,6 +58,16 @@ pub(crate) fn value_end(text: &[u8]) -> Option<usize> {
     None
 }
 
+/// Whether a first line that is whole is followed by another: then the text is lines, whatever its name says.
+#[must_use]
+pub fn is_lines(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    value_end(text).is_some_and(|end| {
+        let rest = text[end..].trim_ascii_start();
+        !rest.is_empty() && text[end..text.len() - rest.len()].contains(&b'\n')
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

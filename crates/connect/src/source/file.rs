@@ -20,7 +20,9 @@ use serde::{Deserialize, Deserializer};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+pub use self::reading::GUESS_BYTES_MAX;
 use self::tail::{Step, Tail};
+pub use super::brackets::is_lines;
 use super::lines::Framing;
 use super::{Mark, Next, Source, SourceError};
 

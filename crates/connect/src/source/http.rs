@@ -15,7 +15,7 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 pub use self::door::{Limits, router};
 use super::cuts::Cuts;
@@ -34,7 +34,8 @@ const LINES_NAMED_MAX: usize = 20;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What the sender shows as `Authorization: Bearer …`. Without it anyone who can connect may push.
+    /// What the sender shows as `Authorization: Bearer …`. Without it anyone who can connect may push, except web
+    /// pages of other sites; beyond loopback that needs `listen_without_token`.
     #[serde(default)]
     pub token: Option<Secret>,
 }
@@ -77,6 +78,7 @@ struct Push {
     cuts: Cuts,
     key: Option<String>,
     reply: oneshot::Sender<Verdict>,
+    permit: OwnedSemaphorePermit,
 }
 
 /// What became of one request's records.
@@ -124,6 +126,9 @@ struct Cutting {
 struct Waiting {
     verdict: Verdict,
     reply: oneshot::Sender<Verdict>,
+    /// For the bytes of the request. They are in memory until they are committed, whether or not the sender
+    /// still waits for it.
+    _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
@@ -181,7 +186,7 @@ impl Http {
         self.requests += 1;
         // A key holds no space, so a sender cannot take the name of another's request.
         let key = push.key.unwrap_or_else(|| format!("no key {}.{}", self.start, self.requests));
-        self.waiting.push_back(Waiting { verdict: Verdict::default(), reply: push.reply });
+        self.waiting.push_back(Waiting { verdict: Verdict::default(), reply: push.reply, _permit: push.permit });
         self.current = Some(Cutting { cuts, key });
     }
 
@@ -270,9 +275,10 @@ fn answer(reply: oneshot::Sender<Verdict>, verdict: Verdict) {
     }
 }
 
+/// The same words as in metrics and dead records.
 fn word(refusal: Refusal) -> &'static str {
     match refusal {
-        Refusal::TooLong => "too_long",
-        Refusal::Corrupt => "corrupt",
+        Refusal::TooLong => "size",
+        Refusal::Corrupt => "encoding",
     }
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::window::{Entry, Episode, Ripple, TooLate, Window};
+use super::episode::Episode;
+use super::fold::Entry;
+use super::window::{Ripple, TooLate, Window};
 use super::{Count, Key, Shape, Sighting};
 use crate::alert::{Alert, AlertId};
 use crate::rule::{Rule, RuleId, RuleSet};
@@ -26,11 +28,20 @@ pub struct Caps {
 #[derive(Debug)]
 pub struct State {
     caps: Caps,
-    windows: BTreeMap<RuleId, BTreeMap<Key, Window>>,
+    windows: BTreeMap<RuleId, Windows>,
     /// Every key by its newest event, oldest first.
     recency: BTreeSet<(Timestamp, RuleId, Key)>,
     evicted: u64,
     late: u64,
+}
+
+/// What is remembered for one rule.
+#[derive(Debug, Serialize, Deserialize)]
+struct Windows {
+    /// What the rule asked when this was counted. A rule that asks something else starts anew: counts of one
+    /// question are no counts of another.
+    asked: (u32, Shape, Option<String>),
+    keys: BTreeMap<Key, Window>,
 }
 
 /// Something happened to an alert.
@@ -103,7 +114,7 @@ impl State {
                         time: sighting.time,
                         kind: sighting.kind,
                         uid: sighting.uid.clone(),
-                        values: values.clone(),
+                        values: values.iter().map(|value| value.as_str().into()).collect(),
                         scene: sighting.scene.clone(),
                     };
                     self.count((rule, rules.counted_field(rule)), &shape, key, entry, changes);
@@ -122,8 +133,13 @@ impl State {
         entry: Entry,
         changes: &mut Vec<Change>,
     ) {
-        let windows = self.windows.entry(rule.id.clone()).or_default();
-        let window = windows.entry(key.clone()).or_default();
+        let asked = (rule.version, *shape, field.map(str::to_owned));
+        if self.windows.get(&rule.id).is_some_and(|windows| windows.asked != asked) {
+            self.forget(&rule.id);
+        }
+        let windows = self.windows.entry(rule.id.clone());
+        let windows = windows.or_insert_with(|| Windows { asked, keys: BTreeMap::new() });
+        let window = windows.keys.entry(key.clone()).or_default();
         let before = window.newest();
         let ripples = match window.insert(entry, shape, self.caps.lateness) {
             Ok(ripples) => ripples,
@@ -165,9 +181,15 @@ impl State {
             let Some((_, rule, key)) = self.recency.pop_first() else { return };
             self.evicted += 1;
             if let Some(windows) = self.windows.get_mut(&rule) {
-                windows.remove(&key);
+                windows.keys.remove(&key);
             }
         }
+    }
+
+    /// Drops all that is remembered for a rule.
+    fn forget(&mut self, rule: &RuleId) {
+        self.windows.remove(rule);
+        self.recency.retain(|(_, other, _)| other != rule);
     }
 
     /// Keys that are remembered.
@@ -205,11 +227,11 @@ impl State {
         if version != VERSION {
             return Err(RestoreError::Version { found: version });
         }
-        let (windows, evicted, late): (BTreeMap<RuleId, BTreeMap<Key, Window>>, u64, u64) =
+        let (windows, evicted, late): (BTreeMap<RuleId, Windows>, u64, u64) =
             postcard::from_bytes(body).map_err(RestoreError::Damaged)?;
         let mut recency = BTreeSet::new();
-        for (rule, keys) in &windows {
-            for (key, window) in keys {
+        for (rule, windows) in &windows {
+            for (key, window) in &windows.keys {
                 recency.extend(window.newest().map(|newest| (newest, rule.clone(), key.clone())));
             }
         }

@@ -61,7 +61,7 @@ pub(super) fn event(piece: &Piece) -> Result<Event, Refusal> {
     let time = text(record, "eventTime")
         .and_then(moment::from_text)
         .or(piece.time)
-        .ok_or_else(|| Refusal::new(RejectReason::Time, "eventTime is missing or no RFC 3339 time"))?;
+        .ok_or_else(|| Refusal::new(RejectReason::Time, "eventTime is missing or no RFC 3339 time of 1970 to 2200"))?;
     let uid = match text(record, "eventID") {
         Some(id) => Uid { origin: account(record).unwrap_or_default().to_owned(), id: id.to_owned() },
         None => by_position(&piece.position),

@@ -11,10 +11,10 @@ pub(super) fn event(piece: &Piece) -> Result<Event, Refusal> {
     if text(entry, "action").is_none() {
         return Err(Refusal::shape("no audit log entry: action is missing or no string"));
     }
-    let time = ["@timestamp", "created_at"]
-        .iter()
-        .find_map(|name| moment::read(entry.get(name)?))
-        .ok_or_else(|| Refusal::new(RejectReason::Time, "no readable time in @timestamp or created_at"))?;
+    let time =
+        ["@timestamp", "created_at"].iter().find_map(|name| moment::read(entry.get(name)?)).ok_or_else(|| {
+            Refusal::new(RejectReason::Time, "no readable time of 1970 to 2200 in @timestamp or created_at")
+        })?;
     let uid = match text(entry, "_document_id") {
         Some(id) => Uid { origin: owner(entry).unwrap_or_default(), id: id.to_owned() },
         None => by_position(&piece.position),

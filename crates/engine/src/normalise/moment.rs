@@ -4,7 +4,7 @@ use sonic_rs::{JsonValueTrait, Value};
 
 use crate::time::Timestamp;
 
-/// A time in any of the spellings, or nothing.
+/// A time in any of the spellings, or nothing; one outside the years that events may have is nothing.
 ///
 /// A text without a zone is UTC, as exports and log shippers tend to cut the `Z`. A number's size tells its
 /// unit: seconds stay below 10^11 until the year 5138, milliseconds below 10^14, microseconds below 10^17.
@@ -13,18 +13,24 @@ pub(super) fn read(value: &Value) -> Option<Timestamp> {
         return from_text(text);
     }
     if let Some(number) = value.as_i64() {
-        return Some(from_number(number));
+        return within(from_number(number));
     }
     // Fractions are seconds in every log that has them.
     let seconds = value.as_f64().filter(|seconds| seconds.abs() < 1e11)?;
     #[expect(clippy::cast_possible_truncation, reason = "within 10^17, which i64 holds")]
     let micros = (seconds * 1e6).round() as i64;
-    Some(Timestamp::from_micros(micros))
+    within(Timestamp::from_micros(micros))
 }
 
 /// RFC 3339, or the same without its zone.
 pub(super) fn from_text(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
+    text.parse().ok().or_else(|| format!("{text}Z").parse().ok()).and_then(within)
+}
+
+/// The year 9999 in one zone is 10000 in another, which no RFC 3339 can say: such an alert could be stored and
+/// never be read again.
+fn within(time: Timestamp) -> Option<Timestamp> {
+    (Timestamp::EARLIEST..=Timestamp::LATEST).contains(&time).then_some(time)
 }
 
 fn from_number(number: i64) -> Timestamp {

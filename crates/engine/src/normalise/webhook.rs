@@ -46,7 +46,7 @@ pub(super) fn event(piece: &Piece, limits: &Limits) -> Result<Event, Refusal> {
         return Err(Refusal::shape("no webhook: the body is no JSON object"));
     }
     let time = time(&body, received.or(piece.time))
-        .ok_or_else(|| Refusal::new(RejectReason::Time, "no readable time in the webhook"))?;
+        .ok_or_else(|| Refusal::new(RejectReason::Time, "no readable time of 1970 to 2200 in the webhook"))?;
     let name = headers.and_then(|headers| header(headers, "x-github-event"));
     let delivery = headers.and_then(|headers| header(headers, "x-github-delivery"));
     let uid = match delivery {

@@ -4,6 +4,7 @@ use rsigma_parser::{ConditionOperator, CorrelationCondition, CorrelationRule, Co
 
 use super::place::Fault;
 use super::{Measure, Threshold};
+use crate::detect::ENTRIES_MAX;
 use crate::field::{FieldId, Fields};
 use crate::time::Span;
 
@@ -64,7 +65,7 @@ fn threshold(predicates: &[(ConditionOperator, u64)]) -> Result<Threshold, Strin
     };
     // The parser takes a negative count for a huge one.
     match at_least {
-        Some(at_least) if (1..=u64::from(u32::MAX)).contains(&at_least) => Ok(Threshold { at_least }),
-        _ => Err(format!("the count must be from 1 to {}", u32::MAX)),
+        Some(at_least) if (1..=ENTRIES_MAX as u64).contains(&at_least) => Ok(Threshold { at_least }),
+        _ => Err(format!("the count must be from 1 to {ENTRIES_MAX}, the most events that a window holds of one key")),
     }
 }

@@ -205,7 +205,8 @@ fn assemble(
             tests: draft.own.tests,
         });
     }
-    RuleSet { rules, fields, index: Index::new(collector.finish(), detections), correlations }
+    let by_id = (0..).map(RuleNumber).zip(&rules).map(|(number, rule)| (rule.id.clone(), number)).collect();
+    RuleSet { rules, by_id, fields, index: Index::new(collector.finish(), detections), correlations }
 }
 
 /// What all of these sources name alike.

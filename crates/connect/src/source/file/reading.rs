@@ -5,7 +5,7 @@ use std::io;
 use super::content::{Content, Piece};
 use super::place::{HEAD_LENGTH, Place, hash};
 use super::tail::Cut;
-use crate::source::brackets::value_end;
+use crate::source::brackets::{is_lines, value_end};
 use crate::source::lines::{Framing, Line, Lines, head};
 use crate::source::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Body, Record, Refusal};
 
@@ -16,7 +16,7 @@ const PIECE_BYTES: usize = 64 << 10;
 const STEP_BYTES_MAX: usize = 8 << 20;
 
 /// How far a guess looks for the second line of a document.
-const GUESS_BYTES_MAX: u64 = 256 << 10;
+pub const GUESS_BYTES_MAX: u64 = 256 << 10;
 
 /// Why filling ended.
 #[derive(Debug)]
@@ -152,18 +152,9 @@ impl Reading {
         self.head.extend_from_slice(&bytes[..wanted]);
         self.lines.feed(bytes);
         let is_early = self.lines.offset() == 0 && self.lines.pending() <= GUESS_BYTES_MAX;
-        if self.guessed && is_early && self.lines.framing() == Framing::Document && self.has_second_line() {
+        if self.guessed && is_early && self.lines.framing() == Framing::Document && is_lines(self.lines.unfinished()) {
             self.lines.frame(Framing::Lines);
         }
-    }
-
-    /// Whether a first line that is whole is followed by another: then the file is lines, whatever its name.
-    fn has_second_line(&self) -> bool {
-        let text = self.lines.unfinished().trim_ascii_start();
-        value_end(text).is_some_and(|end| {
-            let rest = text[end..].trim_ascii_start();
-            !rest.is_empty() && text[end..text.len() - rest.len()].contains(&b'\n')
-        })
     }
 
     /// Whether the document being read looks complete.

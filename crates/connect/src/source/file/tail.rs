@@ -190,9 +190,13 @@ impl Tail {
             return Ok(Step::Idle);
         };
         self.missing = false;
-        self.current = Some(Reading::begin(content, self.generation, self.cut));
+        let reading = Reading::begin(content, self.generation, self.cut);
+        // The first file's name is stored before anything in it is read: if the process dies and rotation moves
+        // the file, the next run knows which one to look for. Later files follow from the one before.
+        let step = if self.follow && self.generation == 0 { self.batch(&reading, Vec::new()) } else { Step::More };
+        self.current = Some(reading);
         self.generation += 1;
-        Ok(Step::More)
+        Ok(step)
     }
 
     /// Goes on at `place`: in the file at the path, or first in the rotated one that it speaks of.

@@ -182,6 +182,19 @@ async fn a_restart_finishes_the_rotated_file_before_the_new_one() {
 }
 
 #[tokio::test]
+async fn a_file_that_rotation_moved_before_any_of_it_was_committed_is_still_read() {
+    let mut log = Log::new();
+    log.write("app.log", "a\nb\n");
+    let Next::Batch(first) = log.source.next().await.unwrap() else { panic!("a position was expected") };
+    assert!(first.records.is_empty());
+    log.seen.mark = first.mark;
+    log.rename("app.log", "app.log.1");
+    log.write("app.log", "c\n");
+    log.restart();
+    assert_eq!(log.read().await, ["a", "b", "c"]);
+}
+
+#[tokio::test]
 async fn a_rotated_file_that_was_compressed_is_known_by_its_first_bytes() {
     let mut log = Log::new();
     log.write("app.log", "1\n2\n");

@@ -16,6 +16,8 @@ pub(super) enum Answer {
     /// The body could not even be cut into records.
     Unreadable(String),
     Unauthorised,
+    /// Sent by a page of another site, to a source that asks for no token.
+    Foreign,
     NotFound,
     NotPost,
     /// The body did not arrive in time.
@@ -55,6 +57,7 @@ impl Answer {
             Self::Settled(verdict) if verdict.rejected == 0 => StatusCode::OK,
             Self::Settled(_) | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorised => StatusCode::UNAUTHORIZED,
+            Self::Foreign => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -72,7 +75,12 @@ impl Answer {
             Self::NotPost => Some((ALLOW, "POST")),
             Self::Behind => Some((RETRY_AFTER, "1")),
             Self::Unconfirmed | Self::Stopping => Some((RETRY_AFTER, "5")),
-            Self::Settled(_) | Self::Unreadable(_) | Self::NotFound | Self::Slow | Self::TooLarge(_) => None,
+            Self::Settled(_)
+            | Self::Unreadable(_)
+            | Self::Foreign
+            | Self::NotFound
+            | Self::Slow
+            | Self::TooLarge(_) => None,
         }
     }
 
@@ -84,6 +92,11 @@ impl Answer {
                 "unauthorised",
                 "the bearer token is missing or wrong".to_owned(),
                 "send `Authorization: Bearer …` with the token of this source",
+            ),
+            Self::Foreign => (
+                "foreign_origin",
+                "the request comes from a web page of another site (header Origin)".to_owned(),
+                "give the source a token and send it, or leave Origin out",
             ),
             Self::NotFound => (
                 "not_found",

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::intake::{self, Held};
 use super::{Inlet, Push, Verdict};
+use crate::host;
 use crate::source::cuts::Cuts;
 
 /// The route, as the observer hears it.
@@ -65,7 +66,7 @@ struct Door<Observe> {
 ///
 /// The body is NDJSON, a JSON array, one object, or `{"Records":[…]}`; plain, gzip or zstd. Answers: 200 once
 /// all records are durable; 400 with line numbers if some were refused (the others *are* durable); 401;
-/// 404; 408; 413; 415; 429 when behind; 503 when the outcome is unknown. An `Idempotency-Key` header
+/// 403 for pages of other sites; 404; 408; 413; 415; 429 when behind; 503 when the outcome is unknown. An `Idempotency-Key` header
 /// names the request's records, so that a repeat is recognised.
 ///
 /// `observe` hears the route and the status of each answer.
@@ -130,13 +131,11 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         let cuts = self.cut(bytes).await;
 
         let (reply, verdict) = oneshot::channel();
-        inlet.pushes.try_send(Push { cuts, key, reply }).map_err(|refused| match refused {
+        inlet.pushes.try_send(Push { cuts, key, reply, permit }).map_err(|refused| match refused {
             TrySendError::Full(_) => Answer::Behind,
             TrySendError::Closed(_) => Answer::Stopping,
         })?;
-        let verdict = timeout(self.limits.ack_timeout, verdict).await;
-        drop(permit); // held until here: the records are in memory until they are committed
-        match verdict {
+        match timeout(self.limits.ack_timeout, verdict).await {
             Ok(Ok(verdict)) => Ok(verdict),
             Ok(Err(_)) => Err(Answer::Stopping),
             Err(_) => Err(Answer::Unconfirmed),
@@ -151,10 +150,12 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
             let guarded = self.inlets.values().any(|inlet| inlet.token.is_some());
             return Err(if guarded { Answer::Unauthorised } else { Answer::NotFound });
         };
-        if inlet.token.is_some() && inlet.token != shown {
-            return Err(Answer::Unauthorised);
+        match inlet.token {
+            Some(_) if inlet.token != shown => Err(Answer::Unauthorised),
+            // No page of another site knows the token; without one, any page could push what it likes.
+            None if !host::comes_from_us(headers) => Err(Answer::Foreign),
+            Some(_) | None => Ok(inlet),
         }
-        Ok(inlet)
     }
 
     /// Finding the shape reads the whole body once: a large one leaves the runtime for it.

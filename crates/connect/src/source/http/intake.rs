@@ -102,13 +102,17 @@ pub(super) async fn decompress(
     if encoding == Encoding::Identity {
         return Ok(held);
     }
-    let mut permit = take(room, bytes_max)?;
-    let packed = held.bytes;
-    let unpacked = tokio::task::spawn_blocking(move || unpack(&packed, encoding, bytes_max)).await;
-    let bytes = match unpacked {
-        Ok(unpacked) => unpacked.map_err(|error| Answer::Unreadable(format!("decompress the body: {error}")))?,
+    let permit = take(room, bytes_max)?;
+    // Both permits go along: a sender that leaves meanwhile does not free what is still being unpacked.
+    let unpacked = tokio::task::spawn_blocking(move || {
+        let Held { bytes: packed, permit: _sent } = held;
+        (unpack(&packed, encoding, bytes_max), permit)
+    });
+    let (unpacked, mut permit) = match unpacked.await {
+        Ok(done) => done,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
+    let bytes = unpacked.map_err(|error| Answer::Unreadable(format!("decompress the body: {error}")))?;
     if bytes.len() > bytes_max {
         return Err(Answer::TooLarge(bytes_max));
     }

@@ -87,7 +87,8 @@ async fn the_http_source_keeps_the_contract() {
     for body in records.chunks(700) {
         let (reply, verdict) = oneshot::channel();
         let cuts = Cuts::new(body.join("\n").into_bytes(), 1_000);
-        inlet.pushes.try_send(Push { cuts, key: None, reply }).unwrap();
+        let permit = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
+        inlet.pushes.try_send(Push { cuts, key: None, reply, permit }).unwrap();
         verdicts.push((body.len() as u64, verdict));
     }
     drop(inlet);
@@ -129,7 +130,7 @@ async fn refused_lines_are_named_and_the_others_are_accepted() {
         (&answer["code"], &answer["accepted"], &answer["rejected"]),
         (&json!("malformed"), &json!(2), &json!(2))
     );
-    assert_eq!(answer["lines"], json!([{"line": 2, "reason": "syntax"}, {"line": 4, "reason": "too_long"}]));
+    assert_eq!(answer["lines"], json!([{"line": 2, "reason": "syntax"}, {"line": 4, "reason": "size"}]));
     assert!(answer["hint"].as_str().unwrap().contains("durable"));
 
     let (_, many) = served.answer("bad\n".repeat(2_000)).await;
@@ -169,6 +170,30 @@ async fn who_may_not_push_is_told_the_same_whether_the_source_exists_or_not() {
     let address = serve(router(vec![open], Limits::default(), |_, _| {})).await;
     let response = Client::new().post(format!("http://{address}/v1/events/none")).send().await.unwrap();
     assert_eq!(read(response).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_push_where_no_token_is_asked_for() {
+    let (mut source, open) = http("open", &Settings::default(), "run").unwrap();
+    tokio::spawn(async move {
+        while let Ok(Next::Batch(batch)) = source.next().await {
+            source.commit(batch.mark).await.unwrap();
+        }
+    });
+    let address = serve(router(vec![open], Limits::default(), |_, _| {})).await;
+    let own = format!("http://{address}");
+    for (origin, status) in [(None, 200), (Some(own.as_str()), 200), (Some("https://evil.example"), 403)] {
+        let mut request = Client::new().post(format!("http://{address}/v1/events/open")).body("{}");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let (answered, answer) = read(request.send().await.unwrap()).await;
+        assert_eq!(answered, status, "{origin:?}: {answer}");
+    }
+
+    let guarded = Served::committing(Limits::default()).await;
+    let sent = guarded.post("{}").header("origin", "https://tools.example").send().await.unwrap();
+    assert_eq!(sent.status(), 200, "whoever knows the token may come from anywhere");
 }
 
 #[tokio::test]
@@ -247,6 +272,18 @@ async fn a_sender_is_told_to_wait_when_too_much_waits() {
     assert_eq!((behind.status().as_u16(), &behind.headers()["retry-after"]), (429, &"1".parse().unwrap()));
     source.commit(batch.mark).await.unwrap();
     assert_eq!(first.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn what_an_impatient_sender_left_counts_until_it_is_committed() {
+    let limits = Limits { waiting_bytes_max: 1_000, ack_timeout: Duration::from_millis(1), ..Limits::default() };
+    let (mut source, served) = Served::held(limits).await;
+    assert_eq!(served.answer("x".repeat(900)).await.0, 503, "the sender is gone, its records are not");
+    assert_eq!(served.answer("x".repeat(900)).await.0, 429, "queued");
+    let Ok(Next::Batch(batch)) = source.next().await else { panic!("one record was posted") };
+    assert_eq!(served.answer("x".repeat(900)).await.0, 429, "read, but not committed");
+    source.commit(batch.mark).await.unwrap();
+    assert_eq!(served.answer("x".repeat(900)).await.0, 503, "there is room again");
 }
 
 #[tokio::test]

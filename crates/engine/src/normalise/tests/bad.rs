@@ -46,6 +46,28 @@ fn bad_records_are_rejected_with_their_reason() {
 }
 
 #[test]
+fn a_time_that_cannot_be_written_down_again_is_rejected() {
+    use Kind::{AwsCloudtrail, GithubAudit, GithubWebhook, Json};
+    for (kind, body) in [
+        (AwsCloudtrail, r#"{"eventName":"X","eventTime":"9999-12-31T23:59:59-01:00"}"#),
+        (AwsCloudtrail, r#"{"eventName":"X","eventTime":"0000-01-01T00:00:00+01:00"}"#),
+        (AwsCloudtrail, r#"{"eventName":"X","eventTime":"2201-01-01T00:00:00Z"}"#),
+        (Json, r#"{"timestamp":-99999999999}"#),
+        (Json, r#"{"timestamp":-1}"#),
+        (Json, r#"{"timestamp":99999999999.5}"#),
+        (Json, r#"{"timestamp":9223372036854775807}"#),
+        (GithubAudit, r#"{"action":"x","created_at":-1763630043123}"#),
+        (GithubWebhook, r#"{"repository":{"pushed_at":99999999999},"after":"abc"}"#),
+    ] {
+        let (events, rejects) = run(Format::Known(kind), body.as_bytes());
+        assert!(events.is_empty(), "{body} {events:?}");
+        assert_eq!(rejects.iter().map(|reject| reject.reason).collect::<Vec<_>>(), [RejectReason::Time], "{body}");
+    }
+    let (events, _) = run(Format::Known(Json), br#"{"timestamp":"2200-12-31T23:59:59.999999Z"}"#);
+    assert_eq!(events[0].time, Timestamp::LATEST);
+}
+
+#[test]
 fn the_deepest_allowed_record_is_read() {
     let body = format!(r#"{{"time":1,"a":{}}}"#, String::from_utf8(nested("[", "]", 127)).unwrap());
     assert_eq!(run(Format::Known(Kind::Json), body.as_bytes()).0.len(), 1);

@@ -164,7 +164,7 @@ fn a_bad_record_of_a_document_costs_only_itself() {
       C (Unknown)
       on sts 111122223333
     f:1#1 shape: no CloudTrail record: eventName is missing or no string
-    f:1#3 time: eventTime is missing or no RFC 3339 time
+    f:1#3 time: eventTime is missing or no RFC 3339 time of 1970 to 2200
     f:1#4 syntax: Invalid literal (`true`, `false`, or a `null`) while parsing at line 1 column 17
     f:1#5 depth: nested deeper than 128
     f:1#6 shape: a record is a JSON object
@@ -198,7 +198,7 @@ fn a_digest_is_no_record() {
 fn findings_that_come_through_eventbridge_keep_their_envelope() {
     let finding = r#"{"id":"f-1","detail-type":"GuardDuty Finding","source":"aws.guardduty","time":"2026-11-20T09:14:03Z","detail":{"severity":5}}"#;
     assert_snapshot!(told(Format::Auto, finding), @r#"
-    2026-11-20T09:14:03.000000Z json [] f-1
+    2026-11-20T09:14:03.000000Z json [json aws.guardduty] f-1
        (Unknown)
     "#);
 }
@@ -273,7 +273,7 @@ fn a_webhook_without_a_time_happened_when_it_was_received() {
       by ana
       on organization acme acme
     "#);
-    assert_snapshot!(told(WEBHOOK, std::str::from_utf8(body).unwrap()), @"f:1 time: no readable time in the webhook");
+    assert_snapshot!(told(WEBHOOK, std::str::from_utf8(body).unwrap()), @"f:1 time: no readable time of 1970 to 2200 in the webhook");
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn plain_records_say_their_time_in_many_ways() {
         r#"{"@timestamp":1763630043123456789}"#,
         r#"{"timestamp":"soon","published":"2026-11-20T09:14:03.1234567+01:00","uuid":"u-1"}"#,
         r#"{"requestReceivedTimestamp":"2026-11-20T09:14:03","id":7,"event_id":"e-1"}"#,
-        r#"{"time":-1}"#,
+        r#"{"time":0}"#,
     ];
     assert_snapshot!(table.map(|line| told(PLAIN, line).lines().next().unwrap().to_owned()).join("\n"), @r#"
     2025-11-20T09:14:03.000000Z json [] f:1
@@ -294,10 +294,29 @@ fn plain_records_say_their_time_in_many_ways() {
     2025-11-20T09:14:03.123000Z json [] f:1
     2025-11-20T09:14:03.123456Z json [] f:1
     2025-11-20T09:14:03.123456Z json [] f:1
-    2026-11-20T08:14:03.123456Z json [] u-1
-    2026-11-20T09:14:03.000000Z json [] e-1
-    1969-12-31T23:59:59.000000Z json [] f:1
+    2026-11-20T08:14:03.123456Z json [json uuid 2026-11-20T08:14:03.123456Z] u-1
+    2026-11-20T09:14:03.000000Z json [json event_id 2026-11-20T09:14:03.000000Z] e-1
+    1970-01-01T00:00:00.000000Z json [] f:1
     "#);
+}
+
+#[test]
+fn the_id_of_what_a_plain_record_is_about_is_not_the_id_of_the_event() {
+    let identity = |line: &str| run(PLAIN, line.as_bytes()).0.remove(0).uid;
+    for name in ["id", "uid"] {
+        let record = format!(r#"{{"{name}":"user-7","action":"promoted","time":1763630043}}"#);
+        assert_eq!(identity(&record), by_position("f:1"), "{name}");
+    }
+    let first = identity(r#"{"event_id":"4624","time":1763630043}"#);
+    let second = identity(r#"{"event_id":"4624","time":1763630044}"#);
+    assert_ne!(first, second, "a sort of event at two times is two events");
+    assert_eq!(
+        first,
+        identity(r#"{"event_id":"4624","time":1763630043000,"seen":2}"#),
+        "the same event by another road"
+    );
+    let cloud = identity(r#"{"specversion":"1.0","source":"/shop","id":"a-1","time":"2026-11-20T09:14:03Z"}"#);
+    assert_eq!((cloud.origin.as_str(), cloud.id.as_str()), ("json /shop", "a-1"));
 }
 
 #[test]

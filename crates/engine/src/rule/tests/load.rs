@@ -233,7 +233,7 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     error a.yml:4:1: missing timeframe
     error a.yml:8:3: only one of `gte` and `gt` is supported yet
     error a.yml:8:3: only one of `gte` and `gt` is supported yet
-    error a.yml:8:3: the count must be from 1 to 4294967295
+    error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
     error a.yml:8:3: event_count takes no `field`; value_count counts values
     error a.yml:8:3: value_count needs one `field` whose values it counts
     error a.yml:9:3: tumbling windows are not supported; leave `window` out
