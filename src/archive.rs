@@ -1,29 +1,31 @@
 //! The archive: what left matching, redacted, in zstd segments on disk.
 //!
-//! Each commit appends one frame of JSON lines to the current segment and syncs it before the store
+//! Each commit appends frames of JSON lines to the current segment and syncs them before the store
 //! commits, so a place that the store knows is always readable; a frame that the store does not know, left
 //! by a crash, is dead weight and goes with its segment. Segments leave by age and size, oldest first.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use engine::event::Uid;
+use engine::event::{Kind, Uid};
 use engine::time::Timestamp;
+
+use crate::store;
 
 /// A segment is closed at this size, so that retention can remove something.
 const SEGMENT_BYTES: u64 = 64 << 20;
+/// Uncompressed size of a frame, unless one event alone is larger: what reading one event back costs.
+const FRAME_BYTES_MAX: usize = 4 << 20;
 /// Higher levels cost more than they save on frames of this size.
 const ZSTD_LEVEL: i32 = 3;
 
 /// Where an event is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Which event.
-    pub uid: Uid,
-    /// When it happened.
-    pub time: Timestamp,
     /// Number of the segment.
     pub segment: u64,
     /// Where its frame starts.
@@ -34,9 +36,24 @@ pub(crate) struct Place {
     pub line: u32,
 }
 
+/// An event that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Archived {
+    /// Which log it stood in.
+    pub kind: Kind,
+    /// Which event.
+    pub uid: Uid,
+    /// When it happened.
+    pub time: Timestamp,
+    /// Where it is.
+    pub place: Place,
+}
+
 /// An event to keep: one line of redacted JSON.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
+    /// Which log it stood in.
+    pub kind: Kind,
     /// Which event.
     pub uid: Uid,
     /// When it happened.
@@ -60,17 +77,17 @@ impl Archive {
     /// # Errors
     /// When the folder or a segment cannot be written.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder).with_context(|| format!("create archive folder {}", folder.display()))?;
+        store::create_folder(folder).with_context(|| format!("create archive folder {}", folder.display()))?;
         let segment = segments(folder)?.last().copied().unwrap_or(1);
         let (file, offset) = append(folder, segment)?;
         Ok(Self { folder: folder.to_owned(), segment, file, offset })
     }
 
-    /// Appends one frame and returns once it is on disk.
+    /// Appends frames and returns once they are on disk.
     ///
     /// # Errors
     /// When the disk refuses; what was written in part is overtaken by the next frame.
-    pub(crate) fn keep(&mut self, events: &[Kept]) -> anyhow::Result<Vec<Place>> {
+    pub(crate) fn keep(&mut self, events: &[Kept]) -> anyhow::Result<Vec<Archived>> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
@@ -78,27 +95,35 @@ impl Archive {
             (self.file, self.offset) = append(&self.folder, self.segment + 1)?;
             self.segment += 1;
         }
+        self.file.set_len(self.offset).context("cut archive segment")?;
+        self.file.seek(SeekFrom::Start(self.offset)).context("seek archive segment")?;
+        let (mut archived, mut offset, mut rest) = (Vec::with_capacity(events.len()), self.offset, events);
+        while !rest.is_empty() {
+            let (frame, left) = rest.split_at(frame_events(rest));
+            rest = left;
+            let length = self.append_frame(frame)?;
+            archived.extend(frame.iter().zip(0..).map(|(event, line)| Archived {
+                kind: event.kind,
+                uid: event.uid.clone(),
+                time: event.time,
+                place: Place { segment: self.segment, offset, length, line },
+            }));
+            offset += length;
+        }
+        self.file.sync_data().context("sync archive segment")?;
+        self.offset = offset;
+        Ok(archived)
+    }
+
+    fn append_frame(&mut self, events: &[Kept]) -> anyhow::Result<u64> {
         let mut lines = Vec::new();
         for event in events {
             lines.extend_from_slice(event.json.as_bytes());
             lines.push(b'\n');
         }
         let frame = zstd::bulk::compress(&lines, ZSTD_LEVEL).context("compress archive frame")?;
-        self.file.set_len(self.offset).context("cut archive segment")?;
-        self.file.seek(SeekFrom::Start(self.offset)).context("seek archive segment")?;
         self.file.write_all(&frame).context("write archive frame")?;
-        self.file.sync_data().context("sync archive segment")?;
-        let (offset, length) = (self.offset, frame.len() as u64);
-        self.offset += length;
-        let place = |(event, line): (&Kept, u32)| Place {
-            uid: event.uid.clone(),
-            time: event.time,
-            segment: self.segment,
-            offset,
-            length,
-            line,
-        };
-        Ok(events.iter().zip(0..).map(place).collect())
+        Ok(frame.len() as u64)
     }
 
     /// Removes the oldest segments, never the current one, until at most `bytes_max` remain. Answers the
@@ -123,18 +148,39 @@ impl Archive {
     }
 }
 
-/// Reads one event back.
-///
-/// # Errors
-/// When its segment has left or is damaged.
-pub(crate) fn read(folder: &Path, place: &Place) -> anyhow::Result<String> {
-    let mut file = File::open(file_of(folder, place.segment)).context("open archive segment")?;
-    file.seek(SeekFrom::Start(place.offset)).context("seek archive segment")?;
-    let mut frame = Vec::new();
-    file.take(place.length).read_to_end(&mut frame).context("read archive frame")?;
-    let lines = zstd::decode_all(frame.as_slice()).context("decompress archive frame")?;
-    let line = lines.split(|&byte| byte == b'\n').nth(place.line as usize).context("find event in archive frame")?;
-    String::from_utf8(line.to_vec()).context("read archived event")
+/// How many of these events, at least one, make a frame.
+fn frame_events(events: &[Kept]) -> usize {
+    let mut bytes = 0;
+    let fit = events.iter().take_while(|event| {
+        bytes += event.json.len() + 1;
+        bytes <= FRAME_BYTES_MAX
+    });
+    fit.count().max(1)
+}
+
+/// Reads events back, in the order of their places; nothing for one whose segment has left or is damaged.
+/// Cost: each frame is decompressed once, however many of its events are wanted.
+pub(crate) fn read(folder: &Path, places: &[Place]) -> Vec<Option<String>> {
+    let mut events = vec![None; places.len()];
+    let mut frames: BTreeMap<(u64, u64, u64), Vec<usize>> = BTreeMap::new();
+    for (wanted, place) in places.iter().enumerate() {
+        frames.entry((place.segment, place.offset, place.length)).or_default().push(wanted);
+    }
+    for ((segment, offset, length), wanted) in frames {
+        let Ok(frame) = read_frame(folder, segment, offset, length) else { continue };
+        let lines: Vec<&[u8]> = frame.split(|&byte| byte == b'\n').collect();
+        for event in wanted {
+            let line = lines.get(places[event].line as usize);
+            events[event] = line.and_then(|line| String::from_utf8(line.to_vec()).ok());
+        }
+    }
+    events
+}
+
+fn read_frame(folder: &Path, segment: u64, offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(file_of(folder, segment))?;
+    file.seek(SeekFrom::Start(offset))?;
+    zstd::decode_all(file.take(length))
 }
 
 fn file_of(folder: &Path, segment: u64) -> PathBuf {
@@ -147,6 +193,7 @@ fn append(folder: &Path, segment: u64) -> anyhow::Result<(File, u64)> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .with_context(|| format!("open archive segment {}", path.display()))?;
     File::open(folder).and_then(|folder| folder.sync_all()).context("sync archive folder")?;
@@ -172,7 +219,7 @@ mod tests {
 
     fn kept(id: &str) -> Kept {
         let uid = Uid { origin: String::new(), id: id.to_owned() };
-        Kept { uid, time: Timestamp::default(), json: format!(r#"{{"id":"{id}"}}"#) }
+        Kept { kind: Kind::Json, uid, time: Timestamp::default(), json: format!(r#"{{"id":"{id}"}}"#) }
     }
 
     #[test]
@@ -181,8 +228,23 @@ mod tests {
         let mut archive = Archive::open(folder.path()).unwrap();
         archive.keep(&[kept("a"), kept("b")]).unwrap();
         let mut archive = Archive::open(folder.path()).unwrap();
-        let places = archive.keep(&[kept("c"), kept("d")]).unwrap();
-        assert_eq!(read(folder.path(), &places[1]).unwrap(), r#"{"id":"d"}"#);
+        let archived = archive.keep(&[kept("c"), kept("d")]).unwrap();
+        assert_eq!(read(folder.path(), &[archived[1].place]), [Some(r#"{"id":"d"}"#.to_owned())]);
+    }
+
+    #[test]
+    fn many_events_go_into_several_frames_and_come_back_in_the_order_that_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut archive = Archive::open(folder.path()).unwrap();
+        let large = |id: &str| Kept { json: format!("{id}{}", "x".repeat(FRAME_BYTES_MAX / 2)), ..kept(id) };
+        let archived = archive.keep(&[kept("a"), large("b"), large("c"), kept("d")]).unwrap();
+        let offsets: std::collections::BTreeSet<u64> = archived.iter().map(|event| event.place.offset).collect();
+        assert_eq!(offsets.len(), 2);
+        let gone = Place { segment: 9, ..archived[0].place };
+        let found = read(folder.path(), &[archived[3].place, gone, archived[2].place, archived[0].place]);
+        let heads: Vec<Option<&str>> = found.iter().map(|event| event.as_deref().map(|text| &text[..1])).collect();
+        assert_eq!(heads, [Some("{"), None, Some("c"), Some("{")]);
+        assert_eq!(found[0].as_deref(), Some(r#"{"id":"d"}"#));
     }
 
     #[test]

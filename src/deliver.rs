@@ -1,7 +1,9 @@
 //! Telling: one task a sink leases messages from the outbox, sends them, and writes what came of it.
 //!
 //! A sink that is down delays only itself. Messages of one lane keep their order; different lanes go side
-//! by side. Every decision is [`decide`], a pure function; every wait is on disk, so a restart keeps it.
+//! by side. Every decision is [`decide`], a pure function. The wait of a message and what a receiver asked
+//! for are on disk, so a restart keeps them; a sink that failed otherwise is tried at once after a restart,
+//! which is what the person who mended it wants.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +17,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::METRICS;
-use crate::store::{Queued, Settled, Store, Verdict};
+use crate::store::{Order, Queued, Settled, Store, Verdict};
 use connect::clock::Clock;
 
-/// A lease outlives the longest timeout of a sink by far.
-const LEASE: Duration = Duration::from_secs(120);
 /// How often a queue is looked at even if nobody calls: for messages whose wait is over.
 const LOOK: Duration = Duration::from_secs(1);
-/// Messages older than this become dead letters, as Standard Webhooks advises.
+/// Messages that were first tried longer ago become dead letters, as Standard Webhooks advises.
 const AGE_MAX: Span = Span::seconds(72 * 3_600);
 /// Waits between attempts: short enough that a receiver which comes back is told within a minute.
 const RETRY: Policy = Policy { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
@@ -44,8 +44,8 @@ pub(crate) struct Delivery {
     pub mood: Arc<tokio::sync::watch::Sender<Mood>>,
 }
 
-/// Whether a sink takes messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Whether a sink takes messages, from well to ill.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mood {
     /// It does.
     #[default]
@@ -62,12 +62,28 @@ struct Pace {
     gap: Duration,
 }
 
+/// What the loop remembers from round to round.
+#[derive(Default)]
+struct Rounds {
+    /// Batches in a row in which nothing worked.
+    failures: u32,
+}
+
+impl Rounds {
+    /// After a failure others get their turn: a severe message that fails each time must not be all there is.
+    fn order(&self) -> Order {
+        if self.failures % 2 == 1 { Order::Due } else { Order::Severity }
+    }
+}
+
 /// What follows from an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Decision {
     verdict: Verdict,
     /// Leave the whole sink alone for this long.
     hold: Option<Duration>,
+    /// How much of that the receiver asked for.
+    asked: Option<Duration>,
     mood: Mood,
     outcome: &'static str,
 }
@@ -77,11 +93,11 @@ pub(crate) async fn run(delivery: Delivery, store: Arc<Store>, clock: Clock, sto
     METRICS.expect_sink(&delivery.name);
     let delivery = Arc::new(delivery);
     let pace = pace(&delivery.sink);
-    let mut failures = 0;
+    let mut rounds = Rounds::default();
     loop {
-        let leased = lease(&delivery, &store, pace.lanes, &clock).await;
+        let leased = lease(&delivery, &store, pace.lanes, &rounds, &clock).await;
         let idle = leased.is_empty();
-        let hold = send(&delivery, &store, leased, &mut failures, &clock).await;
+        let hold = send(&delivery, &store, leased, &mut rounds, &clock).await;
         let wait = match hold {
             Some(hold) => hold,
             None if idle => LOOK,
@@ -111,9 +127,16 @@ fn pace(sink: &Sink) -> Pace {
     }
 }
 
-async fn lease(delivery: &Arc<Delivery>, store: &Arc<Store>, lanes: usize, clock: &Clock) -> Vec<Queued> {
+async fn lease(
+    delivery: &Arc<Delivery>,
+    store: &Arc<Store>,
+    lanes: usize,
+    rounds: &Rounds,
+    clock: &Clock,
+) -> Vec<Queued> {
     let (store, of, now) = (store.clone(), delivery.clone(), clock.now());
-    let leased = tokio::task::spawn_blocking(move || store.lease(&of.name, lanes, now, LEASE));
+    let order = rounds.order();
+    let leased = tokio::task::spawn_blocking(move || store.lease(&of.name, lanes, order, now));
     leased.await.expect("leasing does not panic").unwrap_or_else(|error| {
         tracing::error!(sink = %delivery.name, error = format!("{error:#}"), "lease failed, trying again");
         Vec::new()
@@ -125,9 +148,12 @@ async fn send(
     delivery: &Arc<Delivery>,
     store: &Arc<Store>,
     leased: Vec<Queued>,
-    failures: &mut u32,
+    rounds: &mut Rounds,
     clock: &Clock,
 ) -> Option<Duration> {
+    if leased.is_empty() {
+        return None;
+    }
     let mut attempts = JoinSet::new();
     for queued in leased {
         let (delivery, now) = (delivery.clone(), clock.now());
@@ -138,40 +164,47 @@ async fn send(
             (queued, answer)
         });
     }
-    let mut settled = Vec::new();
-    let mut hold = None;
+    let (mut settled, mut moods, mut hold, mut asked) = (Vec::new(), Vec::new(), None, None);
     while let Some(attempt) = attempts.join_next().await {
         let (queued, answer) = attempt.expect("sinks do not panic");
-        let decision = decide(&queued, &answer, *failures, clock.now(), chance(&queued));
-        *failures = if decision.mood == Mood::Works { 0 } else { failures.saturating_add(1) };
+        let decision = decide(&queued, &answer, rounds.failures, clock.now(), chance(&queued));
         METRICS.deliveries.with_label_values(&[&delivery.name, decision.outcome]).inc();
-        delivery.tell(&queued, &answer, &decision);
+        let said = said(&answer);
+        if decision.verdict == Verdict::Dead {
+            let (sink, alert) = (&delivery.name, &queued.alert.id.0);
+            tracing::error!(%sink, %alert, answer = %said, "message given up: it is a dead letter now");
+        }
         hold = hold.max(decision.hold);
-        settled.push(Settled { row: queued.row, verdict: decision.verdict, answer: said(&answer) });
+        asked = asked.max(decision.asked);
+        moods.push((decision.mood, said.clone()));
+        settled.push(Settled { row: queued.row, verdict: decision.verdict, answer: said });
     }
-    settle(store, settled, clock).await;
+    rounds.failures = delivery.feel(moods, rounds.failures);
+    settle(delivery, store, settled, asked, clock).await;
     hold
 }
 
-async fn settle(store: &Arc<Store>, settled: Vec<Settled>, clock: &Clock) {
-    if settled.is_empty() {
-        return;
-    }
-    let (store, now) = (store.clone(), clock.now());
-    let written = tokio::task::spawn_blocking(move || store.settle(&settled, now));
+async fn settle(
+    delivery: &Arc<Delivery>,
+    store: &Arc<Store>,
+    settled: Vec<Settled>,
+    asked: Option<Duration>,
+    clock: &Clock,
+) {
+    let (store, sink, now) = (store.clone(), delivery.name.clone(), clock.now());
+    let hold = asked.map(|asked| now.plus(span(asked)));
+    let written = tokio::task::spawn_blocking(move || store.settle(&sink, &settled, hold, now));
     if let Err(error) = written.await.expect("settling does not panic") {
         tracing::error!(error = format!("{error:#}"), "delivery not noted: its messages will be sent again");
     }
 }
 
-/// What follows from this answer to this message after so many failures of the sink in a row.
+/// What follows from this answer to this message after so many batches in a row in which nothing worked.
 fn decide(queued: &Queued, answer: &Answer, failures: u32, now: Timestamp, chance: f64) -> Decision {
-    let again = |wait: Duration| {
-        if now.since(queued.created) > AGE_MAX { Verdict::Dead } else { Verdict::Again(now.plus(span(wait))) }
-    };
+    let old = queued.tried.is_some_and(|first| now.since(first) > AGE_MAX);
     match answer {
         Answer::Delivered(_) => {
-            Decision { verdict: Verdict::Delivered, hold: None, mood: Mood::Works, outcome: "delivered" }
+            Decision { verdict: Verdict::Delivered, hold: None, asked: None, mood: Mood::Works, outcome: "delivered" }
         }
         Answer::Retry { after, .. } => {
             let own = backoff(queued.attempts + 1, chance, RETRY);
@@ -179,13 +212,16 @@ fn decide(queued: &Queued, answer: &Answer, failures: u32, now: Timestamp, chanc
             // often it failed, so that one bad message does not stop the others.
             let rest = after.unwrap_or_else(|| backoff(failures + 1, chance, RETRY));
             let wait = own.max(after.unwrap_or_default());
-            Decision { verdict: again(wait), hold: Some(rest), mood: Mood::Retrying, outcome: "retry" }
+            let verdict = if old { Verdict::Dead } else { Verdict::Again(now.plus(span(wait))) };
+            Decision { verdict, hold: Some(rest), asked: *after, mood: Mood::Retrying, outcome: "retry" }
         }
-        Answer::Refused(_) => Decision { verdict: Verdict::Dead, hold: None, mood: Mood::Works, outcome: "refused" },
+        Answer::Refused(_) => {
+            Decision { verdict: Verdict::Dead, hold: None, asked: None, mood: Mood::Works, outcome: "refused" }
+        }
         Answer::Misconfigured(_) | Answer::Gone(_) => {
             let pause = PAUSE.0.saturating_mul(1 << failures.min(8)).min(PAUSE.1);
             let outcome = if matches!(answer, Answer::Gone(_)) { "gone" } else { "misconfigured" };
-            Decision { verdict: again(pause), hold: Some(pause), mood: Mood::Paused, outcome }
+            Decision { verdict: Verdict::Kept, hold: Some(pause), asked: None, mood: Mood::Paused, outcome }
         }
     }
 }
@@ -226,18 +262,19 @@ impl Delivery {
         }
     }
 
-    /// Says once when the sink's mood changes, and each time a message is given up.
-    fn tell(&self, queued: &Queued, answer: &Answer, decision: &Decision) {
-        let (sink, alert, said) = (&self.name, &queued.alert.id.0, said(answer));
-        if decision.verdict == Verdict::Dead {
-            tracing::error!(%sink, %alert, answer = %said, "message given up: it is a dead letter now");
-        }
-        self.mood.send_if_modified(|mood| {
-            let before = std::mem::replace(mood, decision.mood);
-            if before == decision.mood {
+    /// Takes in how the answers to one batch were and says once when the mood changes: a sink works if
+    /// anything did. Answers how many batches in a row nothing has worked.
+    fn feel(&self, moods: Vec<(Mood, String)>, failures: u32) -> u32 {
+        let works = moods.iter().find(|(mood, _)| *mood == Mood::Works);
+        let worst = || moods.iter().max_by_key(|(mood, _)| *mood);
+        let Some((mood, said)) = works.or_else(worst) else { return failures };
+        let sink = &self.name;
+        self.mood.send_if_modified(|current| {
+            let before = std::mem::replace(current, *mood);
+            if before == *mood {
                 return false;
             }
-            match decision.mood {
+            match mood {
                 Mood::Works => tracing::info!(%sink, "sink works again"),
                 Mood::Retrying => tracing::warn!(%sink, answer = %said, "sink does not take messages, trying again"),
                 Mood::Paused => {
@@ -246,6 +283,7 @@ impl Delivery {
             }
             true
         });
+        if *mood == Mood::Works { 0 } else { failures.saturating_add(1) }
     }
 }
 

@@ -22,6 +22,10 @@ use crate::store::{Commit, DeadRecord, Recovered, SEEN_MAX, Store, Told};
 use crate::workers::{Collected, Matched};
 use connect::clock::Clock;
 
+mod changes;
+
+use changes::Changes;
+
 /// Batches in one commit: bounds both the transaction and the wait of its first batch.
 const GROUP_MAX: usize = 64;
 /// Journal size at which a snapshot takes its place. Reading it back takes well under a second.
@@ -138,6 +142,7 @@ impl Ledger {
     fn apply(&mut self, group: &[Matched]) -> (Commit, Vec<Kept>) {
         let mut commit = self.blank();
         let mut kept = Vec::new();
+        let (mut caused, mut changes) = (Vec::new(), Changes::default());
         for batch in group {
             let mut duplicates = 0;
             for (sighting, json) in &batch.sightings {
@@ -147,8 +152,10 @@ impl Ledger {
                     continue;
                 }
                 commit.seen.push(id);
-                kept.push(Kept { uid: sighting.uid.clone(), time: sighting.time, json: json.clone() });
-                self.state.apply(&batch.rules, sighting, &mut commit.changes);
+                let (kind, uid, time) = (sighting.kind, sighting.uid.clone(), sighting.time);
+                kept.push(Kept { kind, uid, time, json: json.clone() });
+                self.state.apply(&batch.rules, sighting, &mut caused);
+                caused.drain(..).for_each(|change| changes.take(change));
                 commit.sightings.extend(remembered(sighting));
             }
             METRICS.events_duplicate.with_label_values(&[&batch.feed.name]).inc_by(duplicates);
@@ -164,6 +171,7 @@ impl Ledger {
                 at: commit.now,
             }));
         }
+        commit.changes = changes.into_vec();
         self.seen.remember(commit.number, &commit.seen);
         commit.seen_from = self.seen.first();
         (commit, kept)
@@ -185,11 +193,7 @@ impl Ledger {
         }
         loop {
             let start = Instant::now();
-            let written = self.archive.keep(kept).and_then(|places| {
-                commit.archived = places;
-                self.store.commit(&commit)
-            });
-            match written {
+            match self.write(&mut commit, kept) {
                 Ok(told) => {
                     METRICS.commit_seconds.observe(start.elapsed().as_secs_f64());
                     if !listeners.committing.swap(true, Relaxed) {
@@ -213,6 +217,23 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// One attempt, which leaves in `commit` what the next one needs not do again.
+    fn write(&mut self, commit: &mut Commit, kept: &[Kept]) -> anyhow::Result<Vec<Told>> {
+        if commit.archived.is_empty() {
+            commit.archived = self.archive.keep(kept)?;
+        }
+        let written = self.store.commit(commit);
+        // A snapshot may be too large for one row, and the journal serves as well.
+        if let Err(error) = &written
+            && let Some(snapshot) = commit.snapshot.take()
+        {
+            let (error, bytes) = (format!("{error:#}"), snapshot.len());
+            tracing::error!(error, bytes, "commit with a snapshot failed, trying without");
+            return self.store.commit(commit);
+        }
+        written
     }
 
     fn count_changes(&mut self, changes: &[Change], told: &[Told]) {
@@ -337,33 +358,4 @@ pub(crate) fn name(severity: Severity) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample;
-
-    #[test]
-    fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(folder.path()).unwrap());
-        let strict = sample::rules_asking(9);
-        let records: Vec<String> = (0..3).map(|n| sample::read_secret(n, n)).collect();
-        let sightings = sample::sightings(&strict, &records);
-        store.commit(&Commit { number: 1, sightings, ..Commit::default() }).unwrap();
-
-        let open = |rules: &RuleSet| {
-            let recovered = store.recover().unwrap();
-            Ledger::open(store.clone(), recovered, rules, folder.path(), 1 << 20, Clock::Wall).unwrap();
-            let mut told = Vec::new();
-            store
-                .route(10, engine::time::Timestamp::default(), |alert| {
-                    told.push(alert.title.clone());
-                    Vec::new()
-                })
-                .unwrap();
-            told
-        };
-        assert_eq!(open(&strict), Vec::<String>::new());
-        assert_eq!(open(&sample::rules_asking(3)), ["Many secrets read"]);
-        assert_eq!(open(&sample::rules_asking(3)), Vec::<String>::new(), "told once");
-    }
-}
+mod tests;

@@ -76,6 +76,7 @@ metrics! {
     deliveries: IntCounterVec, "lapwing_deliveries_total", "Attempts to deliver by what came of them", ["sink", "outcome"];
     delivery_seconds: HistogramVec, "lapwing_delivery_seconds", "Time of one attempt to deliver", ["sink"];
     dead_letters: IntGaugeVec, "lapwing_dead_letters", "Messages that were given up", ["sink"];
+    revisions_unreadable: IntCounter, "lapwing_revisions_unreadable_total", "Changes of alerts that the store could not read back; nobody was told";
     rules: IntGauge, "lapwing_rules", "Rules that are loaded";
     rules_reloads: IntCounterVec, "lapwing_rules_reloads_total", "Reloads of the rules by outcome", ["outcome"];
     http_requests: IntCounterVec, "lapwing_http_requests_total", "HTTP answers by route and status", ["route", "status"];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use engine::rule::RuleSet;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,8 @@ use crate::rules::{Places, compile_all};
 
 /// Editors write a file in several steps; this long without another change means that they are done.
 const SETTLED: Duration = Duration::from_millis(300);
+/// A file that never rests is read as it is after this long.
+const SETTLED_MAX: Duration = Duration::from_secs(3);
 
 /// Calls to read the rules again. Listens from its making on, so that no change after a first reading is missed.
 #[derive(Debug)]
@@ -36,8 +38,7 @@ impl Calls {
         let ours = watched.clone();
         // A full channel already says what this would.
         let mut watcher = recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| concerns(path, &ours)))
-            {
+            if event.is_ok_and(|event| concerns(&event, &ours)) {
                 changed.try_send(()).ok();
             }
         })?;
@@ -66,8 +67,10 @@ pub(crate) async fn run(
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = calls.hangup.recv() => {}
-            Some(()) = calls.changes.recv() => {
-                while let Ok(Some(())) = tokio::time::timeout(SETTLED, calls.changes.recv()).await {}
+            Some(()) = calls.changes.recv() => tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = calls.hangup.recv() => {}
+                () = settle(&mut calls.changes, SETTLED, SETTLED_MAX) => {}
             }
         }
         let wanted = places.clone();
@@ -76,10 +79,19 @@ pub(crate) async fn run(
     }
 }
 
-/// Whether a change is one of the rules. Kubernetes exchanges all files of a folder by the link `..data` in it.
-fn concerns(changed: &Path, watched: &[PathBuf]) -> bool {
-    let exchanged = changed.file_name().is_some_and(|name| name == "..data");
-    exchanged || watched.iter().any(|path| changed.starts_with(path))
+/// Whether a change is one of the rules, or may be because the system lost some. Kubernetes exchanges all files
+/// of a folder by the link `..data` in it.
+fn concerns(event: &Event, watched: &[PathBuf]) -> bool {
+    let exchanged = |path: &Path| path.file_name().is_some_and(|name| name == "..data");
+    let ours = |path: &PathBuf| exchanged(path) || watched.iter().any(|watched| path.starts_with(watched));
+    event.need_rescan() || (!event.kind.is_access() && event.paths.iter().any(ours))
+}
+
+/// Returns once nothing has changed for `quiet`, or after `most`.
+async fn settle(changes: &mut mpsc::Receiver<()>, quiet: Duration, most: Duration) {
+    let rest = async { while let Ok(Some(())) = tokio::time::timeout(quiet, changes.recv()).await {} };
+    // Running out of time is an end like the other.
+    tokio::time::timeout(most, rest).await.ok();
 }
 
 fn swap(rules: &ArcSwap<RuleSet>, compiled: anyhow::Result<RuleSet>) {
@@ -95,5 +107,50 @@ fn swap(rules: &ArcSwap<RuleSet>, compiled: anyhow::Result<RuleSet>) {
             METRICS.rules_reloads.with_label_values(&["refused"]).inc();
             tracing::error!(error = format!("{error:#}"), "new rules refused, the old ones stay");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_an_editor_renames_over_is_watched_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules.yml");
+        std::fs::write(&path, "old").unwrap();
+        let mut calls = Calls::listen(&Places { shipped: false, paths: vec![path.clone()] }).unwrap();
+        for round in 0..3 {
+            let new = folder.path().join("rules.yml~");
+            std::fs::write(&new, format!("{round}")).unwrap();
+            std::fs::rename(new, &path).unwrap();
+            calls.changes.recv().await.unwrap();
+        }
+    }
+
+    #[test]
+    fn only_what_is_wanted_or_may_have_been_missed_is_a_change() {
+        let wanted = [PathBuf::from("/rules"), PathBuf::from("/etc/lapwing/own.yml")];
+        let event = |path: &str| Event::new(notify::EventKind::Any).add_path(PathBuf::from(path));
+        for (path, expected) in [
+            ("/rules/aws/root.yml", true),
+            ("/etc/lapwing/own.yml", true),
+            ("/etc/lapwing/..data", true),
+            ("/etc/lapwing/lapwing.yaml", false),
+            ("/rules.bak/root.yml", false),
+        ] {
+            assert_eq!(concerns(&event(path), &wanted), expected, "{path}");
+        }
+        let missed = Event::new(notify::EventKind::Other).set_flag(notify::event::Flag::Rescan);
+        assert!(concerns(&missed, &wanted));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_never_rests_is_read_all_the_same() {
+        let (changed, mut changes) = mpsc::channel(1);
+        let restless = tokio::spawn(async move { while changed.send(()).await.is_ok() {} });
+        settle(&mut changes, Duration::from_secs(3_600), Duration::from_millis(20)).await;
+        drop(changes);
+        restless.await.unwrap();
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use connect::source::{http, http::Inlet};
+use engine::time::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,7 @@ impl Lapwing {
 
         let store = Arc::new(Store::open(&config.data)?);
         store.free_leases()?;
+        abandon_others(&store, &config, started)?;
         let recovered = store.recover().context("read what the last run left")?;
         let sources = open_sources(&config, &recovered, &started.micros().to_string()).await?;
         let deliveries = open_sinks(&config)?;
@@ -151,6 +153,16 @@ impl Lapwing {
         reload.await.context("reload task")??;
         ran
     }
+}
+
+/// What was queued for sinks that left the configuration is shown as dead letters, not kept in silence.
+fn abandon_others(store: &Store, config: &Config, now: Timestamp) -> anyhow::Result<()> {
+    let sinks: Vec<&str> = config.sinks.keys().map(String::as_str).collect();
+    let messages = store.abandon_others(&sinks, now)?;
+    if messages > 0 {
+        tracing::error!(messages, "messages given up: their sinks are no longer configured");
+    }
+    Ok(())
 }
 
 /// What callers of the API must show, as a hash: equal hashes are found in constant time.

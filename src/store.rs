@@ -5,7 +5,8 @@
 //! workers have transactions of their own. Reading for people goes through [`Reader`], a second connection
 //! that sees committed snapshots and never blocks the writer.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 mod alerts;
 mod commit;
+mod lease;
 mod letters;
 mod outbox;
 mod recovery;
@@ -22,8 +24,9 @@ mod schema;
 
 pub(crate) use alerts::{Query, Row};
 pub(crate) use commit::{Commit, SEEN_MAX, Told};
+pub(crate) use lease::{Order, Queued, Settled, Verdict};
 pub(crate) use letters::DeadRecord;
-pub(crate) use outbox::{Queue, Queued, Settled, Verdict};
+pub(crate) use outbox::Queue;
 pub(crate) use recovery::Recovered;
 
 /// What to do about a file that cannot be trusted any more.
@@ -52,9 +55,10 @@ impl Store {
     /// When the folder cannot be written, another process holds the store, the file is damaged, or a
     /// newer Lapwing wrote it.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder).with_context(|| format!("create data folder {}", folder.display()))?;
+        create_folder(folder).with_context(|| format!("create data folder {}", folder.display()))?;
         let lock = lock(folder)?;
         let path = folder.join("lapwing.db");
+        create_file(&path).with_context(|| format!("create store {}", path.display()))?;
         let mut connection = Connection::open(&path).with_context(|| format!("open store {}", path.display()))?;
         schema::prepare(&mut connection).map_err(damage).with_context(|| format!("open store {}", path.display()))?;
         Ok(Self { connection: Mutex::new(connection), path, _lock: lock })
@@ -104,6 +108,16 @@ impl Reader {
     }
 }
 
+/// Creates a folder that only its owner may enter: what is in it says who was attacked and how.
+pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Creates the database file, if it is not there, for its owner alone; SQLite gives those beside it the same mode.
+fn create_file(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map(drop)
+}
+
 /// Adds what to do if SQLite met bytes that it did not write.
 fn damage(error: anyhow::Error) -> anyhow::Error {
     let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
@@ -142,4 +156,30 @@ fn count(number: i64) -> u64 {
 fn known<T>(value: Option<T>, column: &str, text: &str) -> anyhow::Result<T> {
     ensure!(value.is_some(), "store holds {text:?} in {column}");
     value.context("checked above")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_for_its_owner_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        let store = Store::open(&folder).unwrap();
+        crate::archive::Archive::open(&folder.join("archive")).unwrap();
+        for (path, expected) in [
+            ("", 0o700),
+            ("lapwing.db", 0o600),
+            ("lapwing.db-wal", 0o600),
+            ("archive", 0o700),
+            ("archive/0000000001.jsonl.zst", 0o600),
+        ] {
+            let mode = std::fs::metadata(folder.join(path)).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, expected, "{path}");
+        }
+        drop(store);
+    }
 }

@@ -58,13 +58,18 @@ pub(super) async fn one(
     let Path(id) = id.map_err(|error| Refusal::Parameter(error.body_text(), WANTED))?;
     let found = reading(move || {
         let Some(found) = app.reader.alert(&id)? else { return Ok(None) };
+        let (mut uids, mut places) = (Vec::new(), Vec::new());
+        for uid in found.alert.event_ids.iter().take(EVIDENCE_MAX) {
+            let Some((time, place)) = app.reader.archived(&found.alert, uid)? else { continue };
+            uids.push((uid, time));
+            places.push(place);
+        }
         let mut evidence = Vec::new();
-        for event in found.alert.event_ids.iter().take(EVIDENCE_MAX) {
+        for ((uid, time), text) in uids.into_iter().zip(archive::read(&app.archive, &places)) {
             // A segment that has left the archive takes its events with it; the alert stands without them.
-            let Some(place) = app.reader.archived(event)? else { continue };
-            let Ok(text) = archive::read(&app.archive, &place) else { continue };
+            let Some(text) = text else { continue };
             let raw: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-            evidence.push(json!({ "uid": place.uid.id, "time": place.time, "event": raw }));
+            evidence.push(json!({ "uid": uid, "time": time, "event": raw }));
         }
         let mut body = row(&found);
         body["evidence"] = Value::Array(evidence);

@@ -23,18 +23,21 @@ fn post(records: &[String]) -> Post {
     Post { store, sink: Memory::default(), hand: Hand::at(Timestamp::default()), _folder: folder }
 }
 
+fn delivery(sink: &Memory) -> Delivery {
+    Delivery {
+        name: "soc".to_owned(),
+        sink: Sink::Memory(sink.clone()),
+        public_url: Some("https://lapwing.example.org/".to_owned()),
+        news: Arc::new(Notify::new()),
+        mood: Arc::new(tokio::sync::watch::Sender::new(Mood::default())),
+    }
+}
+
 impl Post {
     /// Delivers until nothing waits any more.
     async fn empty(&self) -> Vec<Attempt> {
         let stop = CancellationToken::new();
-        let mood = Arc::new(tokio::sync::watch::Sender::new(Mood::default()));
-        let delivery = Delivery {
-            name: "soc".to_owned(),
-            sink: Sink::Memory(self.sink.clone()),
-            public_url: Some("https://lapwing.example.org/".to_owned()),
-            news: Arc::new(Notify::new()),
-            mood,
-        };
+        let delivery = delivery(&self.sink);
         let running = tokio::spawn(run(delivery, self.store.clone(), Clock::Hand(self.hand.clone()), stop.clone()));
         while self.store.reader().unwrap().queue("soc").unwrap().rows > 0 {
             tokio::task::yield_now().await;
@@ -111,17 +114,25 @@ async fn a_sink_that_a_person_must_mend_keeps_its_queue_and_is_tried_seldom() {
     assert_eq!(post.sink.delivered().len(), 1);
 }
 
-#[test]
-fn a_message_is_given_up_after_three_days() {
+/// What becomes of a message that was first tried at zero, if at all, so many hours later.
+fn verdict(tried: bool, answer: &Answer, hours: u32) -> Verdict {
     let alert = sample::changes(&[sample::stop_logging(0)]).remove(0).alert;
-    let action = connect::sink::Action::Raise;
-    let queued = Queued { row: 1, attempts: 9, created: Timestamp::default(), action, alert, revision: 1 };
-    let verdict = |hours: u32| {
-        let now = Timestamp::default().plus(Span::seconds(hours * 3_600));
-        decide(&queued, &retry(500, None), 9, now, 0.5).verdict
-    };
-    assert!(matches!(verdict(72), Verdict::Again(_)));
-    assert_eq!(verdict(73), Verdict::Dead);
+    let tried = tried.then_some(Timestamp::default());
+    let queued = Queued { row: 1, attempts: 9, tried, action: connect::sink::Action::Raise, alert, revision: 1 };
+    decide(&queued, answer, 9, Timestamp::default().plus(Span::seconds(hours * 3_600)), 0.5).verdict
+}
+
+#[test]
+fn a_message_is_given_up_three_days_after_its_first_attempt() {
+    assert!(matches!(verdict(true, &retry(500, None), 72), Verdict::Again(_)));
+    assert_eq!(verdict(true, &retry(500, None), 73), Verdict::Dead);
+    assert!(matches!(verdict(false, &retry(500, None), 1_000), Verdict::Again(_)), "we were down, not the sink");
+}
+
+#[test]
+fn a_sink_that_a_person_must_mend_never_ages_its_messages() {
+    assert_eq!(verdict(true, &Answer::Misconfigured(reply(403)), 1_000), Verdict::Kept);
+    assert_eq!(verdict(true, &Answer::Gone(reply(410)), 1_000), Verdict::Kept);
 }
 
 #[tokio::test]
@@ -131,4 +142,44 @@ async fn growth_is_told_after_the_beginning() {
     post.empty().await;
     let told: Vec<(u64, u64)> = post.sink.delivered().iter().map(|m| (m.revision, m.alert.events_total)).collect();
     assert_eq!(told, [(1, 2), (2, 4)]);
+}
+
+#[tokio::test]
+async fn a_severe_message_that_fails_each_time_does_not_keep_others_from_their_turn() {
+    let records = [sample::stop_logging(0), sample::read_secret(0, 0), sample::read_secret(1, 1)];
+    let post = post(&records);
+    post.sink.will_answer(retry(500, None));
+    let told: Vec<String> =
+        post.empty().await.into_iter().map(|attempt| attempt.message.alert.event_ids[0].clone()).collect();
+    assert_eq!(told, ["StopLogging-0", "GetSecretValue-0", "StopLogging-0"]);
+}
+
+#[test]
+fn failures_are_counted_by_batch_and_one_success_ends_them() {
+    let delivery = delivery(&Memory::default());
+    let feel = |moods: &[Mood], failures| {
+        let failures = delivery.feel(moods.iter().map(|mood| (*mood, String::new())).collect(), failures);
+        (failures, *delivery.mood.borrow())
+    };
+    assert_eq!(feel(&[Mood::Paused; 8], 0), (1, Mood::Paused));
+    assert_eq!(feel(&[Mood::Retrying, Mood::Paused], 1), (2, Mood::Paused));
+    assert_eq!(feel(&[Mood::Retrying, Mood::Works, Mood::Paused], 2), (0, Mood::Works));
+}
+
+#[tokio::test]
+async fn a_batch_that_a_sink_refuses_as_a_whole_pauses_it_for_half_a_minute_at_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let records: Vec<String> = (0..8).map(sample::stop_logging).collect();
+    store.commit(&Commit { number: 1, changes: sample::changes(&records), ..Commit::default() }).unwrap();
+    store.route(100, Timestamp::default(), |alert| vec![("soc", alert.id.0.clone())]).unwrap();
+    let leased = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
+    assert_eq!(leased.len(), 8);
+    let mut rounds = Rounds::default();
+    let sink = Memory::default();
+    (0..8).for_each(|_| sink.will_answer(Answer::Misconfigured(reply(403))));
+    let delivery = Arc::new(delivery(&sink));
+    let clock = Clock::Hand(Hand::at(Timestamp::default()));
+    assert_eq!(send(&delivery, &store, leased, &mut rounds, &clock).await, Some(PAUSE.0));
+    assert_eq!(rounds.failures, 1);
 }

@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use engine::alert::Alert;
-use engine::event::Uid;
 use engine::rule::Severity;
 use engine::time::Timestamp;
 use rusqlite::{OptionalExtension, params, types::Value};
@@ -70,7 +69,7 @@ pub(crate) struct Delivery {
     pub answer: Option<String>,
 }
 
-const COLUMNS: &str = "body, sequence, revision, state, received, updated";
+const COLUMNS: &str = "body, sequence, revision, state, received, updated, time, id";
 
 impl Reader {
     /// One page of alerts that stand, newest first.
@@ -101,15 +100,17 @@ impl Reader {
 
         let connection = self.connection();
         let mut statement = connection.prepare_cached(&sql_text).context("prepare alert list")?;
-        let mut rows = Vec::new();
+        let (mut rows, mut last, mut looked_at) = (Vec::new(), None, 0);
         let mut found = statement.query(rusqlite::params_from_iter(values)).context("list alerts")?;
         while let Some(row) = found.next()? {
-            rows.push(row_of(row)?);
+            if looked_at == query.limit {
+                return Ok(Page { rows, next: last });
+            }
+            looked_at += 1;
+            last = Some((Timestamp::from_micros(row.get(6)?), row.get(7)?));
+            rows.extend(readable(row));
         }
-        let more = rows.len() > query.limit as usize;
-        rows.truncate(query.limit as usize);
-        let next = rows.last().filter(|_| more).map(|row| (row.alert.time, row.alert.id.0.clone()));
-        Ok(Page { rows, next })
+        Ok(Page { rows, next: None })
     }
 
     /// One alert.
@@ -130,11 +131,15 @@ impl Reader {
     pub(crate) fn changed_since(&self, sequence: u64, most: u32) -> anyhow::Result<Vec<Row>> {
         let connection = self.connection();
         let mut statement = connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM alerts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"))?;
-        let mut rows = statement.query(params![sql(sequence), most]).context("read changed alerts")?;
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM alerts WHERE sequence > ?1 ORDER BY sequence"))?;
+        let mut rows = statement.query([sql(sequence)]).context("read changed alerts")?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(row_of(row)?);
+            found.extend(readable(row));
+            // Whoever follows asks again from the last one on, so there must be one.
+            if found.len() == most as usize {
+                break;
+            }
         }
         Ok(found)
     }
@@ -192,29 +197,41 @@ impl Reader {
         Ok(found)
     }
 
-    /// Where the archive keeps the event of this id, if it still does.
+    /// When the event of this id that belongs to this alert happened and where the archive keeps it, if it
+    /// still does. An id may be that of several events: one of the alert's own kind goes first, and one that
+    /// did not happen while the alert lasted is none of its.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) fn archived(&self, id: &str) -> anyhow::Result<Option<Place>> {
+    pub(crate) fn archived(&self, alert: &Alert, id: &str) -> anyhow::Result<Option<(Timestamp, Place)>> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(
-            "SELECT id, origin, time, segment, offset, length, line FROM archived WHERE id = ?1 ORDER BY origin LIMIT 1",
+            "SELECT time, segment, offset, length, line FROM archived WHERE id = ?1 AND time BETWEEN ?3 AND ?4
+             ORDER BY kind = ?2 DESC, origin LIMIT 1",
         )?;
         statement
-            .query_row([id], |row| {
-                Ok(Place {
-                    uid: Uid { id: row.get(0)?, origin: row.get(1)? },
-                    time: Timestamp::from_micros(row.get(2)?),
-                    segment: count(row.get(3)?),
-                    offset: count(row.get(4)?),
-                    length: count(row.get(5)?),
-                    line: row.get(6)?,
-                })
+            .query_row(params![id, alert.kind.name(), alert.first.micros(), alert.last.micros()], |row| {
+                let place = Place {
+                    segment: count(row.get(1)?),
+                    offset: count(row.get(2)?),
+                    length: count(row.get(3)?),
+                    line: row.get(4)?,
+                };
+                Ok((Timestamp::from_micros(row.get(0)?), place))
             })
             .optional()
             .context("find archived event")
     }
+}
+
+/// The alert in this row; nothing, with a line in the log, if it cannot be read: a list shows the others.
+fn readable(row: &rusqlite::Row<'_>) -> Option<Row> {
+    row_of(row)
+        .inspect_err(|error| {
+            let id: String = row.get(7).unwrap_or_default();
+            tracing::error!(alert = %id, error = format!("{error:#}"), "stored alert cannot be read");
+        })
+        .ok()
 }
 
 fn row_of(row: &rusqlite::Row<'_>) -> anyhow::Result<Row> {
@@ -228,3 +245,6 @@ fn row_of(row: &rusqlite::Row<'_>) -> anyhow::Result<Row> {
         updated: Timestamp::from_micros(row.get(5)?),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,17 @@
 //! The one transaction of a batch: marks, seen ids, state delta, alert revisions, evidence.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use anyhow::Context;
 use connect::source::Mark;
 use engine::alert::AlertId;
 use engine::detect::{Change, Sighting, Standing};
 use engine::time::Timestamp;
-use rusqlite::{Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{DeadRecord, Store, sql};
-use crate::archive::Place;
+use crate::archive::Archived;
 
 /// Ids of counted events that are remembered; above this the oldest commits are forgotten.
 pub(crate) const SEEN_MAX: usize = 2_000_000;
@@ -35,7 +36,7 @@ pub(crate) struct Commit {
     /// Records that could not be read.
     pub dead: Vec<DeadRecord>,
     /// Where the archive keeps the events.
-    pub archived: Vec<Place>,
+    pub archived: Vec<Archived>,
     /// The moment of the commit.
     pub now: Timestamp,
 }
@@ -109,58 +110,105 @@ fn journal(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()>
 
 fn changes(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<Vec<Told>> {
     // Only the last form of an alert is kept; every form that people are told about is.
-    let mut last: BTreeMap<&AlertId, &Change> = BTreeMap::new();
+    let mut last: BTreeMap<&AlertId, (Known, &Change)> = BTreeMap::new();
     for change in &commit.changes {
-        last.insert(&change.alert.id, change);
-        if change.tell {
-            tell(transaction, change)?;
-        }
+        let (known, form) = match last.entry(&change.alert.id) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert((Known::read(transaction, &change.alert.id)?, change)),
+        };
+        *form = change;
+        known.take(transaction, change)?;
     }
     let mut sequence: i64 =
         transaction.query_row("SELECT ifnull(max(sequence), 0) FROM alerts", [], |row| row.get(0))?;
     let mut told = Vec::new();
-    for change in last.into_values() {
+    for (known, change) in last.into_values() {
         sequence += 1;
-        let new = upsert(transaction, change, sequence, commit.now)?;
-        told.push(Told { sequence: super::count(sequence), id: change.alert.id.clone(), new });
+        upsert(transaction, &known, change, sequence, commit.now)?;
+        told.push(Told { sequence: super::count(sequence), id: change.alert.id.clone(), new: known.new });
     }
     Ok(told)
 }
 
-/// Queues the change for the router. The same change again, after a crash, is the same row.
-fn tell(transaction: &Transaction<'_>, change: &Change) -> anyhow::Result<()> {
-    let action = match (&change.standing, change.revision) {
-        (Standing::Superseded { .. }, _) => "resolve",
-        (Standing::Open, 1) => "raise",
-        (Standing::Open, _) => "update",
-    };
-    let body = serde_json::to_string(&change.alert)?;
-    transaction
-        .prepare_cached("INSERT OR IGNORE INTO revisions (alert, revision, action, body) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![change.alert.id.0, sql(change.revision), action, body])?;
-    Ok(())
+/// What people know of an alert.
+struct Known {
+    /// Whether the alert is not stored yet.
+    new: bool,
+    open: bool,
+    /// The last revision that they were told; 0 if they were told nothing.
+    told: u64,
+    /// How far their revisions are ahead of the engine's, which begins at 1 again with each revival.
+    ahead: u64,
 }
 
-fn upsert(transaction: &Transaction<'_>, change: &Change, sequence: i64, now: Timestamp) -> anyhow::Result<bool> {
+impl Known {
+    fn read(transaction: &Transaction<'_>, id: &AlertId) -> anyhow::Result<Self> {
+        let known = transaction
+            .prepare_cached("SELECT state = 'open', told, ahead FROM alerts WHERE id = ?1")?
+            .query_row([&id.0], |row| {
+                let (told, ahead) = (super::count(row.get(1)?), super::count(row.get(2)?));
+                Ok(Self { new: false, open: row.get(0)?, told, ahead })
+            })
+            .optional()
+            .context("read what is known")?;
+        Ok(known.unwrap_or(Self { new: true, open: true, told: 0, ahead: 0 }))
+    }
+
+    /// Queues the change for the router if people are to be told and were not: a repeat says nothing new. An
+    /// alert that comes back after it was superseded is raised again, under revisions that go on counting.
+    fn take(&mut self, transaction: &Transaction<'_>, change: &Change) -> anyhow::Result<()> {
+        let open = matches!(change.standing, Standing::Open);
+        let turned = self.told > 0 && open != self.open;
+        self.open = open;
+        if turned && self.revision(change) <= self.told {
+            self.ahead = (self.told + 1).saturating_sub(change.revision);
+        }
+        let revision = self.revision(change);
+        if !change.tell || revision <= self.told {
+            return Ok(());
+        }
+        let action = match (open, turned || self.told == 0) {
+            (false, _) => "resolve",
+            (true, true) => "raise",
+            (true, false) => "update",
+        };
+        self.told = revision;
+        let body = serde_json::to_string(&change.alert)?;
+        transaction
+            .prepare_cached("INSERT OR IGNORE INTO revisions (alert, revision, action, body) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![change.alert.id.0, sql(revision), action, body])?;
+        Ok(())
+    }
+
+    /// The change's revision as people count.
+    fn revision(&self, change: &Change) -> u64 {
+        change.revision + self.ahead
+    }
+}
+
+fn upsert(
+    transaction: &Transaction<'_>,
+    known: &Known,
+    change: &Change,
+    sequence: i64,
+    now: Timestamp,
+) -> anyhow::Result<()> {
     let alert = &change.alert;
     let (state, by) = match &change.standing {
         Standing::Open => ("open", None),
         Standing::Superseded { by } => ("superseded", by.as_ref().map(|id| id.0.as_str())),
     };
-    let fresh = transaction
-        .prepare_cached("SELECT 1 FROM alerts WHERE id = ?1")?
-        .exists([&alert.id.0])
-        .map(|exists| !exists)?;
     transaction
         .prepare_cached(
-            "INSERT INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)
-             ON CONFLICT (id) DO UPDATE SET sequence = ?2, revision = ?3, time = ?4, state = ?7,
-             superseded_by = ?8, body = ?9, updated = ?10",
+            "INSERT INTO alerts (id, sequence, revision, time, severity, rule, state, superseded_by, body, received,
+             updated, told, ahead) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12)
+             ON CONFLICT (id) DO UPDATE SET sequence = ?2, revision = ?3, time = ?4, severity = ?5, state = ?7,
+             superseded_by = ?8, body = ?9, updated = ?10, told = ?11, ahead = ?12",
         )?
         .execute(params![
             alert.id.0,
             sequence,
-            sql(change.revision),
+            sql(known.revision(change)),
             alert.time.micros(),
             alert.severity as i64,
             alert.rule.0.as_ref(),
@@ -168,17 +216,21 @@ fn upsert(transaction: &Transaction<'_>, change: &Change, sequence: i64, now: Ti
             by,
             serde_json::to_string(alert)?,
             now.micros(),
+            sql(known.told),
+            sql(known.ahead),
         ])?;
-    Ok(fresh)
+    Ok(())
 }
 
 fn archived(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()> {
-    let mut write = transaction.prepare_cached("INSERT OR IGNORE INTO archived VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-    for place in &commit.archived {
+    let mut write =
+        transaction.prepare_cached("INSERT OR IGNORE INTO archived VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for Archived { kind, uid, time, place } in &commit.archived {
         write.execute(params![
-            place.uid.id,
-            place.uid.origin,
-            place.time.micros(),
+            kind.name(),
+            uid.id,
+            uid.origin,
+            time.micros(),
             sql(place.segment),
             sql(place.offset),
             sql(place.length),
@@ -187,3 +239,6 @@ fn archived(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

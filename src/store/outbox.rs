@@ -1,56 +1,15 @@
 //! The outbox: who is still to be told what.
 //!
-//! The router moves revisions in, in order, by a durable cursor; delivery workers lease rows, send, and
-//! write what came of it. A row leaves `queued` only for `delivered` or `dead`, never by being forgotten.
-
-use std::time::Duration;
+//! The router moves revisions in, in order, by a durable cursor; delivery workers take them out by leases
+//! (`lease.rs`). A row leaves `queued` only for `delivered` or `dead`, never by being forgotten.
 
 use anyhow::Context;
-use connect::sink::Action;
 use engine::alert::Alert;
 use engine::time::Timestamp;
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
-use super::{Reader, Store, count, known, sql};
-
-/// One message to one sink.
-#[derive(Clone, Debug)]
-pub(crate) struct Queued {
-    /// Its place in the outbox.
-    pub row: u64,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// When it was queued.
-    pub created: Timestamp,
-    /// What happened to the alert.
-    pub action: Action,
-    /// The alert as of this revision.
-    pub alert: Alert,
-    /// The revision.
-    pub revision: u64,
-}
-
-/// What became of a leased row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The receiver has it.
-    Delivered,
-    /// Try again at this moment.
-    Again(Timestamp),
-    /// Never again: a visible dead letter.
-    Dead,
-}
-
-/// A leased message and what became of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Settled {
-    /// Its place in the outbox.
-    pub row: u64,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// What the receiver said.
-    pub answer: String,
-}
+use super::{Reader, Store, count};
+use crate::metrics::METRICS;
 
 /// How much waits for a sink.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,7 +24,8 @@ pub(crate) struct Queue {
 
 impl Store {
     /// Moves at most `most` revisions from the cursor on into the outbox of the sinks that `route` names,
-    /// with the lane each. Answers how many revisions were moved.
+    /// with the lane each. Answers how many revisions were moved. One that cannot be read is passed over and
+    /// counted: nobody could be told of it, and those behind it must not wait for it.
     ///
     /// # Errors
     /// When the disk refuses; the cursor then stays.
@@ -89,19 +49,27 @@ impl Store {
             )?;
             let mut write = transaction.prepare_cached(
                 "INSERT OR IGNORE INTO outbox
-                 (sink, lane, alert, revision, action, body, state, attempts, due, leased_until, created, updated)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', 0, 0, 0, ?7, ?7)",
+                 (sink, lane, alert, revision, action, body, state, attempts, due, leased_until, created, updated,
+                  severity)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', 0, 0, 0, ?7, ?7, ?8)",
             )?;
             let mut rows = read.query(params![cursor, most])?;
             while let Some(row) = rows.next()? {
                 cursor = row.get(0)?;
-                let (id, revision, action, body): (String, i64, String, String) =
-                    (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-                let alert: Alert = serde_json::from_str(&body).context("read revision")?;
-                for (sink, lane) in route(&alert) {
-                    write.execute(params![sink, lane, id, revision, action, body, now.micros()])?;
-                }
                 moved += 1;
+                let Revision { id, revision, action, body, alert } = match revision(row) {
+                    Ok(read) => read,
+                    Err(error) => {
+                        METRICS.revisions_unreadable.inc();
+                        let error = format!("{error:#}");
+                        tracing::error!(sequence = cursor, error, "revision cannot be read: nobody is told of it");
+                        continue;
+                    }
+                };
+                for (sink, lane) in route(&alert) {
+                    let severity = alert.severity as i64;
+                    write.execute(params![sink, lane, id, revision, action, body, now.micros(), severity])?;
+                }
             }
         }
         if moved > 0 {
@@ -113,91 +81,51 @@ impl Store {
         Ok(moved)
     }
 
-    /// Leases at most `most` messages that are due: of each lane only the oldest, so that a lane keeps its
-    /// order. A lease that runs out, because the process died, frees the row again.
-    ///
-    /// # Errors
-    /// When the store cannot be read or written.
-    pub(crate) fn lease(
-        &self,
-        sink: &str,
-        most: usize,
-        now: Timestamp,
-        length: Duration,
-    ) -> anyhow::Result<Vec<Queued>> {
-        let mut connection = self.writer();
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin lease")?;
-        let mut leased = Vec::new();
-        {
-            let mut read = transaction.prepare_cached(
-                "SELECT row, attempts, created, action, revision, body FROM outbox
-                 WHERE row IN (SELECT min(row) FROM outbox WHERE sink = ?1 AND state = 'queued' GROUP BY lane)
-                 AND due <= ?2 AND leased_until <= ?2 ORDER BY row LIMIT ?3",
-            )?;
-            let mut rows = read.query(params![sink, now.micros(), sql(most as u64)])?;
-            while let Some(row) = rows.next()? {
-                leased.push(queued(row)?);
-            }
-            let until = now.micros().saturating_add(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
-            let mut write = transaction.prepare_cached("UPDATE outbox SET leased_until = ?2 WHERE row = ?1")?;
-            for message in &leased {
-                write.execute(params![sql(message.row), until])?;
-            }
-        }
-        transaction.commit().context("commit lease")?;
-        Ok(leased)
-    }
-
-    /// Frees all leases: called at the start, when nobody can hold one.
+    /// Gives up what is queued for sinks that are not among these, renamed or removed since: nobody would
+    /// ever lease it. Answers how many messages that were.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(crate) fn free_leases(&self) -> anyhow::Result<()> {
-        let writer = self.writer();
-        writer
-            .execute("UPDATE outbox SET leased_until = 0 WHERE state = 'queued' AND leased_until > 0", [])
-            .context("free leases")?;
-        Ok(())
-    }
-
-    /// Writes what became of messages.
-    ///
-    /// # Errors
-    /// When the disk refuses; the leases then run out and the messages are sent again.
-    pub(crate) fn settle(&self, settled: &[Settled], now: Timestamp) -> anyhow::Result<()> {
+    pub(crate) fn abandon_others(&self, sinks: &[&str], now: Timestamp) -> anyhow::Result<usize> {
         let mut connection = self.writer();
         let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin settling")?;
-        for message in settled {
-            let (state, due) = match message.verdict {
-                Verdict::Delivered => ("delivered", 0),
-                Verdict::Again(at) => ("queued", at.micros()),
-                Verdict::Dead => ("dead", 0),
-            };
-            transaction
-                .prepare_cached(
-                    "UPDATE outbox SET state = ?2, due = ?3, attempts = attempts + 1, leased_until = 0, answer = ?4,
-                     updated = ?5 WHERE row = ?1",
-                )?
-                .execute(params![sql(message.row), state, due, message.answer, now.micros()])
-                .context("settle delivery")?;
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin giving up")?;
+        let queued: Vec<String> = transaction
+            .prepare("SELECT DISTINCT sink FROM outbox WHERE state = 'queued'")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()
+            .context("list sinks with a queue")?;
+        let mut given_up = 0;
+        for sink in queued.iter().filter(|sink| !sinks.contains(&sink.as_str())) {
+            given_up += transaction
+                .execute(
+                    "UPDATE outbox SET state = 'dead', answer = 'the sink is no longer configured', updated = ?2
+                     WHERE sink = ?1 AND state = 'queued'",
+                    params![sink, now.micros()],
+                )
+                .context("give up messages")?;
         }
-        transaction.commit().context("commit settling")
+        transaction.commit().context("commit giving up")?;
+        Ok(given_up)
     }
 }
 
 impl Reader {
-    /// How much waits for this sink.
+    /// How much waits for this sink. Cost: counts all that is queued, by index; ask now and then.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub(crate) fn queue(&self, sink: &str) -> anyhow::Result<Queue> {
         let connection = self.connection();
-        let (rows, oldest): (i64, Option<i64>) = connection
-            .prepare_cached("SELECT count(*), min(created) FROM outbox WHERE sink = ?1 AND state = 'queued'")?
-            .query_row([sink], |row| Ok((row.get(0)?, row.get(1)?)))
-            .context("measure queue")?;
+        let rows: i64 = connection
+            .prepare_cached("SELECT count(*) FROM outbox WHERE sink = ?1 AND state = 'queued'")?
+            .query_row([sink], |row| row.get(0))
+            .context("count queue")?;
+        let oldest: Option<i64> = connection
+            .prepare_cached("SELECT created FROM outbox WHERE sink = ?1 AND state = 'queued' ORDER BY row LIMIT 1")?
+            .query_row([sink], |row| row.get(0))
+            .optional()
+            .context("find oldest in queue")?;
         let dead: i64 = connection
             .prepare_cached("SELECT count(*) FROM outbox WHERE sink = ?1 AND state = 'dead'")?
             .query_row([sink], |row| row.get(0))
@@ -206,24 +134,20 @@ impl Reader {
     }
 }
 
-fn queued(row: &rusqlite::Row<'_>) -> anyhow::Result<Queued> {
-    let action: String = row.get(3)?;
-    let body: String = row.get(5)?;
-    Ok(Queued {
-        row: count(row.get(0)?),
-        attempts: row.get(1)?,
-        created: Timestamp::from_micros(row.get(2)?),
-        action: known(action_of(&action), "action", &action)?,
-        revision: count(row.get(4)?),
-        alert: serde_json::from_str(&body).context("read queued alert")?,
-    })
+/// What people are to be told, with its text as it stands in the store.
+struct Revision {
+    id: String,
+    revision: i64,
+    action: String,
+    body: String,
+    alert: Alert,
 }
 
-fn action_of(name: &str) -> Option<Action> {
-    match name {
-        "raise" => Some(Action::Raise),
-        "update" => Some(Action::Update),
-        "resolve" => Some(Action::Resolve),
-        _ => None,
-    }
+fn revision(row: &rusqlite::Row<'_>) -> anyhow::Result<Revision> {
+    let body: String = row.get(4)?;
+    let alert = serde_json::from_str(&body).context("read revision")?;
+    Ok(Revision { id: row.get(1)?, revision: row.get(2)?, action: row.get(3)?, body, alert })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@ use anyhow::{Context, bail, ensure};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// Each step takes the schema one version up and is never edited after a release.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
     -- How far each source has been handled, in the source's own words.
@@ -61,7 +62,65 @@ const MIGRATIONS: [&str; 1] = ["
         PRIMARY KEY (id, origin)
     ) WITHOUT ROWID;
     CREATE INDEX archived_by_segment ON archived (segment);
-"];
+",
+    "
+    -- `head` marks the oldest queued message of its lane, the only one that may be sent: the next message is
+    -- found without looking at those behind it. Triggers keep it, so a redrive by hand does too.
+    ALTER TABLE outbox ADD COLUMN severity INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE outbox ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
+    -- Wall time of the first attempt from which the age counts; 0 before it.
+    ALTER TABLE outbox ADD COLUMN tried INTEGER NOT NULL DEFAULT 0;
+    UPDATE outbox SET severity = ifnull((SELECT severity FROM alerts WHERE id = alert), 0) WHERE state = 'queued';
+    UPDATE outbox SET head = 1
+        WHERE row IN (SELECT min(row) FROM outbox WHERE state = 'queued' GROUP BY sink, lane);
+    DROP INDEX IF EXISTS outbox_lanes;
+    CREATE INDEX outbox_lanes ON outbox (sink, lane, row) WHERE state = 'queued';
+    CREATE INDEX outbox_by_severity ON outbox (sink, severity DESC, row, due, leased_until) WHERE head = 1;
+    CREATE INDEX outbox_by_due ON outbox (sink, due, row, leased_until) WHERE head = 1;
+    CREATE INDEX outbox_dead ON outbox (sink) WHERE state = 'dead';
+    CREATE TRIGGER outbox_joins AFTER INSERT ON outbox WHEN NEW.state = 'queued' AND NOT EXISTS (
+        SELECT 1 FROM outbox WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row < NEW.row
+    ) BEGIN
+        UPDATE outbox SET head = 1 WHERE row = NEW.row;
+    END;
+    CREATE TRIGGER outbox_leaves AFTER UPDATE OF state ON outbox WHEN OLD.state = 'queued' AND NEW.state <> 'queued'
+    BEGIN
+        UPDATE outbox SET head = 0 WHERE row = NEW.row;
+        UPDATE outbox SET head = 1 WHERE row = (
+            SELECT min(row) FROM outbox WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued');
+    END;
+    CREATE TRIGGER outbox_returns AFTER UPDATE OF state ON outbox
+    WHEN OLD.state <> 'queued' AND NEW.state = 'queued' AND NOT EXISTS (
+        SELECT 1 FROM outbox WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row < NEW.row
+    ) BEGIN
+        UPDATE outbox SET head = 0 WHERE row = (
+            SELECT min(row) FROM outbox
+            WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row > NEW.row);
+        UPDATE outbox SET head = 1 WHERE row = NEW.row;
+    END;
+    -- The last revision that people were told, and by how much it is ahead of the engine's count, which
+    -- begins anew when an alert comes back.
+    ALTER TABLE alerts ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE alerts ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0;
+    UPDATE alerts SET told = revision;
+    -- Vendors' ids are unique within a kind of log at best, so the kind is part of the key.
+    ALTER TABLE archived RENAME TO archived_without_kind;
+    CREATE TABLE archived (
+        kind TEXT NOT NULL, id TEXT NOT NULL, origin TEXT NOT NULL, time INTEGER NOT NULL,
+        segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, line INTEGER NOT NULL,
+        PRIMARY KEY (id, kind, origin)
+    ) WITHOUT ROWID;
+    INSERT INTO archived SELECT '', id, origin, time, segment, offset, length, line FROM archived_without_kind;
+    DROP TABLE archived_without_kind;
+    CREATE INDEX archived_by_segment ON archived (segment);
+    -- Until when a receiver asked to be left alone.
+    CREATE TABLE holds (sink TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TRIGGER outbox_redriven AFTER UPDATE OF state ON outbox
+    WHEN OLD.state <> 'queued' AND NEW.state = 'queued' BEGIN
+        UPDATE outbox SET attempts = 0, tried = 0 WHERE row = NEW.row;
+    END;
+",
+];
 
 /// Pragmas, exclusive use, check after an unclean stop, migrations.
 pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
@@ -105,4 +164,33 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
         transaction.commit().context("commit migration")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::time::Timestamp;
+
+    use super::*;
+    use crate::sample;
+    use crate::store::{Order, Store};
+
+    #[test]
+    fn a_queue_that_an_older_version_left_is_sent_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = Connection::open(folder.path().join("lapwing.db")).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        for (number, change) in (1..).zip(sample::changes(&[0, 1].map(sample::stop_logging))) {
+            old.execute(
+                "INSERT INTO outbox VALUES (?1, 'soc', 'lane', ?2, 1, 'raise', ?3, 'queued', 0, 0, 0, NULL, 0, 0)",
+                (number, &change.alert.id.0, serde_json::to_string(&change.alert).unwrap()),
+            )
+            .unwrap();
+        }
+        old.execute("INSERT INTO archived VALUES ('id', '', 0, 1, 0, 0, 0)", []).unwrap();
+        drop(old);
+        let store = Store::open(folder.path()).unwrap();
+        let leased = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
+        assert_eq!(leased.iter().map(|message| message.row).collect::<Vec<_>>(), [1]);
+    }
 }

@@ -1,0 +1,104 @@
+use connect::clock::Hand;
+use engine::time::Timestamp;
+use rusqlite::Connection;
+
+use super::*;
+use crate::sample;
+
+/// A ledger, and a second hand on its database that can make it fail.
+struct Bench {
+    ledger: Ledger,
+    database: Connection,
+    folder: tempfile::TempDir,
+}
+
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let clock = Clock::Hand(Hand::at(Timestamp::default()));
+    let recovered = Recovered::default();
+    let ledger = Ledger::open(store, recovered, &sample::rules(), folder.path(), 1 << 30, clock).unwrap();
+    let database = Connection::open(folder.path().join("lapwing.db")).unwrap();
+    Bench { ledger, database, folder }
+}
+
+impl Bench {
+    /// Lets every write to this table fail until [`Bench::mend`].
+    fn refuse(&self, table: &str) {
+        let text = format!("CREATE TRIGGER refuse BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END");
+        self.database.execute_batch(&text).unwrap();
+    }
+
+    fn mend(&self) {
+        self.database.execute_batch("DROP TRIGGER refuse").unwrap();
+    }
+
+    fn archive_bytes(&self) -> u64 {
+        let files = std::fs::read_dir(self.folder.path().join("archive")).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    }
+
+    fn rows(&self, table: &str) -> u32 {
+        self.database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// A commit about two secrets that were read, and what the archive is to keep of it.
+fn work() -> (Commit, Vec<Kept>) {
+    let records = [sample::read_secret(0, 0), sample::read_secret(1, 1)];
+    let sightings = sample::sightings(&sample::rules(), &records);
+    let kept = sightings
+        .iter()
+        .map(|it| Kept { kind: it.kind, uid: it.uid.clone(), time: it.time, json: "{}".to_owned() })
+        .collect();
+    (Commit { number: 1, sightings, changes: sample::changes(&records), ..Commit::default() }, kept)
+}
+
+#[test]
+fn a_commit_that_only_the_database_refuses_is_archived_once() {
+    let mut bench = bench();
+    let (mut commit, kept) = work();
+    bench.refuse("alerts");
+    bench.ledger.write(&mut commit, &kept).unwrap_err();
+    let once = bench.archive_bytes();
+    bench.ledger.write(&mut commit, &kept).unwrap_err();
+    bench.mend();
+    bench.ledger.write(&mut commit, &kept).unwrap();
+    assert_eq!((bench.archive_bytes(), bench.rows("archived")), (once, 2));
+}
+
+#[test]
+fn a_snapshot_that_the_database_refuses_leaves_the_journal_in_its_place() {
+    let mut bench = bench();
+    let (commit, kept) = work();
+    let mut commit = Commit { snapshot: Some(vec![1; 1_000]), ..commit };
+    bench.refuse("snapshot");
+    bench.ledger.write(&mut commit, &kept).unwrap();
+    assert_eq!((bench.rows("snapshot"), bench.rows("journal"), bench.rows("alerts")), (0, 1, 1));
+}
+
+#[test]
+fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let strict = sample::rules_asking(9);
+    let records: Vec<String> = (0..3).map(|n| sample::read_secret(n, n)).collect();
+    let sightings = sample::sightings(&strict, &records);
+    store.commit(&Commit { number: 1, sightings, ..Commit::default() }).unwrap();
+
+    let open = |rules: &RuleSet| {
+        let recovered = store.recover().unwrap();
+        Ledger::open(store.clone(), recovered, rules, folder.path(), 1 << 20, Clock::Wall).unwrap();
+        let mut told = Vec::new();
+        store
+            .route(10, Timestamp::default(), |alert| {
+                told.push(alert.title.clone());
+                Vec::new()
+            })
+            .unwrap();
+        told
+    };
+    assert_eq!(open(&strict), Vec::<String>::new());
+    assert_eq!(open(&sample::rules_asking(3)), ["Many secrets read"]);
+    assert_eq!(open(&sample::rules_asking(3)), Vec::<String>::new(), "told once");
+}
