@@ -11,25 +11,27 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Router, middleware};
+use connect::clock::Clock;
 use connect::host;
 use engine::rule::RuleSet;
 use engine::time::Timestamp;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::deliver::Mood;
 use crate::feed::Feed;
 use crate::metrics::METRICS;
 use crate::store::{Reader, Told};
-use connect::clock::Clock;
 
 mod alerts;
 mod console;
 mod error;
+mod letters;
 mod live;
 mod status;
 
 use error::Refusal;
+pub(crate) use live::SEATS;
 
 /// What requests are answered from.
 #[derive(Debug)]
@@ -52,6 +54,10 @@ pub(crate) struct App {
     pub public_url: Option<String>,
     /// Hash of the token that callers must show.
     pub token: Option<blake3::Hash>,
+    /// Room for those who follow live.
+    pub seats: Arc<Semaphore>,
+    /// The present.
+    pub clock: Clock,
     /// When the process started.
     pub started: Timestamp,
     /// Cancelled when the service stops.
@@ -77,6 +83,7 @@ pub(crate) fn router(app: Arc<App>, ingest: Router) -> Router {
         .route("/api/v1/alerts", get(alerts::list))
         .route("/api/v1/alerts/stream", get(live::stream))
         .route("/api/v1/alerts/{id}", get(alerts::one))
+        .route("/api/v1/dead-records", get(letters::list))
         .route("/api/v1/status", get(status::status))
         .route("/api/{*path}", any(async || Refusal::UnknownPath))
         .method_not_allowed_fallback(async || Refusal::Method)
@@ -114,10 +121,15 @@ async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next)
 }
 
 fn admit(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
-    let Some(token) = app.token else {
+    match app.token {
+        Some(token) => authorise(token, headers),
         // A page whose own name was made to point here would read what a browser on this machine may read.
-        return host::asks_for_us(headers, app.public_url.as_deref()).then_some(()).ok_or(Refusal::UnknownHost);
-    };
+        None if host::asks_for_us(headers, app.public_url.as_deref()) => Ok(()),
+        None => Err(Refusal::UnknownHost),
+    }
+}
+
+fn authorise(token: blake3::Hash, headers: &HeaderMap) -> Result<(), Refusal> {
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let shown = shown.and_then(|value| value.strip_prefix("Bearer "));
     // Equal hashes are compared in constant time.
@@ -146,11 +158,18 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-/// What waits for a sink is asked of the store at each scrape: a sink that rests for minutes says nothing.
+/// What waits for a sink is asked of the store at each scrape: a sink that rests for minutes says nothing. Nor
+/// does a silent source, so how far it lags is worked out then, too.
 async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
+    let now = app.clock.now();
+    for (feed, _) in &app.feeds {
+        if let Some(lag) = feed.lag(now) {
+            METRICS.source_lag.with_label_values(&[&feed.name]).set(lag.micros() as f64 / 1e6);
+        }
+    }
     alerts::reading(move || {
         for (sink, _, _) in &app.sinks {
-            METRICS.outbox(sink, &app.reader.queue(sink)?, Clock::Wall.now());
+            METRICS.outbox(sink, &app.reader.queue(sink)?, now);
         }
         Ok(())
     })

@@ -222,7 +222,7 @@ impl Config {
                 return Some(format!("sinks.{name}: give exactly one of webhook, slack, pagerduty, stdout"));
             }
         }
-        let body_mib_most = source::http::Limits::default().waiting_bytes_max / 2 >> 20;
+        let body_mib_most = (source::http::Limits::default().waiting_bytes_max / 2) >> 20;
         if !(1..=body_mib_most).contains(&self.ingest.body_mib_max) {
             return Some(format!(
                 "ingest.body_mib_max: {} is not within 1 to {body_mib_most}: a compressed body is held as sent and decompressed, and both must fit into the memory for all bodies",

@@ -3,11 +3,13 @@
 //! One task a source. It waits in one place; a batch that finds no room is held, so the source is not read
 //! further: that is the backpressure. A source that fails is tried again and delays only itself.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connect::source::{Batch, Mark, Next, Remedy, Source, SourceError};
 use engine::normalise::Format;
+use engine::time::{Span, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,8 @@ pub(crate) struct Feed {
     pub keeps_position: bool,
     /// What has been committed and not yet told to the source.
     pub done: Done,
+    /// Microseconds of the newest event time; the smallest number before the first event.
+    newest: AtomicI64,
     health: watch::Sender<Health>,
 }
 
@@ -56,7 +60,19 @@ impl Feed {
     /// A source that has not been read yet.
     pub(crate) fn new(name: String, format: Format, keeps_position: bool) -> Self {
         METRICS.expect_source(&name);
-        Self { name, format, keeps_position, done: Done::default(), health: watch::Sender::new(Health::Running) }
+        let (done, newest) = (Done::default(), AtomicI64::new(i64::MIN));
+        Self { name, format, keeps_position, done, newest, health: watch::Sender::new(Health::Running) }
+    }
+
+    /// An event of this time came.
+    pub(crate) fn saw(&self, time: Timestamp) {
+        self.newest.fetch_max(time.micros(), Ordering::Relaxed);
+    }
+
+    /// How far the newest event lies back, so it grows while the source is silent; nothing before the first.
+    pub(crate) fn lag(&self, now: Timestamp) -> Option<Span> {
+        let newest = self.newest.load(Ordering::Relaxed);
+        (newest != i64::MIN).then(|| now.since(Timestamp::from_micros(newest)))
     }
 
     /// Whether it works.
@@ -191,4 +207,21 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_of_a_silent_source_grows() {
+        let feed = Feed::new("silent".to_owned(), Format::Auto, false);
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+        assert_eq!(feed.lag(at(100)), None, "nothing is known before the first event");
+        feed.saw(at(90));
+        feed.saw(at(60));
+        assert_eq!(feed.lag(at(100)), Some(Span::seconds(10)), "the newest counts, in whatever order");
+        assert_eq!(feed.lag(at(700)), Some(Span::seconds(610)));
+        assert_eq!(feed.lag(at(80)), Some(Span::default()), "an event of the future does not lag");
+    }
 }

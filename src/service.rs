@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use connect::source::{http, http::Inlet};
 use engine::time::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, App};
@@ -92,6 +92,8 @@ impl Lapwing {
             committing: listeners.committing.clone(),
             public_url: config.public_url.clone(),
             token: token(&config)?,
+            seats: Arc::new(Semaphore::new(api::SEATS)),
+            clock: clock.clone(),
             started,
             stop: stop.clone(),
         };

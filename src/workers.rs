@@ -166,6 +166,9 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
             }
         }
     }
+    if let Some(newest) = matched.newest {
+        matched.feed.saw(newest);
+    }
     matched
 }
 

@@ -14,6 +14,8 @@ pub(super) enum Refusal {
     UnknownHost,
     /// A parameter that makes no sense: what is wrong, and what would be right.
     Parameter(String, &'static str),
+    /// As many follow live as may.
+    TooManyListeners,
     /// No such alert.
     UnknownAlert,
     /// No such path.
@@ -46,6 +48,12 @@ impl IntoResponse for Refusal {
                 "set `token`, or set `public_url` to the name that you use",
             ),
             Self::Parameter(message, hint) => (StatusCode::BAD_REQUEST, "bad_parameter", message, hint),
+            Self::TooManyListeners => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_listeners",
+                "as many listeners follow alerts live as may".to_owned(),
+                "close some, or ask /api/v1/alerts from time to time",
+            ),
             Self::UnknownAlert => (
                 StatusCode::NOT_FOUND,
                 "not_found",

@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::alerts::{reading, row};
@@ -24,6 +25,8 @@ use super::error::Refusal;
 const WAITING: usize = 64;
 /// Alerts read from the store at a time.
 const READ: u32 = 256;
+/// Listeners at a time: each has a task, a connection and up to [`WAITING`] messages.
+pub(crate) const SEATS: usize = 256;
 /// A proxy in between closes connections that are silent for longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -32,21 +35,22 @@ pub(super) async fn stream(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    let Ok(seat) = app.seats.clone().try_acquire_owned() else { return Err(Refusal::TooManyListeners) };
     // Listening starts before the position is read, so that nothing falls in between.
     let mut news = app.live.subscribe();
     let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
-    let mut position = match resumed {
-        Some(position) => position,
-        None => {
-            let app = app.clone();
-            reading(move || app.reader.latest()).await?
-        }
+    let latest = {
+        let app = app.clone();
+        reading(move || app.reader.latest()).await?
     };
+    // A number from another data folder may lie ahead of ours, which would be silence until we reach it.
+    let mut position = resumed.map_or(latest, |resumed: u64| resumed.min(latest));
     let (sender, events) = mpsc::channel(WAITING);
     // A listener that is cut off before its first alert resumes from here.
     let here = Event::default().id(position.to_string()).comment("listening");
     sender.try_send(Ok(here)).expect("the channel is new and empty");
     tokio::spawn(async move {
+        let _seat = seat;
         loop {
             match catch_up(&app, position, &sender).await {
                 Some(reached) if reached > position => position = reached,
@@ -62,7 +66,8 @@ pub(super) async fn stream(
     Ok(Sse::new(ReceiverStream::new(events)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-/// Sends what changed since `position`; answers how far that reaches, or nothing if the listener is gone.
+/// Sends what changed since `position`; answers how far that reaches, or nothing if the listener is gone or the
+/// service stops.
 async fn catch_up(app: &Arc<App>, position: u64, sender: &mpsc::Sender<Result<Event, Infallible>>) -> Option<u64> {
     let reader = app.clone();
     let rows = reading(move || reader.reader.changed_since(position, READ)).await.ok()?;
@@ -70,7 +75,30 @@ async fn catch_up(app: &Arc<App>, position: u64, sender: &mpsc::Sender<Result<Ev
     for found in rows {
         reached = found.sequence;
         let event = Event::default().event("alert").id(reached.to_string()).data(row(&found).to_string());
-        sender.send(Ok(event)).await.ok()?;
+        pass(sender, event, &app.stop).await?;
     }
     Some(reached)
+}
+
+/// Waits until the listener has room; nothing if it is gone or the service stops.
+async fn pass(sender: &mpsc::Sender<Result<Event, Infallible>>, event: Event, stop: &CancellationToken) -> Option<()> {
+    tokio::select! {
+        () = stop.cancelled() => None,
+        sent = sender.send(Ok(event)) => sent.ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_that_does_not_read_does_not_hold_up_a_stop() {
+        let (sender, _events) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        assert_eq!(pass(&sender, Event::default(), &stop).await, Some(()));
+        let waiting = pass(&sender, Event::default(), &stop);
+        stop.cancel();
+        assert_eq!(waiting.await, None);
+    }
 }

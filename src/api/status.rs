@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use engine::normalise::Format;
+use engine::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::App;
@@ -35,12 +36,13 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, R
             })
         })
         .collect();
+    let now = app.clock.now();
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "started": app.started,
         "rules": app.rules.load().rules().len(),
         "dead_records": dead,
-        "sources": app.feeds.iter().map(|(feed, system)| source(feed, system)).collect::<Vec<_>>(),
+        "sources": app.feeds.iter().map(|(feed, system)| source(feed, system, now)).collect::<Vec<_>>(),
         "sinks": sinks,
         "alerts": {
             "informational": informational, "low": low, "medium": medium, "high": high, "critical": critical,
@@ -48,7 +50,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, R
     })))
 }
 
-fn source(feed: &Feed, system: &str) -> Value {
+fn source(feed: &Feed, system: &str, now: Timestamp) -> Value {
     let name = [feed.name.as_str()];
     let kind = match feed.format {
         Format::Known(kind) => kind.name(),
@@ -58,17 +60,20 @@ fn source(feed: &Feed, system: &str) -> Value {
         .iter()
         .map(|reason| METRICS.rejects.with_label_values(&[feed.name.as_str(), reason.name()]).get())
         .sum();
-    json!({
+    let mut body = json!({
         "name": feed.name, "kind": kind, "type": system,
         "events": METRICS.events.with_label_values(&name).get(),
         "rejects": rejects,
-        "lag_seconds": METRICS.source_lag.with_label_values(&name).get(),
         "state": match feed.health() {
             Health::Running => "running",
             Health::Finished => "idle",
             Health::Failing => "failing",
         },
-    })
+    });
+    if let Some(lag) = feed.lag(now) {
+        body["lag_seconds"] = json!(lag.micros() as f64 / 1e6);
+    }
+    body
 }
 
 fn mood(mood: Mood) -> &'static str {

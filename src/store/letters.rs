@@ -1,6 +1,7 @@
 //! Dead letters of the input side: records that could not be read, capped.
 
 use anyhow::Context;
+use engine::normalise::RejectReason;
 use engine::time::Timestamp;
 use rusqlite::{Transaction, params};
 use serde::Serialize;
@@ -52,6 +53,32 @@ pub(super) fn write(transaction: &Transaction<'_>, letters: &[DeadRecord]) -> an
 }
 
 impl Reader {
+    /// The unreadable records that are kept, newest first, each with its number; those before `before` if given.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn dead_letters(&self, limit: u32, before: Option<i64>) -> anyhow::Result<Vec<(i64, DeadRecord)>> {
+        let connection = self.connection();
+        let mut select = connection.prepare_cached(
+            "SELECT row, source, position, reason, detail, head, at FROM dead_records WHERE row < ?1 ORDER BY row DESC LIMIT ?2",
+        )?;
+        let mut rows = select.query(params![before.unwrap_or(i64::MAX), limit]).context("list dead records")?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().context("list dead records")? {
+            let reason: String = row.get(3)?;
+            let record = DeadRecord {
+                source: row.get(1)?,
+                position: row.get(2)?,
+                reason: super::known(reason_of(&reason), "dead_records.reason", &reason)?,
+                detail: row.get(4)?,
+                head: row.get(5)?,
+                at: Timestamp::from_micros(row.get(6)?),
+            };
+            found.push((row.get(0)?, record));
+        }
+        Ok(found)
+    }
+
     /// How many unreadable records are kept.
     ///
     /// # Errors
@@ -62,5 +89,36 @@ impl Reader {
             .query_row("SELECT count(*) FROM dead_records", [], |row| row.get(0))
             .context("count dead records")?;
         Ok(super::count(kept))
+    }
+}
+
+fn reason_of(name: &str) -> Option<&'static str> {
+    RejectReason::ALL.iter().map(|reason| reason.name()).find(|known| *known == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Commit, Store};
+
+    #[test]
+    fn unreadable_records_are_listed_newest_first_and_page_by_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let letter = |number: u32| DeadRecord {
+            source: "push".to_owned(),
+            position: format!("push/{number}"),
+            reason: RejectReason::Syntax.name(),
+            detail: "not JSON".to_owned(),
+            head: b"{bad \xff".to_vec(),
+            at: Timestamp::from_millis(7),
+        };
+        let dead: Vec<DeadRecord> = (1..=5).map(letter).collect();
+        store.commit(&Commit { number: 1, dead, ..Commit::default() }).unwrap();
+        let reader = store.reader().unwrap();
+        let first = reader.dead_letters(2, None).unwrap();
+        assert_eq!(first.iter().map(|(_, record)| record.clone()).collect::<Vec<_>>(), [letter(5), letter(4)]);
+        let rest = reader.dead_letters(50, Some(first[1].0)).unwrap();
+        assert_eq!(rest.into_iter().map(|(_, record)| record).collect::<Vec<_>>(), [letter(3), letter(2), letter(1)]);
     }
 }

@@ -46,7 +46,7 @@ const _: () = {
 };
 
 /// What takes longer than this hangs. Generous: a debug build on a busy machine is slow.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(10);
 
