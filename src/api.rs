@@ -54,6 +54,8 @@ pub(crate) struct App {
     pub public_url: Option<String>,
     /// Hash of the token that callers must show.
     pub token: Option<blake3::Hash>,
+    /// Whether `/metrics` is open to those without it.
+    pub metrics_without_token: bool,
     /// Room for those who follow live.
     pub seats: Arc<Semaphore>,
     /// The present.
@@ -160,7 +162,12 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 
 /// What waits for a sink is asked of the store at each scrape: a sink that rests for minutes says nothing. Nor
 /// does a silent source, so how far it lags is worked out then, too.
-async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    if let Some(token) = app.token
+        && !app.metrics_without_token
+    {
+        authorise(token, &headers)?;
+    }
     let now = app.clock.now();
     for (feed, _) in &app.feeds {
         if let Some(lag) = feed.lag(now) {

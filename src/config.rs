@@ -26,13 +26,17 @@ pub(crate) struct Config {
     /// Address of console, API, metrics and ingest.
     #[serde(default = "listen")]
     pub listen: SocketAddr,
-    /// What the console and the API ask for as `Authorization: Bearer …`. Required to listen beyond loopback.
+    /// What the console, the API and `/metrics` ask for as `Authorization: Bearer …`. Required to listen beyond
+    /// loopback.
     #[serde(default)]
     pub token: Option<Secret>,
     /// Listen beyond loopback without `token`, or with `http` sources that have no token of their own: anyone who
     /// can connect may read alerts, or push events.
     #[serde(default)]
     pub listen_without_token: bool,
+    /// Answer `/metrics` to whoever can connect, although `token` is set: for a scraper that cannot send it.
+    #[serde(default)]
+    pub metrics_without_token: bool,
     /// Where people reach the console, for links in messages, such as `"https://lapwing.example.org"`. Without
     /// `token`, the API answers to this name, `localhost` and addresses only.
     #[serde(default)]

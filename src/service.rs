@@ -92,6 +92,7 @@ impl Lapwing {
             committing: listeners.committing.clone(),
             public_url: config.public_url.clone(),
             token: token(&config)?,
+            metrics_without_token: config.metrics_without_token,
             seats: Arc::new(Semaphore::new(api::SEATS)),
             clock: clock.clone(),
             started,

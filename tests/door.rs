@@ -28,3 +28,19 @@ async fn without_a_token_a_name_made_to_point_here_reads_nothing() {
     }
     assert_eq!(status(&lapwing, "/health", &[("host", "evil.example")]).await, 200);
 }
+
+#[tokio::test]
+async fn metrics_ask_for_the_token_too_unless_told_not_to() {
+    let token = [("authorization", "Bearer sesame-sesame")];
+    for (setting, open) in [("", 401), ("metrics_without_token: true", 200)] {
+        let home = Home::new();
+        home.configure(&format!("token: sesame-sesame\n{setting}"));
+        let lapwing = home.start().await;
+        assert_eq!(status(&lapwing, "/metrics", &[]).await, open, "{setting}");
+        assert_eq!(status(&lapwing, "/metrics", &token).await, 200, "{setting}");
+        assert_eq!(status(&lapwing, "/api/v1/status", &[]).await, 401, "{setting}");
+        for path in ["/health", "/ready"] {
+            assert_eq!(status(&lapwing, path, &[]).await, 200, "{path} is for those who only look whether it runs");
+        }
+    }
+}
