@@ -26,6 +26,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const AGE_MAX: Span = Span::seconds(72 * 3_600);
 /// Waits between attempts: short enough that a receiver which comes back is told within a minute.
 const RETRY: Policy = Policy { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
+/// Rests of a whole sink that gave no answer or a bad one: one round of attempts is a cheap question.
+const REST: Policy = Policy { base: Duration::from_secs(1), cap: Duration::from_secs(15) };
 /// How long a sink that a person must mend is left alone, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
 
@@ -210,7 +212,7 @@ fn decide(queued: &Queued, answer: &Answer, failures: u32, now: Timestamp, chanc
             let own = backoff(queued.attempts + 1, chance, RETRY);
             // The whole sink rests as long as it asked for; a failure without a wish rests it more the more
             // often it failed, so that one bad message does not stop the others.
-            let rest = after.unwrap_or_else(|| backoff(failures + 1, chance, RETRY));
+            let rest = after.unwrap_or_else(|| backoff(failures + 1, chance, REST));
             let wait = own.max(after.unwrap_or_default());
             let verdict = if old { Verdict::Dead } else { Verdict::Again(now.plus(span(wait))) };
             Decision { verdict, hold: Some(rest), asked: *after, mood: Mood::Retrying, outcome: "retry" }
