@@ -96,8 +96,11 @@ fn milliseconds(time: Duration) -> String {
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let described = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown").to_owned();
     let model = described.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    format!("{cores} cores, {}", model.map_or("unknown model", |(_, model)| model))
+    let model = model.map_or("unknown model", |(_, model)| model);
+    format!("{cores} cores, {model}; load average {load}, which counts the bench itself and whoever else worked")
 }
 
 fn commit() -> String {
