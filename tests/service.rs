@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use harness::{Heard, Home, Lapwing, Receiver, Say, github, stopped, until};
+use harness::{Heard, Home, Lapwing, Receiver, Say, github, loudly, stopped, until};
 
 const PUSH: &str = "sources:\n  push: {kind: auto, http: {}}\n";
 
@@ -498,7 +498,7 @@ async fn health_readiness_and_metrics_are_served_as_prometheus_reads_them() {
     let Ok(mut promtool) =
         Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()
     else {
-        eprintln!("SKIPPED: /metrics is not checked: promtool is missing");
+        loudly("SKIPPED: /metrics is not checked: promtool is missing");
         return;
     };
     promtool.stdin.take().unwrap().write_all(heard.body.as_bytes()).unwrap();

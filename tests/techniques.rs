@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use harness::{Lapwing, lines_of, shared};
+use harness::{Lapwing, lines_of, loudly, shared};
 
 /// Of the 19 techniques that succeeded.
 const NOTICED_MIN: usize = 16;
@@ -18,7 +18,7 @@ const NOISE_MAX: usize = 15;
 #[test]
 fn most_techniques_that_succeeded_are_noticed_and_background_is_quiet() {
     let Some(stream) = shared("data/streams/invictus.masked.jsonl.gz") else {
-        eprintln!("SKIPPED: no streams/invictus.masked.jsonl.gz; set LAPWING_SHARED to the folder that holds data/");
+        loudly("SKIPPED: no streams/invictus.masked.jsonl.gz; set LAPWING_SHARED to the folder that holds data/");
         return;
     };
     let labels = labels(&stream.with_file_name("invictus.labels.jsonl"));
@@ -48,14 +48,14 @@ fn most_techniques_that_succeeded_are_noticed_and_background_is_quiet() {
         let found = titles.get(name.as_str()).map(|titles| titles.iter().cloned().collect::<Vec<_>>().join("; "));
         noticed += usize::from(*succeeded && found.is_some());
         let outcome = if *succeeded { "succeeded" } else { "failed" };
-        eprintln!("{name:<64} {outcome:<9} {}", found.unwrap_or_else(|| "MISS".to_owned()));
+        loudly(&format!("{name:<64} {outcome:<9} {}", found.unwrap_or_else(|| "MISS".to_owned())));
     }
     let all = techniques.iter().filter(|(_, succeeded)| *succeeded).count();
-    eprintln!("noticed {noticed} of the {all} that succeeded");
+    loudly(&format!("noticed {noticed} of the {all} that succeeded"));
     for ((label, severity), alerts) in noise {
-        eprintln!("alerts on {label} events, {severity}: {alerts}");
+        loudly(&format!("alerts on {label} events, {severity}: {alerts}"));
     }
-    eprintln!("background events under medium or higher alerts: {}", called_for.len());
+    loudly(&format!("background events under medium or higher alerts: {}", called_for.len()));
     assert!(noticed >= NOTICED_MIN, "only {noticed} of {all}");
     assert!(called_for.len() <= NOISE_MAX, "{called_for:?}");
 }

@@ -15,7 +15,7 @@ impl Corpus {
         static LINES: LazyLock<Vec<String>> = LazyLock::new(|| {
             let sample = || Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/day/cloudtrail.jsonl.gz");
             let path = shared("data/streams/invictus.masked.jsonl.gz").unwrap_or_else(sample);
-            eprintln!("CORPUS: {}", path.display());
+            super::loudly(&format!("CORPUS: {}", path.display()));
             lines_of(&path)
         });
         Self { lines: &LINES }

@@ -9,6 +9,7 @@ mod receiver;
 mod service;
 mod web;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub(crate) use corpus::{Corpus, lines_of, shared};
@@ -16,9 +17,14 @@ pub(crate) use receiver::{Arrival, Receiver, Say};
 pub(crate) use service::{Home, Lapwing};
 pub(crate) use web::{Heard, github, stopped};
 
+/// Says something that must be seen even when the test passes: the runner hides what `eprintln!` writes.
+pub(crate) fn loudly(words: &str) {
+    writeln!(std::io::stderr(), "{words}").expect("stderr is there");
+}
+
 /// Each test file uses a part of the harness. This names all of it, so that the rest is no dead code.
 const _: () = {
-    let _ = (Corpus::open, Corpus::lines, lines_of, shared, Chance::seeded, Chance::fork, Chance::below);
+    let _ = (loudly, Corpus::open, Corpus::lines, lines_of, shared, Chance::seeded, Chance::fork, Chance::below);
     let _ = (Home::new, Home::path, Home::configure, Home::start, Home::spawn);
     let _ = (
         Lapwing::kill,

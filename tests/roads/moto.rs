@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Corpus, Home};
+use crate::harness::{Corpus, Home, loudly};
 use crate::{reference, same, travel};
 
 /// What one `PutLogEvents` may carry, with room to spare for its envelope: AWS allows 1 MiB and 10,000.
@@ -39,7 +39,7 @@ impl Moto {
             Ok(child) => child,
             Err(error) => {
                 assert!(std::env::var("CI").as_deref() != Ok("true"), "moto_server is needed in CI: {error}");
-                eprintln!("SKIPPED: moto_server is not on PATH ({error}); `make venv` installs it");
+                loudly(&format!("SKIPPED: moto_server is not on PATH ({error}); `make venv` installs it"));
                 return None;
             }
         };
