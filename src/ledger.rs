@@ -4,7 +4,7 @@
 //! in one transaction together with the marks. Only then are sources told. A commit that fails is tried
 //! again as it is: nothing further is applied, and the bounded channels hold everybody else back.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use engine::detect::{Caps, Change, Count, Sighting, State};
 use engine::event::{Kind, Uid};
+use engine::normalise::Reject;
 use engine::rule::{RuleSet, Severity};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ use changes::Changes;
 const GROUP_MAX: usize = 64;
 /// Journal size at which a snapshot takes its place. Reading it back takes well under a second.
 const JOURNAL_BYTES_MAX: usize = 8 << 20;
+/// A source that sends what cannot be read is named in the log at most this often.
+const WARN_AGAIN: Duration = Duration::from_secs(60);
 /// Wait before a failed commit is tried again.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
 
@@ -44,6 +47,8 @@ pub(crate) struct Ledger {
     number: u64,
     journal_bytes: usize,
     counted: (u64, u64),
+    /// When each source was last said to send what cannot be read.
+    warned: BTreeMap<String, Instant>,
     clock: Clock,
 }
 
@@ -102,6 +107,7 @@ impl Ledger {
             number,
             journal_bytes: recovered.journal_bytes,
             counted,
+            warned: BTreeMap::new(),
             clock,
         })
     }
@@ -262,12 +268,26 @@ impl Ledger {
         if gone.is_empty() { Ok(()) } else { self.store.forget_segments(&gone) }
     }
 
-    fn report(&self, group: &[Matched]) {
+    /// Says that a source sends what cannot be read, once in a while: each record is a dead letter anyway.
+    fn warn(&mut self, source: &str, reject: &Reject) {
+        let now = Instant::now();
+        if self.warned.get(source).is_some_and(|last| now.duration_since(*last) < WARN_AGAIN) {
+            return;
+        }
+        self.warned.insert(source.to_owned(), now);
+        let (position, reason) = (&reject.position, reject.reason.name());
+        tracing::warn!(%source, ?position, reason, "records rejected: /api/v1/dead-records lists them");
+    }
+
+    fn report(&mut self, group: &[Matched]) {
         for batch in group {
             let source = [batch.feed.name.as_str()];
             METRICS.events.with_label_values(&source).inc_by(batch.events);
             METRICS.events_matched.with_label_values(&source).inc_by(batch.sightings.len() as u64);
             METRICS.bytes.with_label_values(&source).inc_by(batch.bytes);
+            if let Some(reject) = batch.rejects.first() {
+                self.warn(&batch.feed.name, reject);
+            }
             for reject in &batch.rejects {
                 METRICS.rejects.with_label_values(&[&batch.feed.name, reject.reason.name()]).inc();
             }

@@ -117,6 +117,28 @@ fn wrong_use_ends_with_2_and_says_what_is_right() {
 }
 
 #[test]
+fn a_rule_that_no_kind_of_log_feeds_is_warned_about() {
+    let folder = folder();
+    let text = "title: Typing error\nid: 7b0c9a34-93b8-4a44-9d9d-0c8a34d1e001\n\
+                logsource: {product: aws, service: cloudtrial}\n\
+                detection: {selection: {eventName: StopLogging}, condition: selection}\nlevel: low\n";
+    let ended = lapwing(&["check", &file(&folder, "typo.yml", text)]);
+    assert_eq!(ended.status, 0, "{}", ended.said);
+    assert!(ended.said.contains("no kind of log feeds its `logsource`"), "{}", ended.said);
+    assert!(ended.said.contains("1 warnings"), "{}", ended.said);
+}
+
+#[test]
+fn input_of_another_kind_is_found_at_fault_and_does_not_flood_the_screen() {
+    let folder = folder();
+    let input = file(&folder, "audit.jsonl", "{\"action\":\"repo.create\"}\n".repeat(50));
+    let ended = lapwing(&["replay", "--kind", "aws.cloudtrail", &input]);
+    assert_eq!(ended.status, 1, "{}", ended.said);
+    assert!(ended.said.lines().count() < 20, "{}", ended.said);
+    assert!(ended.said.contains("is --kind right?"), "{}", ended.said);
+}
+
+#[test]
 fn check_finds_the_shipped_rules_good() {
     let ended = lapwing(&["check"]);
     assert_eq!(ended.status, 0, "{}", ended.said);

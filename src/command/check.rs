@@ -57,7 +57,16 @@ fn check_rules(places: &Places) -> anyhow::Result<usize> {
         let Problem { path, line, column, message, .. } = problem;
         say(&format!("{path}:{line}:{column}: {weight}: {message}"));
     }
+    let unfed: Vec<_> = rules.rules().iter().filter(|rule| !rules.is_fed(rule)).collect();
+    for rule in &unfed {
+        let fed = "no kind of log feeds its `logsource`; docs/kinds.md lists those that do";
+        say(&format!("{}:1:1: warning: {}: {fed}", rule.path, rule.title));
+    }
     let errors = problems.iter().filter(|problem| problem.weight == Weight::Error).count();
-    say(&format!("{} rules good, {errors} broken, {} warnings", rules.rules().len(), problems.len() - errors));
+    say(&format!(
+        "{} rules good, {errors} broken, {} warnings",
+        rules.rules().len(),
+        problems.len() - errors + unfed.len()
+    ));
     Ok(errors)
 }

@@ -19,6 +19,9 @@ use connect::clock::Clock;
 /// Changes that are written to a store at a time.
 const CHANGES: usize = 1_000;
 
+/// Rejects that are said one by one; the rest are only counted.
+const REJECTS_SAID: u64 = 10;
+
 /// What was read.
 #[derive(Debug, Default)]
 struct Tally {
@@ -62,6 +65,12 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
     }
     let alerts = ledger.into_alerts();
     report(&tally, alerts.len(), start.elapsed());
+    let outcome = if tally.events == 0 && tally.rejects > 0 {
+        say("nothing could be read: is --kind right? `auto` recognises each record");
+        Outcome::Found
+    } else {
+        outcome
+    };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for alert in &alerts {
         let line = serde_json::to_string(alert).context("write alert")?;
@@ -104,7 +113,9 @@ fn play(
             tally.events += events.len() as u64;
             for reject in rejects.drain(..) {
                 tally.rejects += 1;
-                bar.suspend(|| say(&format!("{}: {}: {}", reject.position, reject.reason.name(), reject.detail)));
+                if tally.rejects <= REJECTS_SAID {
+                    bar.suspend(|| say(&format!("{}: {}: {}", reject.position, reject.reason.name(), reject.detail)));
+                }
             }
             for event in events.drain(..) {
                 if let Some(sighting) = sight(rules, &event, &mut scratch) {

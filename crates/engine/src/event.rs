@@ -179,7 +179,7 @@ pub struct Pipeline {
 
 /// A name that is no kind of log.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is no log kind; known are {known}", known = Kind::ALL.map(Kind::name).join(", "))]
+#[error("{0:?} is no log kind; known are {known} and auto", known = Kind::ALL.map(Kind::name).join(", "))]
 pub struct UnknownKind(String);
 
 impl Kind {

@@ -239,6 +239,16 @@ impl RuleSet {
         self.by_id.get(id).map(|number| self.rule(*number))
     }
 
+    /// Whether any kind of log feeds this rule; one that none does can only match JSON that is read as its log
+    /// source ([`RuleSet::read_json_as`]). A correlation is fed if its bases are.
+    #[must_use]
+    pub fn is_fed(&self, rule: &Rule) -> bool {
+        match &rule.body {
+            Body::Detection => index::is_fed(&rule.log_source),
+            Body::Correlation(asked) => asked.bases.iter().any(|base| self.is_fed(self.rule(*base))),
+        }
+    }
+
     /// The field whose distinct values this rule counts, if it counts values.
     #[must_use]
     pub fn counted_field(&self, rule: &Rule) -> Option<&str> {

@@ -66,12 +66,7 @@ impl Index {
     pub(super) fn new(predicates: Predicates, detections: Vec<Detection>) -> Self {
         let mut index = Self { predicates, detections, plans: BTreeMap::new() };
         for kind in Kind::ALL {
-            let own = kind.log_source().map_or_else(LogSource::default, |(product, service)| LogSource {
-                product: Some(product.to_owned()),
-                service: Some(service.to_owned()),
-                category: None,
-            });
-            index.read_as(kind, &own);
+            index.read_as(kind, &own(kind));
         }
         index
     }
@@ -190,6 +185,20 @@ impl Scratch {
             self.candidates.push(place);
         }
     }
+}
+
+/// The log source that events of a kind are of.
+fn own(kind: Kind) -> LogSource {
+    kind.log_source().map_or_else(LogSource::default, |(product, service)| LogSource {
+        product: Some(product.to_owned()),
+        service: Some(service.to_owned()),
+        category: None,
+    })
+}
+
+/// Whether events of any kind are of a log source that such a rule reads.
+pub(super) fn is_fed(rule: &LogSource) -> bool {
+    Kind::ALL.into_iter().any(|kind| admits(rule, &own(kind)))
 }
 
 /// Whether a rule reads events of this source: each part that the rule names, the source names too.

@@ -22,6 +22,18 @@ pub(super) enum Encoding {
     Zstd,
 }
 
+impl Encoding {
+    /// What the body is compressed with after all: `curl --data-binary @log.gz` does not say. No text of JSON
+    /// begins like either.
+    fn of(self, body: &[u8]) -> Self {
+        match self {
+            Self::Identity if body.starts_with(&[0x1f, 0x8b]) => Self::Gzip,
+            Self::Identity if body.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => Self::Zstd,
+            Self::Identity | Self::Gzip | Self::Zstd => self,
+        }
+    }
+}
+
 /// Bytes in memory, and the permit for them.
 pub(super) struct Held {
     pub(super) bytes: Vec<u8>,
@@ -99,6 +111,7 @@ pub(super) async fn decompress(
     bytes_max: usize,
     room: &Arc<Semaphore>,
 ) -> Result<Held, Answer> {
+    let encoding = encoding.of(&held.bytes);
     if encoding == Encoding::Identity {
         return Ok(held);
     }

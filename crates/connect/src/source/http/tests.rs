@@ -112,6 +112,8 @@ async fn every_shape_of_body_is_accepted() {
         assert_eq!(served.answer(body).await, (200, json!({"accepted": accepted, "rejected": 0})), "{body}");
         let packed = served.post(gzip(body.as_bytes())).header("content-encoding", "gzip").send().await.unwrap();
         assert_eq!(read(packed).await, (200, json!({"accepted": accepted, "rejected": 0})), "{body} by gzip");
+        let unsaid = served.post(gzip(body.as_bytes())).send().await.unwrap();
+        assert_eq!(read(unsaid).await, (200, json!({"accepted": accepted, "rejected": 0})), "{body} by unsaid gzip");
     }
     let zstd = zstd::encode_all(&b"[1,2]"[..], 1).unwrap();
     let packed = served.post(zstd).header("content-encoding", "zstd").send().await.unwrap();
