@@ -31,6 +31,9 @@ use changes::Changes;
 const GROUP_MAX: usize = 64;
 /// Journal size at which a snapshot takes its place. Reading it back takes well under a second.
 const JOURNAL_BYTES_MAX: usize = 8 << 20;
+/// Unreadable records that one commit keeps, the others are counted: a body of millions of broken lines must
+/// neither hold up its source nor push all other dead records out.
+const DEAD_MAX: usize = 100;
 /// A source that sends what cannot be read is named in the log at most this often.
 const WARN_AGAIN: Duration = Duration::from_secs(60);
 /// Wait before a failed commit is tried again.
@@ -168,14 +171,7 @@ impl Ledger {
             if batch.feed.keeps_position {
                 commit.marks.entry(batch.feed.name.clone()).or_default().0.extend(batch.mark.0.clone());
             }
-            commit.dead.extend(batch.rejects.iter().map(|reject| DeadRecord {
-                source: batch.feed.name.clone(),
-                position: reject.position.clone(),
-                reason: reject.reason.name(),
-                detail: reject.detail.clone(),
-                head: reject.head.clone(),
-                at: commit.now,
-            }));
+            dead_records(batch, &mut commit);
         }
         commit.changes = changes.into_vec();
         self.seen.remember(commit.number, &commit.seen);
@@ -342,6 +338,27 @@ fn tell_unknown(
     }
     store.commit(&Commit { number, changes, now, ..Commit::default() })?;
     Ok(1)
+}
+
+/// Keeps what could not be read, up to the cap of one commit; the last that is kept says how many follow it.
+fn dead_records(batch: &Matched, commit: &mut Commit) {
+    let room = DEAD_MAX.saturating_sub(commit.dead.len());
+    let more = batch.rejects.len().saturating_sub(room);
+    for (place, reject) in batch.rejects.iter().take(room).enumerate() {
+        let last = more > 0 && place + 1 == room;
+        commit.dead.push(DeadRecord {
+            source: batch.feed.name.clone(),
+            position: reject.position.clone(),
+            reason: reject.reason.name(),
+            detail: if last {
+                format!("{}; {more} more after it are only counted", reject.detail)
+            } else {
+                reject.detail.clone()
+            },
+            head: reject.head.clone(),
+            at: commit.now,
+        });
+    }
 }
 
 /// The part of a sighting that windows take in; nothing if each of its findings stands alone.

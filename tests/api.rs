@@ -167,6 +167,7 @@ async fn what_cannot_be_answered_is_refused_with_code_message_and_hint() {
         ("/api/v1/nobody", 404, "not_found"),
         ("/api/v2/alerts", 404, "not_found"),
         ("/api/v1/alerts?limit=many", 400, "bad_parameter"),
+        ("/api/v1/alerts?q=a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a+a", 400, "bad_parameter"),
         ("/api/v1/alerts?limit=-1", 400, "bad_parameter"),
         ("/api/v1/alerts?severity=terrible", 400, "bad_parameter"),
         ("/api/v1/alerts?severity=", 400, "bad_parameter"),

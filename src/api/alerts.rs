@@ -19,6 +19,8 @@ use crate::store::{self, Row};
 const PAGE: u32 = 50;
 /// And at most.
 const PAGE_MAX: u32 = 500;
+/// Words that are looked for at once.
+const WORDS_MAX: usize = 32;
 /// Events that are read for one alert.
 const EVIDENCE_MAX: usize = 50;
 
@@ -95,12 +97,17 @@ fn query(parameters: Parameters) -> Result<store::Query, Refusal> {
             .ok_or_else(|| Refusal::Parameter(format!("{cursor:?} is no cursor"), "take `next` of the page before"))?;
         Ok::<_, Refusal>((Timestamp::from_micros(time), id))
     });
+    let words: Vec<String> = parameters.q.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect();
+    if words.len() > WORDS_MAX {
+        let message = format!("q holds {} words", words.len());
+        return Err(Refusal::Parameter(message, "at most 32 words are looked for"));
+    }
     Ok(store::Query {
         limit: parameters.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX),
         after: after.transpose()?,
         severities: severities?,
         rule: parameters.rule,
-        words: parameters.q.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect(),
+        words,
     })
 }
 

@@ -102,3 +102,28 @@ fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
     assert_eq!(open(&sample::rules_asking(3)), ["Many secrets read"]);
     assert_eq!(open(&sample::rules_asking(3)), Vec::<String>::new(), "told once");
 }
+
+#[test]
+fn of_very_many_unreadable_records_some_are_kept_and_the_rest_is_counted() {
+    let reject = |place: usize| Reject {
+        position: place.to_string(),
+        reason: engine::normalise::RejectReason::Syntax,
+        detail: "not JSON".to_owned(),
+        head: Vec::new(),
+    };
+    let batch = Matched {
+        feed: Arc::new(crate::feed::Feed::new("west".to_owned(), engine::normalise::Format::Auto, false)),
+        rules: Arc::new(sample::rules()),
+        mark: connect::source::Mark::default(),
+        sightings: Vec::new(),
+        rejects: (0..DEAD_MAX + 50).map(reject).collect(),
+        events: 0,
+        bytes: 0,
+        newest: None,
+    };
+    let mut commit = Commit::default();
+    dead_records(&batch, &mut commit);
+    dead_records(&batch, &mut commit);
+    assert_eq!(commit.dead.len(), DEAD_MAX);
+    assert_eq!(commit.dead[DEAD_MAX - 1].detail, "not JSON; 50 more after it are only counted");
+}

@@ -85,3 +85,15 @@ fn the_least_recent_key_leaves_first_and_is_counted() {
     told(&mut state, &rules(9), &[made(0, false), made(1, true)]);
     assert_eq!((state.keys(), state.evicted() > 0), (1, true));
 }
+
+#[test]
+fn a_secret_in_an_id_is_hidden_and_two_such_ids_stay_two() {
+    let rules = rules(9);
+    let event = |last: char| {
+        let mut event = made(0, true);
+        event.uid.id = format!("ghp_{}{last}", "a1B2".repeat(9).get(..35).unwrap());
+        sight(&rules, &event, &mut Scratch::default()).unwrap().uid
+    };
+    assert!(!event('x').id.contains("a1B2"), "{:?}", event('x'));
+    assert_ne!(event('x'), event('y'));
+}
