@@ -287,10 +287,6 @@ impl Ledger {
             for reject in &batch.rejects {
                 METRICS.rejects.with_label_values(&[&batch.feed.name, reject.reason.name()]).inc();
             }
-            if let Some(newest) = batch.newest {
-                let lag = self.clock.now().since(newest).micros();
-                METRICS.source_lag.with_label_values(&source).set(lag as f64 / 1e6);
-            }
         }
     }
 }

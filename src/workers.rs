@@ -15,7 +15,6 @@ use engine::detect::{Sighting, sight};
 use engine::event::Event;
 use engine::normalise::{Limits, Reject, RejectReason, normalise};
 use engine::rule::{RuleSet, Scratch};
-use engine::time::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::feed::Feed;
@@ -56,8 +55,6 @@ pub(crate) struct Matched {
     pub events: u64,
     /// Bytes of records.
     pub bytes: u64,
-    /// The newest event time.
-    pub newest: Option<Timestamp>,
 }
 
 /// The collecting end.
@@ -138,16 +135,9 @@ fn work(deals: &Receiver<Deal>, matched: &SyncSender<Matched>, limits: &Limits) 
 
 fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut Vec<Event>) -> Matched {
     let Deal { load: Load { feed, batch }, rules } = deal;
-    let mut matched = Matched {
-        feed,
-        rules,
-        mark: batch.mark,
-        sightings: Vec::new(),
-        rejects: Vec::new(),
-        events: 0,
-        bytes: 0,
-        newest: None,
-    };
+    let mut matched =
+        Matched { feed, rules, mark: batch.mark, sightings: Vec::new(), rejects: Vec::new(), events: 0, bytes: 0 };
+    let mut newest = None;
     for (index, record) in batch.records.iter().enumerate() {
         let refused = matched.rejects.len();
         read(record, &matched.feed, limits, events, &mut matched.rejects);
@@ -159,14 +149,14 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
             matched.bytes += bytes.len() as u64;
         }
         for event in events.drain(..) {
-            matched.newest = matched.newest.max(Some(event.time));
+            newest = newest.max(Some(event.time));
             if let Some(sighting) = sight(&matched.rules, &event, scratch) {
                 let json = sonic_rs::to_string(&event.raw).unwrap_or_default();
                 matched.sightings.push((sighting, redact(&json).into_owned()));
             }
         }
     }
-    if let Some(newest) = matched.newest {
+    if let Some(newest) = newest {
         matched.feed.saw(newest);
     }
     matched

@@ -119,7 +119,6 @@ fn of_very_many_unreadable_records_some_are_kept_and_the_rest_is_counted() {
         rejects: (0..DEAD_MAX + 50).map(reject).collect(),
         events: 0,
         bytes: 0,
-        newest: None,
     };
     let mut commit = Commit::default();
     dead_records(&batch, &mut commit);
