@@ -3,7 +3,11 @@
 //! A rule names `requestParameters.policyDocument`; the set of rules knows it as a small number, so that
 //! matching compares integers and walks each path without splitting text again.
 
+use std::collections::HashMap;
+
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+
+use crate::hash::Seed;
 
 /// A field of a rule set, by its place in [`Fields`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +24,8 @@ pub struct Path {
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
     paths: Vec<Path>,
+    /// Keys are rule text, so a fixed seed lets nobody prepare collisions.
+    numbers: HashMap<String, FieldId, Seed>,
 }
 
 impl Path {
@@ -33,6 +39,11 @@ impl Path {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name, cut at its dots.
+    pub(crate) fn segments(&self) -> &[String] {
+        &self.segments
     }
 
     /// Hands every value that the path leads to, in document order, to `visit`, until it answers `true`.
@@ -64,11 +75,13 @@ impl Path {
 impl Fields {
     /// The number of this field, new or known.
     pub fn intern(&mut self, name: &str) -> FieldId {
-        let place = self.paths.iter().position(|path| path.name == name).unwrap_or_else(|| {
-            self.paths.push(Path::new(name));
-            self.paths.len() - 1
-        });
-        FieldId(u32::try_from(place).expect("fewer than 2^32 distinct fields fit into memory"))
+        if let Some(known) = self.numbers.get(name) {
+            return *known;
+        }
+        let number = FieldId(u32::try_from(self.paths.len()).expect("fewer than 2^32 distinct fields fit into memory"));
+        self.paths.push(Path::new(name));
+        self.numbers.insert(name.to_owned(), number);
+        number
     }
 
     /// The path behind a number that [`Fields::intern`] gave.

@@ -12,23 +12,29 @@ use crate::event::{Event, Kind, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::time::Span;
 
+mod column;
 mod condition;
 mod correlate;
 mod draft;
+mod found;
 mod glob;
 mod index;
+mod literal;
 mod load;
+mod look;
 mod matcher;
 mod modifier;
 mod number;
 mod own;
 mod place;
+mod plan;
 mod sigma;
+mod steps;
 mod text;
 mod value;
 mod witness;
 
-pub use index::Scratch;
+pub use look::Scratch;
 
 /// A rule's identity: its Sigma `id`, or one made from its path and title.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -205,14 +211,15 @@ impl RuleSet {
     /// The detection rules that match this event, in ascending order. `scratch` is reused between calls
     /// and belongs to one thread.
     pub fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {
-        self.index.matches(&self.fields, event, scratch)
+        self.index.matches(event, scratch)
     }
 
-    /// Lets plain JSON events be read by the rules of this log source too, such as
-    /// `product: windows, service: security`; a rule that names a part which this leaves out stays away.
-    /// Without this call they are read by the rules that name no log source.
+    /// Lets plain JSON events be read by the rules of this log source too. A part that it leaves out is unknown:
+    /// with `product: windows` all rules for Windows are tried, whatever service or category they name, and with
+    /// `product: windows, service: security` those of other services stay away. Without this call such events are
+    /// read by the rules that name no log source.
     pub fn read_json_as(&mut self, log_source: &LogSource) {
-        self.index.read_as(Kind::Json, log_source);
+        self.index.read_as(Kind::Json, log_source, &self.fields);
     }
 
     /// The correlations that count this detection's matches, in ascending order.

@@ -3,7 +3,7 @@
 use super::text::Case;
 
 /// One step of a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Unit {
     /// This character.
     Char(char),

@@ -206,7 +206,8 @@ fn assemble(
         });
     }
     let by_id = (0..).map(RuleNumber).zip(&rules).map(|(number, rule)| (rule.id.clone(), number)).collect();
-    RuleSet { rules, by_id, fields, index: Index::new(collector.finish(), detections), correlations }
+    let index = Index::new(collector.finish(), detections, &fields);
+    RuleSet { rules, by_id, fields, index, correlations }
 }
 
 /// What all of these sources name alike.

@@ -1,27 +1,29 @@
 //! One predicate against one document.
 
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
+use super::found::Found;
 use super::glob::{self, Unit};
+use super::literal;
 use super::number::Number;
 use super::text::{Case, with_text};
-use crate::field::{FieldId, Fields};
+use crate::field::FieldId;
 
 /// One question about a document. Equal predicates of all rules are one.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Predicate {
     pub(super) subject: Subject,
     pub(super) test: Test,
 }
 
 /// What a predicate looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Subject {
     /// Any value that the field's path leads to.
     Field(FieldId),
@@ -30,14 +32,14 @@ pub(super) enum Subject {
 }
 
 /// What must be true of one value. Several patterns mean any of them.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) enum Test {
     /// The field is absent or null.
     Null,
     /// The field is there and not null.
     Exists,
     OneOf(OneOf),
-    Contains(Substrings),
+    Contains(Case, Vec<Box<str>>),
     StartsWith(Case, Vec<Box<str>>),
     EndsWith(Case, Vec<Box<str>>),
     Glob(Case, Vec<Unit>),
@@ -49,7 +51,7 @@ pub(super) enum Test {
 }
 
 /// A set of whole values.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct OneOf {
     pub(super) case: Case,
     /// Sorted.
@@ -59,7 +61,7 @@ pub(super) struct OneOf {
 }
 
 /// How a number must compare with the rule's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Relation {
     Greater,
     AtLeast,
@@ -68,7 +70,7 @@ pub(super) enum Relation {
 }
 
 /// Where in a value a text must stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Position {
     Whole,
     Anywhere,
@@ -76,23 +78,18 @@ pub(super) enum Position {
     End,
 }
 
-/// Texts any of which a value must contain, found in one pass over it.
-#[derive(Debug)]
-pub(super) struct Substrings {
-    case: Case,
-    texts: Vec<Box<str>>,
-    automaton: AhoCorasick,
-}
-
 /// A regular expression, found anywhere in a value in time linear in its length.
 #[derive(Debug)]
 pub(super) struct Pattern {
     source: String,
+    flags: Flags,
+    /// What it cannot do without, if that tells anything.
+    required: Option<Vec<Box<str>>>,
     compiled: Regex,
 }
 
 /// What `|re` may be followed by.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Flags {
     pub(super) ignore_case: bool,
     pub(super) multi_line: bool,
@@ -100,27 +97,20 @@ pub(super) struct Flags {
 }
 
 impl Predicate {
-    /// Whether it is true of this document.
-    pub(super) fn holds(&self, fields: &Fields, document: &Value) -> bool {
+    /// Whether it is true of this document, whose values are `found`.
+    pub(super) fn holds(&self, found: &Found<'_>, document: &Value) -> bool {
         let field = match self.subject {
             Subject::Anywhere => return any_string(document, &mut |text| self.test.holds_text(text)),
-            Subject::Field(field) => fields.path(field),
+            Subject::Field(field) => field,
         };
         match &self.test {
-            Test::Null => {
-                let mut absent = true;
-                field.any(document, &mut |value| {
-                    absent = false;
-                    value.is_null()
-                }) || absent
-            }
-            Test::Exists => field.any(document, &mut |value| !value.is_null()),
-            Test::Field(other, position, case) => field.any(document, &mut |value| {
-                let other = fields.path(*other);
-                with_text(value, |left| other.any(document, &mut |value| position.holds(*case, left, value)))
+            Test::Null => !found.has(field) || found.of(field).any(|value| value.is_null()),
+            Test::Exists => found.of(field).any(|value| !value.is_null()),
+            Test::Field(other, position, case) => found.of(field).any(|value| {
+                with_text(value, |left| found.of(*other).any(|value| position.holds(*case, left, value)))
                     .unwrap_or(false)
             }),
-            test => field.any(document, &mut |value| test.holds_value(value)),
+            test => found.of(field).any(|value| test.holds_value(value)),
         }
     }
 }
@@ -148,7 +138,10 @@ impl Test {
                 let text = set.case.prepare(text);
                 set.texts.binary_search_by(|pattern| set.case.compare(pattern, &text)).is_ok()
             }
-            Self::Contains(substrings) => substrings.automaton.is_match(&*substrings.case.prepare(text)),
+            Self::Contains(case, patterns) => {
+                let text = case.folded(text);
+                patterns.iter().any(|pattern| text.contains(&**pattern))
+            }
             Self::StartsWith(case, patterns) => {
                 let text = case.prepare(text);
                 patterns.iter().any(|pattern| case.starts(pattern, &text))
@@ -158,7 +151,7 @@ impl Test {
                 patterns.iter().any(|pattern| case.ends(pattern, &text))
             }
             Self::Glob(case, units) => glob::fits(units, *case, &case.prepare(text)),
-            Self::Regex(pattern) => pattern.compiled.is_match(text),
+            Self::Regex(pattern) => pattern.finds(text),
             Self::Cidr(nets) => text.parse().is_ok_and(|address: IpAddr| {
                 let address = address.to_canonical();
                 nets.iter().any(|net| net.contains(&address))
@@ -195,19 +188,6 @@ impl Position {
     }
 }
 
-impl Substrings {
-    /// Texts as [`Case::pattern`] gives them.
-    pub(super) fn new(case: Case, texts: Vec<Box<str>>) -> Result<Self, String> {
-        AhoCorasick::builder()
-            // A DFA would take most of the time and memory of loading rules.
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .ascii_case_insensitive(case == Case::Ignored)
-            .build(texts.iter().map(|text| text.as_bytes()))
-            .map(|automaton| Self { case, texts, automaton })
-            .map_err(|error| format!("too many substrings: {error}"))
-    }
-}
-
 impl Pattern {
     /// Most memory of one compiled pattern. Large classes with large counts are what reaches it.
     const BYTES_MAX: usize = 4 << 20;
@@ -230,53 +210,43 @@ impl Pattern {
                     format!("regular expression cannot be read: {last}")
                 }
             })?;
-        let Flags { ignore_case, multi_line, dot_matches_newline } = flags;
-        // Flags are part of what makes two patterns equal.
-        Ok(Self { source: format!("{ignore_case} {multi_line} {dot_matches_newline} {source}"), compiled })
+        let hir = regex_syntax::ParserBuilder::new()
+            .case_insensitive(flags.ignore_case)
+            .multi_line(flags.multi_line)
+            .dot_matches_new_line(flags.dot_matches_newline)
+            .build()
+            .parse(source)
+            .map_err(|error| format!("regular expression cannot be read: {error}"))?;
+        Ok(Self { source: source.to_owned(), flags, required: literal::required(&hir), compiled })
     }
-}
 
-impl PartialEq for Substrings {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
+    /// Whether it is found anywhere in the text.
+    pub(super) fn finds(&self, text: &str) -> bool {
+        self.compiled.is_match(text)
     }
-}
 
-impl Eq for Substrings {}
-
-impl PartialOrd for Substrings {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Substrings {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.case, &self.texts).cmp(&(other.case, &other.texts))
+    /// Folded texts one of which is in everything that it finds, letter case aside.
+    pub(super) fn required(&self) -> Option<&[Box<str>]> {
+        self.required.as_deref()
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
+        (&self.source, self.flags) == (&other.source, other.flags)
     }
 }
 
 impl Eq for Pattern {}
 
-impl PartialOrd for Pattern {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.source, self.flags).hash(state);
     }
 }
 
-impl Ord for Pattern {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.source.cmp(&other.source)
-    }
-}
-
-fn any_string(value: &Value, visit: &mut dyn FnMut(&str) -> bool) -> bool {
+/// Hands every string of a document to `visit` until it answers `true`; answers whether it did.
+pub(super) fn any_string(value: &Value, visit: &mut dyn FnMut(&str) -> bool) -> bool {
     if let Some(text) = value.as_str() {
         return visit(text);
     }

@@ -1,6 +1,7 @@
 //! Numbers that compare exactly, whole or not.
 
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 
 use sonic_rs::{JsonValueTrait, Value};
 
@@ -43,6 +44,17 @@ impl PartialEq for Number {
 }
 
 impl Eq for Number {}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Equal numbers hash alike however they are kept: a whole real as the whole number that it is.
+        match *self {
+            Self::Whole(whole) => whole.hash(state),
+            #[expect(clippy::cast_possible_truncation, reason = "saturates, and hashes need not differ")]
+            Self::Real(real) => (real.floor() as i128).hash(state),
+        }
+    }
+}
 
 impl PartialOrd for Number {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {

@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 use sonic_rs::{JsonValueTrait, Value};
 
 /// Whether letter case matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Case {
     /// `A` is `a`. Patterns must be [`fold`]ed.
     Ignored,
@@ -51,6 +51,14 @@ impl Case {
         match self {
             Self::Ignored if !text.is_ascii() => Cow::Owned(fold(text)),
             Self::Ignored | Self::Exact => Cow::Borrowed(text),
+        }
+    }
+
+    /// A value as the plain comparisons of texts want it: folded unless letter case matters.
+    pub(super) fn folded(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::Ignored => Cow::Owned(fold(text)),
+            Self::Exact => Cow::Borrowed(text),
         }
     }
 

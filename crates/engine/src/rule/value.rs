@@ -5,7 +5,7 @@ use rsigma_parser::{DetectionItem, SigmaString, SigmaValue, SpecialChar, StringP
 
 use super::condition::{Collector, Program};
 use super::glob::Unit;
-use super::matcher::{OneOf, Pattern, Position, Predicate, Subject, Substrings, Test};
+use super::matcher::{OneOf, Pattern, Position, Predicate, Subject, Test};
 use super::modifier::{How, Means, encode};
 use super::number::Number;
 use super::text::Case;
@@ -133,7 +133,7 @@ fn texts(subject: Subject, how: &How, values: &[SigmaValue]) -> Result<Vec<Test>
         tests.push(Test::OneOf(exact));
     }
     if !substrings.is_empty() {
-        tests.push(Test::Contains(Substrings::new(case, sorted(substrings))?));
+        tests.push(Test::Contains(case, sorted(substrings)));
     }
     if !starts.is_empty() {
         tests.push(Test::StartsWith(case, sorted(starts)));

@@ -1,45 +1,50 @@
 //! What must stand in an event before a rule can match it.
 
-use super::condition::{Predicates, Program};
-use super::matcher::{Subject, Test};
-use super::number::Number;
-use super::text::fold;
+use super::column::Atom;
+use super::condition::{PredicateNumber, Program};
 use crate::field::FieldId;
 
-/// One whole value of one field, folded.
-pub(super) type Witness = (FieldId, Box<str>);
+/// One thing that an event must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Witness {
+    /// This literal, in the field that it is asked of.
+    Literal(Atom),
+    /// Any value of this field.
+    Present(FieldId),
+}
 
-/// A set of witnesses at least one of which is in every event that the program is true of, the one of
-/// least `cost` if there are several; none if nothing can be said.
-pub(super) fn of(program: &Program, predicates: &Predicates, cost: &dyn Fn(&Witness) -> usize) -> Option<Vec<Witness>> {
+/// Witnesses at least one of which is in every event that a program is true of.
+#[derive(Clone, Debug)]
+pub(super) struct Witnesses {
+    pub(super) any: Vec<Witness>,
+    /// The more it is, the more often one of them will be there in vain.
+    pub(super) cost: u64,
+}
+
+/// The cheapest witnesses of a program, given those of each predicate; none if nothing can be said.
+pub(super) fn of(program: &Program, known: &impl Fn(PredicateNumber) -> Option<Witnesses>) -> Option<Witnesses> {
     match program {
-        Program::Ask(number) => {
-            let predicate = predicates.get(*number);
-            let (Subject::Field(field), Test::OneOf(set)) = (predicate.subject, &predicate.test) else {
-                return None;
-            };
-            // A real has too many spellings to look up; a whole number has one, see `Values::look_up`.
-            if set.numbers.iter().any(|number| matches!(number, Number::Real(_))) {
-                return None;
-            }
-            // Folding finds what differs in case only too, which an exact rule will then refuse itself.
-            Some(set.texts.iter().map(|text| (field, fold(text).into())).collect())
-        }
-        Program::And(parts) => {
-            let choices = parts.iter().filter_map(|part| of(part, predicates, cost));
-            choices.min_by_key(|witnesses| witnesses.iter().map(cost).sum::<usize>())
-        }
+        Program::Ask(number) => known(*number),
+        Program::And(parts) => parts.iter().filter_map(|part| of(part, known)).min_by_key(|found| found.cost),
         // One of the parts holds, so the witness of that one is there.
-        Program::Or(parts) => union(parts, predicates, cost),
-        Program::AtLeast(least, parts) if *least > 0 => union(parts, predicates, cost),
-        Program::AtLeast(..) | Program::Not(_) => None,
+        Program::Or(parts) => union(parts.iter().map(|part| of(part, known)).collect::<Option<_>>()?),
+        // If so many of all hold, one does of any that are too many to be the ones that do not.
+        Program::AtLeast(least, parts) => {
+            let spare = parts.len().checked_sub(usize::try_from(*least).ok()?)?;
+            let mut found: Vec<Witnesses> = parts.iter().filter_map(|part| of(part, known)).collect();
+            found.sort_by_key(|found| found.cost);
+            let enough = *least > 0 && found.len() > spare;
+            found.truncate(spare + 1);
+            if enough { union(found) } else { None }
+        }
+        Program::Not(_) => None,
     }
 }
 
-fn union(parts: &[Program], predicates: &Predicates, cost: &dyn Fn(&Witness) -> usize) -> Option<Vec<Witness>> {
-    let each: Option<Vec<_>> = parts.iter().map(|part| of(part, predicates, cost)).collect();
-    let mut all = each?.concat();
-    all.sort_unstable();
-    all.dedup();
-    Some(all)
+fn union(parts: Vec<Witnesses>) -> Option<Witnesses> {
+    let cost = parts.iter().map(|part| part.cost).sum();
+    let mut any: Vec<Witness> = parts.into_iter().flat_map(|part| part.any).collect();
+    any.sort_unstable();
+    any.dedup();
+    Some(Witnesses { any, cost })
 }

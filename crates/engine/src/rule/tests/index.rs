@@ -31,8 +31,11 @@ fn a_rule_reads_the_logs_of_its_source() {
 #[test]
 fn plain_json_can_be_read_as_a_log_source() {
     let mut set = four();
+    // What is left out is unknown, so rules that ask for it are tried.
     set.read_json_as(&LogSource { product: Some("aws".to_owned()), ..LogSource::default() });
-    assert_eq!(titles(&set, Kind::Json, r#"{"a":"x"}"#), ["product", "none"]);
+    assert_eq!(titles(&set, Kind::Json, r#"{"a":"x"}"#), ["trail", "product", "category", "none"]);
+    set.read_json_as(&LogSource { product: Some("aws".to_owned()), service: Some("s3".to_owned()), category: None });
+    assert_eq!(titles(&set, Kind::Json, r#"{"a":"x"}"#), ["product", "category", "none"]);
     assert_eq!(titles(&set, Kind::AwsCloudtrail, r#"{"a":"x"}"#), ["trail", "product", "none"]);
 }
 

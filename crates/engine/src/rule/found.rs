@@ -1,0 +1,244 @@
+//! One walk over a document finds the values of every field that some rules name.
+//!
+//! Looking each field up by itself would go through the members of the same objects again and again: 15 fields
+//! of a CloudTrail record cost 0.45 µs that way and 0.15 µs in one walk.
+
+use std::collections::HashMap;
+
+use rustc_hash::FxBuildHasher;
+use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+
+use crate::field::{FieldId, Path};
+
+/// The paths of some fields as one tree.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    /// The first is the root.
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    /// The field whose path ends here.
+    field: Option<FieldId>,
+    /// Whether this is the whole name as one key, which wins over the nested path.
+    flat: bool,
+    /// Bit n: a child's name has n bytes, the last bit: that many or more. Spares most keys their hash.
+    lengths: u64,
+    /// Not keyed: the names are rule text, so whoever writes events can aim at no chain longer than those.
+    children: HashMap<Box<str>, u32, FxBuildHasher>,
+}
+
+/// The values of one document by field, in document order.
+#[derive(Debug, Default)]
+pub(super) struct Found<'e> {
+    heads: Vec<Head>,
+    values: Vec<Link<'e>>,
+    /// A head counts if its stamp is this one, so nothing is cleared per event.
+    generation: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Head {
+    generation: u32,
+    flat: bool,
+    first: u32,
+    last: u32,
+}
+
+/// One value, and where the same field's next one is.
+#[derive(Debug)]
+struct Link<'e> {
+    value: &'e Value,
+    next: u32,
+}
+
+/// No next one.
+const END: u32 = u32::MAX;
+
+impl Tree {
+    pub(super) fn new<'p>(paths: impl IntoIterator<Item = (FieldId, &'p Path)>) -> Self {
+        let mut tree = Self { nodes: vec![Node::default()] };
+        for (field, path) in paths {
+            let end = path.segments().iter().fold(0, |place, segment| tree.child(place, segment));
+            tree.nodes[end as usize].field = Some(field);
+            if path.segments().len() > 1 {
+                let end = tree.child(0, path.name());
+                tree.nodes[end as usize].field = Some(field);
+                tree.nodes[end as usize].flat = true;
+            }
+        }
+        tree
+    }
+
+    fn child(&mut self, place: u32, name: &str) -> u32 {
+        let next = u32::try_from(self.nodes.len()).expect("fewer than 2^32 names fit into memory");
+        let node = &mut self.nodes[place as usize];
+        node.lengths |= length_bit(name);
+        let child = *node.children.entry(name.into()).or_insert(next);
+        if child == next {
+            self.nodes.push(Node::default());
+        }
+        child
+    }
+
+    fn walk<'e>(&self, node: &Node, value: &'e Value, found: &mut Found<'e>) {
+        if let Some(elements) = value.as_array() {
+            for element in elements {
+                self.walk(node, element, found);
+            }
+            return;
+        }
+        if let Some(field) = node.field {
+            found.push(field, node.flat, value);
+        }
+        if node.children.is_empty() {
+            return;
+        }
+        let Some(object) = value.as_object() else { return };
+        for (name, member) in object {
+            if node.lengths & length_bit(name) != 0
+                && let Some(child) = node.children.get(name)
+            {
+                let child = &self.nodes[*child as usize];
+                if child.flat {
+                    child.field.into_iter().for_each(|field| found.take_over(field));
+                }
+                self.walk(child, member, found);
+            }
+        }
+    }
+}
+
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
+}
+
+impl<'e> Found<'e> {
+    /// What `tree` finds in `document`, in the memory of what was found before.
+    pub(super) fn look(tree: &Tree, fields: usize, document: &'e Value, memory: Found<'static>) -> Self {
+        let mut found: Found<'e> = memory;
+        found.values.clear();
+        if found.heads.len() < fields {
+            found.heads.resize(fields, Head::default());
+        }
+        found.generation = found.generation.wrapping_add(1);
+        if found.generation == 0 {
+            // Once in four thousand million events old stamps could look new.
+            found.heads.fill(Head::default());
+            found.generation = 1;
+        }
+        if let Some(root) = tree.nodes.first() {
+            // A record is an object; an array in its place would be no document of many here.
+            if document.is_object() {
+                tree.walk(root, document, &mut found);
+            }
+        }
+        found
+    }
+
+    /// The memory without the values.
+    pub(super) fn forget(mut self) -> Found<'static> {
+        self.values.clear();
+        // Empty, so nothing is converted; the standard library keeps the allocation.
+        let values = self.values.into_iter().map(|_| unreachable!("no value is left")).collect();
+        Found { heads: self.heads, values, generation: self.generation }
+    }
+
+    /// The name stands as one key: whatever the nested path leads to counts no longer, even if there is nothing
+    /// in its place.
+    fn take_over(&mut self, field: FieldId) {
+        let head = &mut self.heads[field.0 as usize];
+        if head.generation != self.generation || !head.flat {
+            *head = Head { generation: self.generation, flat: true, first: END, last: END };
+        }
+    }
+
+    fn push(&mut self, field: FieldId, flat: bool, value: &'e Value) {
+        let place = u32::try_from(self.values.len()).expect("a document holds fewer than 2^32 values");
+        let head = &mut self.heads[field.0 as usize];
+        if head.generation != self.generation {
+            *head = Head { generation: self.generation, flat, first: END, last: END };
+        }
+        if head.flat != flat {
+            return;
+        }
+        match self.values.get_mut(head.last as usize) {
+            Some(last) => last.next = place,
+            None => head.first = place,
+        }
+        head.last = place;
+        self.values.push(Link { value, next: END });
+    }
+
+    /// Whether the field leads to any value, null included.
+    pub(super) fn has(&self, field: FieldId) -> bool {
+        self.first(field) != END
+    }
+
+    fn first(&self, field: FieldId) -> u32 {
+        let head = &self.heads[field.0 as usize];
+        if head.generation == self.generation { head.first } else { END }
+    }
+
+    /// The values that the field leads to: each element of an array by itself.
+    pub(super) fn of(&self, field: FieldId) -> impl Iterator<Item = &'e Value> {
+        let mut next = self.first(field);
+        std::iter::from_fn(move || {
+            let link = self.values.get(next as usize)?;
+            next = link.next;
+            Some(link.value)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::scalar_text;
+
+    fn texts(document: &str, paths: &[&str]) -> Vec<Vec<String>> {
+        let document: Value = sonic_rs::from_str(document).unwrap();
+        let paths: Vec<(FieldId, Path)> = (0..).map(FieldId).zip(paths.iter().map(|path| Path::new(path))).collect();
+        let tree = Tree::new(paths.iter().map(|(field, path)| (*field, path)));
+        let found = Found::look(&tree, paths.len(), &document, Found::default());
+        paths.iter().map(|(field, _)| found.of(*field).filter_map(scalar_text).collect()).collect()
+    }
+
+    #[test]
+    fn one_walk_finds_every_field() {
+        let document = r#"{"a":{"b":1,"c":{"d":[2,3]}},"e":"x","f":{"b":9}}"#;
+        assert_eq!(
+            texts(document, &["e", "a.b", "a.c.d", "a.x", "a"]),
+            [vec!["x"], vec!["1"], vec!["2", "3"], vec![], vec![]]
+        );
+    }
+
+    #[test]
+    fn fields_of_the_elements_of_an_array_keep_their_order() {
+        let document = r#"{"a":[{"b":1,"c":2},{"b":[3,[4]]},{"c":5}]}"#;
+        assert_eq!(texts(document, &["a.b", "a.c"]), [["1", "3", "4"].as_slice(), &["2", "5"]]);
+    }
+
+    #[test]
+    fn a_literal_dotted_key_wins_over_the_nested_one_wherever_it_stands() {
+        for document in [r#"{"a.b":"flat","a":{"b":"nested"}}"#, r#"{"a":{"b":"nested"},"a.b":"flat"}"#] {
+            assert_eq!(texts(document, &["a.b"]), [["flat"]]);
+        }
+    }
+
+    #[test]
+    fn the_memory_of_one_document_does_not_leak_into_the_next() {
+        let path = Path::new("a");
+        let tree = Tree::new([(FieldId(0), &path)]);
+        let documents: Vec<Value> = [r#"{"a":1}"#, "{}"].iter().map(|json| sonic_rs::from_str(json).unwrap()).collect();
+        let mut memory = Found::default();
+        for _ in 0..3 {
+            for (document, values) in documents.iter().zip([1, 0]) {
+                let found = Found::look(&tree, 1, document, memory);
+                assert_eq!(found.of(FieldId(0)).count(), values);
+                memory = found.forget();
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! One event, looked at by the rules of its log source: the hot loop.
+
+use sonic_rs::{JsonValueTrait, Value};
+
+use super::RuleNumber;
+use super::column::Atom;
+use super::condition::Predicates;
+use super::found::Found;
+use super::matcher::{Subject, any_string};
+use super::number::Number;
+use super::plan::{Ask, Plan};
+use super::text::{fold_into, with_text};
+
+/// Memory that matching reuses from event to event; one a thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    found: Found<'static>,
+    marks: Marks,
+    matched: Vec<RuleNumber>,
+}
+
+/// What is known of the event at hand. An entry counts if its stamp is the generation, so nothing is cleared
+/// per event.
+#[derive(Debug, Default)]
+struct Marks {
+    generation: u32,
+    /// By column: whether it was scanned.
+    scanned: Vec<u32>,
+    /// By atom: whether it is there.
+    hit: Vec<u32>,
+    /// By rule of the plan: whether it is a candidate.
+    tried: Vec<u32>,
+    /// By ask: what was answered.
+    answers: Vec<(u32, bool)>,
+    candidates: Vec<u32>,
+    folded: String,
+}
+
+struct Look<'p, 'e> {
+    plan: &'p Plan,
+    predicates: &'p Predicates,
+    document: &'e Value,
+    found: Found<'e>,
+    marks: &'p mut Marks,
+}
+
+/// The rules of `plan` that match, in ascending order.
+pub(super) fn matches<'s>(
+    plan: &Plan,
+    predicates: &Predicates,
+    document: &Value,
+    scratch: &'s mut Scratch,
+) -> &'s [RuleNumber] {
+    let Scratch { found, marks, matched } = scratch;
+    matched.clear();
+    marks.start(plan);
+    let values = Found::look(&plan.tree, plan.fields, document, std::mem::take(found));
+    let mut look = Look { plan, predicates, document, found: values, marks };
+    look.call();
+    for place in 0..look.marks.candidates.len() {
+        let (rule, start) = plan.rules[look.marks.candidates[place] as usize];
+        if plan.steps.run(start, |ask| look.answer(ask)) {
+            matched.push(rule);
+        }
+    }
+    *found = look.found.forget();
+    matched.sort_unstable();
+    matched
+}
+
+impl Look<'_, '_> {
+    /// Gathers the rules for which something speaks.
+    fn call(&mut self) {
+        for rule in &self.plan.always {
+            self.marks.call(*rule);
+        }
+        for (field, rules) in &self.plan.present {
+            if self.found.has(*field) {
+                rules.iter().for_each(|rule| self.marks.call(*rule));
+            }
+        }
+        for column in &self.plan.watched {
+            self.scan(*column);
+        }
+    }
+
+    /// Finds the literals of a column, once an event.
+    fn scan(&mut self, place: u32) {
+        let Self { plan, document, found, marks, .. } = self;
+        if marks.scanned[place as usize] == marks.generation {
+            return;
+        }
+        marks.scanned[place as usize] = marks.generation;
+        let (subject, column) = &plan.columns[place as usize];
+        let mut folded = std::mem::take(&mut marks.folded);
+        let mut scan = |text: &str| {
+            fold_into(text, &mut folded);
+            column.scan(&folded, |atom| marks.hit(atom, plan));
+        };
+        match subject {
+            Subject::Field(field) => {
+                for value in found.of(*field) {
+                    with_text(value, &mut scan);
+                    // 443.0 is the 443 that a rule may ask for.
+                    if value.is_f64()
+                        && let Some(number @ Number::Real(real)) = Number::of(value)
+                        && number == Number::Whole(real as i128)
+                    {
+                        scan(&(real as i128).to_string());
+                    }
+                }
+            }
+            Subject::Anywhere => {
+                any_string(document, &mut |text| {
+                    scan(text);
+                    false
+                });
+            }
+        }
+        marks.folded = folded;
+    }
+
+    fn answer(&mut self, ask: u32) -> bool {
+        let (stamp, answer) = self.marks.answers[ask as usize];
+        if stamp == self.marks.generation {
+            return answer;
+        }
+        let answer = match &self.plan.asks[ask as usize] {
+            Ask::Directly(predicate) => self.predicates.get(*predicate).holds(&self.found, self.document),
+            Ask::Literals { column, atoms, then } => {
+                self.scan(*column);
+                let atoms = &self.plan.atoms[atoms.start as usize..atoms.end as usize];
+                atoms.iter().any(|atom| self.marks.hit[atom.0 as usize] == self.marks.generation)
+                    && then.is_none_or(|predicate| self.predicates.get(predicate).holds(&self.found, self.document))
+            }
+        };
+        self.marks.answers[ask as usize] = (self.marks.generation, answer);
+        answer
+    }
+}
+
+impl Marks {
+    /// Forgets the last event and makes room for this plan.
+    fn start(&mut self, plan: &Plan) {
+        self.candidates.clear();
+        self.generation = self.generation.wrapping_add(1);
+        if self.generation == 0 {
+            // Once in four thousand million events old stamps could look new.
+            *self = Self { generation: 1, ..Self::default() };
+        }
+        let grow = |marks: &mut Vec<u32>, length: usize| marks.resize(marks.len().max(length), 0);
+        grow(&mut self.scanned, plan.columns.len());
+        grow(&mut self.hit, plan.calls.len());
+        grow(&mut self.tried, plan.rules.len());
+        let answers = self.answers.len().max(plan.asks.len());
+        self.answers.resize(answers, (0, false));
+    }
+
+    fn hit(&mut self, atom: Atom, plan: &Plan) {
+        let stamp = &mut self.hit[atom.0 as usize];
+        if *stamp != self.generation {
+            *stamp = self.generation;
+            let calls = &plan.calls[atom.0 as usize];
+            for rule in &plan.called[calls.start as usize..calls.end as usize] {
+                self.call(*rule);
+            }
+        }
+    }
+
+    fn call(&mut self, rule: u32) {
+        let stamp = &mut self.tried[rule as usize];
+        if *stamp != self.generation {
+            *stamp = self.generation;
+            self.candidates.push(rule);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! How the events of one log source are matched: which rules can match an event at all, and how to ask them.
+//!
+//! Of ten thousand rules a handful can match an event. A plan holds only the rules that read its log source,
+//! finds the values of all their fields in one walk ([`super::found`]), all their literals in one pass over each
+//! value ([`super::column`]), and asks only the rules for which a literal speaks ([`super::witness`]). Nothing
+//! is cleared or allocated per rule: cost grows with the event and with what it holds.
+//!
+//! Tried and given up: one automaton over the raw bytes, before parsing. With the literals of all public rules it
+//! takes 5.6 µs a CloudTrail record, parsing it 0.8 µs.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::RuleNumber;
+use super::column::{Atom, Column};
+use super::condition::{PredicateNumber, Predicates, Program};
+use super::found::Tree;
+use super::index::Detection;
+use super::literal::{Literal, Literals};
+use super::matcher::{Position, Subject, Test};
+use super::steps::{Place, Questions, Steps};
+use super::witness::{self, Witness, Witnesses};
+use crate::field::{FieldId, Fields};
+use crate::hash::Seed;
+
+/// The rules of one log source, compiled together.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) tree: Tree,
+    /// How many fields all rules have: the length of tables by field.
+    pub(super) fields: usize,
+    pub(super) columns: Vec<(Subject, Column)>,
+    /// Columns whose literals call rules.
+    pub(super) watched: Vec<u32>,
+    /// Rules that are asked when a field is there at all.
+    pub(super) present: Vec<(FieldId, Vec<u32>)>,
+    /// Rules that are always asked.
+    pub(super) always: Vec<u32>,
+    /// By atom: the rules that it calls, in `called`.
+    pub(super) calls: Vec<Range<u32>>,
+    pub(super) called: Vec<u32>,
+    pub(super) asks: Vec<Ask>,
+    /// The atoms of all asks.
+    pub(super) atoms: Vec<Atom>,
+    pub(super) steps: Steps,
+    pub(super) rules: Vec<(RuleNumber, Place)>,
+}
+
+/// How a predicate is answered.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    /// By looking whether one of these atoms was found in this column, and then, if that is not enough, by asking
+    /// the predicate itself.
+    Literals { column: u32, atoms: Range<u32>, then: Option<PredicateNumber> },
+    /// By asking the predicate itself.
+    Directly(PredicateNumber),
+}
+
+/// A field that is there says very little: half of all fields are in every record.
+const PRESENT_COST: u64 = 10_000;
+
+/// A plan in the making.
+#[derive(Default)]
+struct Survey {
+    /// By predicate of the rule set: its number in this plan.
+    numbers: HashMap<PredicateNumber, u32, Seed>,
+    asks: Vec<Ask>,
+    atoms: Vec<Atom>,
+    /// What each of these asks costs, and what must be there for it to be true.
+    costs: Vec<u32>,
+    witnesses: Vec<Option<Vec<Witness>>>,
+    columns: HashMap<Subject, u32, Seed>,
+    known: HashMap<(u32, Literal), Atom, Seed>,
+    /// By atom: its column and literal, and how many predicates ask for it.
+    literals: Vec<(u32, Literal)>,
+    popularity: Vec<u64>,
+}
+
+impl Plan {
+    pub(super) fn new<'d>(
+        fields: &Fields,
+        predicates: &Predicates,
+        detections: impl IntoIterator<Item = &'d Detection>,
+    ) -> Self {
+        let detections: Vec<&Detection> = detections.into_iter().collect();
+        let mut survey = Survey::default();
+        for detection in &detections {
+            survey.visit(&detection.program, predicates);
+        }
+        let mut plan = Self { fields: fields.len(), ..Self::default() };
+        let mut calls: Vec<Vec<u32>> = vec![Vec::new(); survey.literals.len()];
+        let mut present: HashMap<FieldId, Vec<u32>, Seed> = HashMap::default();
+        for (place, detection) in (0..).zip(&detections) {
+            plan.rules.push((detection.rule, plan.steps.add(&detection.program, &survey)));
+            match witness::of(&detection.program, &|number| survey.witnesses(number)) {
+                None => plan.always.push(place),
+                Some(witnesses) => {
+                    for witness in witnesses.any {
+                        match witness {
+                            Witness::Literal(atom) => calls[atom.0 as usize].push(place),
+                            Witness::Present(field) => present.entry(field).or_default().push(place),
+                        }
+                    }
+                }
+            }
+        }
+        plan.present = present.into_iter().collect();
+        plan.present.sort_unstable();
+        plan.columns = survey.columns();
+        for (atom, rules) in calls.into_iter().enumerate() {
+            if !rules.is_empty() {
+                plan.watched.push(survey.literals[atom].0);
+            }
+            let start = number(plan.called.len());
+            plan.called.extend(rules);
+            plan.calls.push(start..number(plan.called.len()));
+        }
+        plan.watched.sort_unstable();
+        plan.watched.dedup();
+        plan.tree = Tree::new(survey.fields(predicates).into_iter().map(|field| (field, fields.path(field))));
+        (plan.asks, plan.atoms) = (survey.asks, survey.atoms);
+        plan
+    }
+}
+
+impl Survey {
+    /// Takes in the predicates of a program.
+    fn visit(&mut self, program: &Program, predicates: &Predicates) {
+        match program {
+            Program::Ask(number) => self.take(*number, predicates),
+            Program::Not(part) => self.visit(part, predicates),
+            Program::And(parts) | Program::Or(parts) | Program::AtLeast(_, parts) => {
+                parts.iter().for_each(|part| self.visit(part, predicates));
+            }
+        }
+    }
+
+    fn take(&mut self, predicate: PredicateNumber, predicates: &Predicates) {
+        let next = number(self.asks.len());
+        if *self.numbers.entry(predicate).or_insert(next) != next {
+            return;
+        }
+        let asked = predicates.get(predicate);
+        let Some(Literals { any, enough }) = Literals::of(&asked.test) else {
+            self.asks.push(Ask::Directly(predicate));
+            self.costs.push(if matches!(asked.test, Test::Regex(_) | Test::Glob(..)) { 3 } else { 2 });
+            self.witnesses.push(match (asked.subject, &asked.test) {
+                (_, Test::Null) | (Subject::Anywhere, _) => None,
+                (Subject::Field(field), _) => Some(vec![Witness::Present(field)]),
+            });
+            return;
+        };
+        let columns = number(self.columns.len());
+        let column = *self.columns.entry(asked.subject).or_insert(columns);
+        let start = number(self.atoms.len());
+        for literal in any {
+            let atom = self.atom(column, literal);
+            self.popularity[atom.0 as usize] += 1;
+            self.atoms.push(atom);
+        }
+        let atoms = start..number(self.atoms.len());
+        self.witnesses
+            .push(Some(self.atoms[atoms.start as usize..].iter().map(|atom| Witness::Literal(*atom)).collect()));
+        self.asks.push(Ask::Literals { column, atoms, then: (!enough).then_some(predicate) });
+        self.costs.push(u32::from(!enough));
+    }
+
+    fn atom(&mut self, column: u32, literal: Literal) -> Atom {
+        let next = Atom(number(self.literals.len()));
+        let atom = *self.known.entry((column, literal.clone())).or_insert(next);
+        if atom == next {
+            self.literals.push((column, literal));
+            self.popularity.push(0);
+        }
+        atom
+    }
+
+    fn witnesses(&self, predicate: PredicateNumber) -> Option<Witnesses> {
+        let any = self.witnesses[self.number(predicate) as usize].clone()?;
+        let cost = any.iter().map(|witness| self.rarity(*witness)).sum();
+        Some(Witnesses { any, cost })
+    }
+
+    /// How often it will be met in vain, as far as rules tell: what many rules ask for is common, and so is what
+    /// is short and may stand anywhere.
+    fn rarity(&self, witness: Witness) -> u64 {
+        let Witness::Literal(Atom(atom)) = witness else { return PRESENT_COST };
+        let Literal { position, text } = &self.literals[atom as usize].1;
+        let length = text.len().max(1) as u64;
+        let short = match position {
+            Position::Whole => 1,
+            Position::Start | Position::End => 4 + 64 / length,
+            Position::Anywhere => 8 + 1_024 / (length * length),
+        };
+        short + self.popularity[atom as usize]
+    }
+
+    fn columns(&self) -> Vec<(Subject, Column)> {
+        let mut subjects: Vec<(u32, Subject)> =
+            self.columns.iter().map(|(subject, place)| (*place, *subject)).collect();
+        subjects.sort_unstable_by_key(|(place, _)| *place);
+        let mut literals: Vec<Vec<(Position, &str, Atom)>> = vec![Vec::new(); subjects.len()];
+        for (atom, (column, literal)) in (0..).map(Atom).zip(&self.literals) {
+            literals[*column as usize].push((literal.position, &literal.text, atom));
+        }
+        subjects.into_iter().zip(literals).map(|((_, subject), literals)| (subject, Column::new(literals))).collect()
+    }
+
+    /// Every field that some predicate looks at.
+    fn fields(&self, predicates: &Predicates) -> Vec<FieldId> {
+        let mut fields = Vec::new();
+        for predicate in self.numbers.keys().map(|number| predicates.get(*number)) {
+            if let Subject::Field(field) = predicate.subject {
+                fields.push(field);
+            }
+            if let Test::Field(other, ..) = predicate.test {
+                fields.push(other);
+            }
+        }
+        fields.sort_unstable();
+        fields.dedup();
+        fields
+    }
+}
+
+impl Questions for Survey {
+    fn number(&self, predicate: PredicateNumber) -> u32 {
+        self.numbers[&predicate]
+    }
+
+    fn cost(&self, predicate: PredicateNumber) -> u32 {
+        self.costs[self.number(predicate) as usize]
+    }
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place).expect("fewer than 2^32 of anything that rules hold fit into memory")
+}
