@@ -93,9 +93,9 @@ struct Refusal {
 }
 
 /// One record out of whatever it was wrapped in.
-struct Piece {
+struct Piece<'p> {
     /// Position of the body, and `#n` where the wrapper holds many.
-    position: String,
+    position: &'p str,
     /// What the wrapper says about the time.
     time: Option<Timestamp>,
     /// The record.
@@ -162,9 +162,9 @@ pub fn normalise(
     }
     let mut room = REJECTS_MAX;
     let mut untold = 0_u64;
-    let mut take = |found: Result<Piece, Reject>| {
+    let mut take = |found: Result<Piece<'_>, Reject>| {
         let found = found.and_then(|piece| {
-            let refused = |refusal: Refusal| refusal.at(&piece.position, json_of(&piece.document).as_bytes());
+            let refused = |refusal: Refusal| refusal.at(piece.position, json_of(&piece.document).as_bytes());
             event(format, &piece, limits).map_err(refused)
         });
         match found {
@@ -194,7 +194,7 @@ pub fn facets(event: &Event) -> Facets {
     }
 }
 
-fn event(format: Format, piece: &Piece, limits: &Limits) -> Result<Event, Refusal> {
+fn event(format: Format, piece: &Piece<'_>, limits: &Limits) -> Result<Event, Refusal> {
     if !piece.document.is_object() {
         return Err(Refusal::shape("a record is a JSON object"));
     }

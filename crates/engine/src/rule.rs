@@ -18,6 +18,7 @@ mod correlate;
 mod draft;
 mod found;
 mod glob;
+mod grams;
 mod index;
 mod literal;
 mod load;

@@ -49,22 +49,27 @@ const PROVIDERS_OF_PEOPLE: [&str; 4] =
     ["cognito-identity.amazonaws.com", "accounts.google.com", "www.amazon.com", "graph.facebook.com"];
 
 /// The event of one record that is out of its wrapper.
-pub(super) fn event(piece: &Piece) -> Result<Event, Refusal> {
+pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
     let record = &piece.document;
-    if record.get("digestS3Object").is_some() || record.get("digestStartTime").is_some() {
-        return Err(Refusal::shape("a CloudTrail digest lists log files, it holds no records"));
+    let Envelope { name, time, id, recipient } = Envelope::of(record);
+    if name.is_none() {
+        if record.get("digestS3Object").is_some() || record.get("digestStartTime").is_some() {
+            return Err(Refusal::shape("a CloudTrail digest lists log files, it holds no records"));
+        }
+        // Insight records have no `eventName` of their own.
+        if record.get("insightDetails").is_none() {
+            return Err(Refusal::shape("no CloudTrail record: eventName is missing or no string"));
+        }
     }
-    // Insight records have no `eventName` of their own.
-    if text(record, "eventName").is_none() && record.get("insightDetails").is_none() {
-        return Err(Refusal::shape("no CloudTrail record: eventName is missing or no string"));
-    }
-    let time = text(record, "eventTime")
+    let time = time
         .and_then(moment::from_text)
         .or(piece.time)
         .ok_or_else(|| Refusal::new(RejectReason::Time, "eventTime is missing or no RFC 3339 time of 1970 to 2200"))?;
-    let uid = match text(record, "eventID") {
-        Some(id) => Uid { origin: account(record).unwrap_or_default().to_owned(), id: id.to_owned() },
-        None => by_position(&piece.position),
+    let uid = match id {
+        Some(id) => {
+            Uid { origin: recipient.or_else(|| caller(record)).unwrap_or_default().to_owned(), id: id.to_owned() }
+        }
+        None => by_position(piece.position),
     };
     Ok(Event { uid, time, kind: Kind::AwsCloudtrail, raw: record.clone() })
 }
@@ -84,9 +89,40 @@ pub(super) fn facets(record: &Value) -> Facets {
     }
 }
 
+/// What makes a record an event, found in one pass over its members.
+#[derive(Default)]
+struct Envelope<'a> {
+    name: Option<&'a str>,
+    time: Option<&'a str>,
+    id: Option<&'a str>,
+    /// The account whose trail this is.
+    recipient: Option<&'a str>,
+}
+
+impl<'a> Envelope<'a> {
+    fn of(record: &'a Value) -> Self {
+        let mut envelope = Self::default();
+        for (name, value) in record.as_object().into_iter().flatten() {
+            let place = match name {
+                "eventName" => &mut envelope.name,
+                "eventTime" => &mut envelope.time,
+                "eventID" => &mut envelope.id,
+                "recipientAccountId" => &mut envelope.recipient,
+                _ => continue,
+            };
+            *place = place.or_else(|| value.as_str().filter(|text| !text.is_empty()));
+        }
+        envelope
+    }
+}
+
 /// The account whose trail this is; the caller's own where the record does not say.
 fn account(record: &Value) -> Option<&str> {
-    text(record, "recipientAccountId").or_else(|| text(record.get("userIdentity")?, "accountId"))
+    text(record, "recipientAccountId").or_else(|| caller(record))
+}
+
+fn caller(record: &Value) -> Option<&str> {
+    text(record.get("userIdentity")?, "accountId")
 }
 
 fn actor(identity: &Value) -> Actor {

@@ -6,7 +6,7 @@ use super::{Piece, Refusal, RejectReason, by_position, id, moment, owned, text};
 use crate::event::{Actor, ActorSort, Credential, Event, Facets, Kind, Network, Outcome, Pipeline, Target, Uid};
 
 /// The event of one entry.
-pub(super) fn event(piece: &Piece) -> Result<Event, Refusal> {
+pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
     let entry = &piece.document;
     if text(entry, "action").is_none() {
         return Err(Refusal::shape("no audit log entry: action is missing or no string"));
@@ -17,7 +17,7 @@ pub(super) fn event(piece: &Piece) -> Result<Event, Refusal> {
         })?;
     let uid = match text(entry, "_document_id") {
         Some(id) => Uid { origin: owner(entry).unwrap_or_default(), id: id.to_owned() },
-        None => by_position(&piece.position),
+        None => by_position(piece.position),
     };
     Ok(Event { uid, time, kind: Kind::GithubAudit, raw: entry.clone() })
 }

@@ -15,12 +15,12 @@ const TIMES: [&str; 7] =
 const IDS: [&str; 3] = ["event_id", "eventID", "uuid"];
 
 /// The event of a plain record.
-pub(super) fn event(piece: &Piece) -> Result<Event, Refusal> {
+pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
     let document = &piece.document;
     let time = TIMES.iter().find_map(|name| moment::read(document.get(name)?)).or(piece.time).ok_or_else(|| {
         Refusal::new(RejectReason::Time, format!("no readable time of 1970 to 2200 in any of {}", TIMES.join(", ")))
     })?;
-    let uid = identity(document, time).unwrap_or_else(|| by_position(&piece.position));
+    let uid = identity(document, time).unwrap_or_else(|| by_position(piece.position));
     Ok(Event { uid, time, kind: Kind::Json, raw: document.clone() })
 }
 

@@ -35,7 +35,7 @@ const TIMES: [&str; 14] = [
 ];
 
 /// The event of one delivery.
-pub(super) fn event(piece: &Piece, limits: &Limits) -> Result<Event, Refusal> {
+pub(super) fn event(piece: &Piece<'_>, limits: &Limits) -> Result<Event, Refusal> {
     let document = &piece.document;
     let headers = document.get("headers").filter(|headers| headers.is_object());
     let (mut body, received) = match headers {
@@ -51,7 +51,7 @@ pub(super) fn event(piece: &Piece, limits: &Limits) -> Result<Event, Refusal> {
     let delivery = headers.and_then(|headers| header(headers, "x-github-delivery"));
     let uid = match delivery {
         Some(id) => Uid { origin: owner(&body).unwrap_or_default(), id: id.to_owned() },
-        None => by_position(&piece.position),
+        None => by_position(piece.position),
     };
     if let (Some(name), Some(members)) = (name, body.as_object_mut()) {
         members.insert("event", name);

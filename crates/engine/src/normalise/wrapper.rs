@@ -18,7 +18,7 @@ struct Opening<'a> {
     /// Whether wrappers other than arrays count.
     wrapped: bool,
     limits: &'a Limits,
-    take: &'a mut dyn FnMut(Result<Piece, Reject>),
+    take: &'a mut dyn FnMut(Result<Piece<'_>, Reject>),
 }
 
 /// Hands every record inside to `take`; a part that cannot be opened is a reject of its own.
@@ -27,7 +27,7 @@ pub(super) fn open(
     body: &[u8],
     position: &str,
     limits: &Limits,
-    take: &mut dyn FnMut(Result<Piece, Reject>),
+    take: &mut dyn FnMut(Result<Piece<'_>, Reject>),
 ) {
     let wrapped = match format {
         Format::Known(Kind::AwsCloudtrail) | Format::Auto => true,
@@ -49,7 +49,7 @@ impl Opening<'_> {
             return;
         }
         match parse(body, self.limits) {
-            Ok(document) => self.document(Piece { position: position.to_owned(), time, document }, nesting),
+            Ok(document) => self.document(Piece { position, time, document }, nesting),
             Err(refusal) => (self.take)(Err(refusal.at(position, body))),
         }
     }
@@ -62,7 +62,7 @@ impl Opening<'_> {
         Elements::of_array(body).or_else(of_member)
     }
 
-    fn document(&mut self, piece: Piece, nesting: usize) {
+    fn document(&mut self, piece: Piece<'_>, nesting: usize) {
         let Piece { position, time, document } = &piece;
         let inner = if self.wrapped && nesting > 0 { look(document) } else { Inner::Record };
         match inner {
@@ -71,12 +71,12 @@ impl Opening<'_> {
             Inner::Many(records) => {
                 for (number, record) in records.iter().enumerate() {
                     let position = format!("{position}#{number}");
-                    self.document(Piece { position, time: *time, document: record.clone() }, nesting - 1);
+                    self.document(Piece { position: &position, time: *time, document: record.clone() }, nesting - 1);
                 }
             }
             Inner::Detail(detail) => {
                 let time = document.get("time").and_then(moment::read).or(*time);
-                self.document(Piece { position: position.clone(), time, document: detail.clone() }, nesting - 1);
+                self.document(Piece { position, time, document: detail.clone() }, nesting - 1);
             }
             Inner::Message(message) => {
                 let time = document.get("timestamp").and_then(moment::read).or(*time);

@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 
 use rustc_hash::FxBuildHasher;
-use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+use sonic_rs::{JsonContainerTrait, JsonType, JsonValueTrait, Value};
 
+use super::text::{fold_onto, with_text};
 use crate::field::{FieldId, Path};
 
 /// The paths of some fields as one tree.
@@ -34,6 +35,8 @@ struct Node {
 pub(super) struct Found<'e> {
     heads: Vec<Head>,
     values: Vec<Link<'e>>,
+    /// The folded texts of values that were asked for theirs.
+    folded: String,
     /// A head counts if its stamp is this one, so nothing is cleared per event.
     generation: u32,
 }
@@ -51,6 +54,16 @@ struct Head {
 struct Link<'e> {
     value: &'e Value,
     next: u32,
+    /// Where its text stands in `folded`; several rules ask for it, but it is folded once.
+    text: Text,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Text {
+    NotAsked,
+    /// Null and objects have none.
+    Absent,
+    At(u32, u32),
 }
 
 /// No next one.
@@ -83,8 +96,9 @@ impl Tree {
     }
 
     fn walk<'e>(&self, node: &Node, value: &'e Value, found: &mut Found<'e>) {
-        if let Some(elements) = value.as_array() {
-            for element in elements {
+        let sort = value.get_type();
+        if sort == JsonType::Array {
+            for element in value.as_array().into_iter().flatten() {
                 self.walk(node, element, found);
             }
             return;
@@ -92,21 +106,23 @@ impl Tree {
         if let Some(field) = node.field {
             found.push(field, node.flat, value);
         }
-        if node.children.is_empty() {
-            return;
-        }
-        let Some(object) = value.as_object() else { return };
-        for (name, member) in object {
-            if node.lengths & length_bit(name) != 0
-                && let Some(child) = node.children.get(name)
-            {
-                let child = &self.nodes[*child as usize];
-                if child.flat {
-                    child.field.into_iter().for_each(|field| found.take_over(field));
-                }
-                self.walk(child, member, found);
+        if sort == JsonType::Object && !node.children.is_empty() {
+            for (name, member) in value.as_object().into_iter().flatten() {
+                self.enter(node, name, member, found);
             }
         }
+    }
+
+    fn enter<'e>(&self, node: &Node, name: &str, member: &'e Value, found: &mut Found<'e>) {
+        if node.lengths & length_bit(name) == 0 {
+            return;
+        }
+        let Some(child) = node.children.get(name) else { return };
+        let child = &self.nodes[*child as usize];
+        if child.flat {
+            child.field.into_iter().for_each(|field| found.take_over(field));
+        }
+        self.walk(child, member, found);
     }
 }
 
@@ -119,6 +135,7 @@ impl<'e> Found<'e> {
     pub(super) fn look(tree: &Tree, fields: usize, document: &'e Value, memory: Found<'static>) -> Self {
         let mut found: Found<'e> = memory;
         found.values.clear();
+        found.folded.clear();
         if found.heads.len() < fields {
             found.heads.resize(fields, Head::default());
         }
@@ -142,7 +159,7 @@ impl<'e> Found<'e> {
         self.values.clear();
         // Empty, so nothing is converted; the standard library keeps the allocation.
         let values = self.values.into_iter().map(|_| unreachable!("no value is left")).collect();
-        Found { heads: self.heads, values, generation: self.generation }
+        Found { heads: self.heads, values, folded: self.folded, generation: self.generation }
     }
 
     /// The name stands as one key: whatever the nested path leads to counts no longer, even if there is nothing
@@ -155,7 +172,7 @@ impl<'e> Found<'e> {
     }
 
     fn push(&mut self, field: FieldId, flat: bool, value: &'e Value) {
-        let place = u32::try_from(self.values.len()).expect("a document holds fewer than 2^32 values");
+        let place = number(self.values.len());
         let head = &mut self.heads[field.0 as usize];
         if head.generation != self.generation {
             *head = Head { generation: self.generation, flat, first: END, last: END };
@@ -168,7 +185,7 @@ impl<'e> Found<'e> {
             None => head.first = place,
         }
         head.last = place;
-        self.values.push(Link { value, next: END });
+        self.values.push(Link { value, next: END, text: Text::NotAsked });
     }
 
     /// Whether the field leads to any value, null included.
@@ -181,6 +198,22 @@ impl<'e> Found<'e> {
         if head.generation == self.generation { head.first } else { END }
     }
 
+    /// The folded text of each value that the field leads to and that has one.
+    pub(super) fn folded(&mut self, field: FieldId, mut visit: impl FnMut(&str)) {
+        let mut next = self.first(field);
+        while let Some(link) = self.values.get_mut(next as usize) {
+            if let Text::NotAsked = link.text {
+                let start = self.folded.len();
+                let text = with_text(link.value, |text| fold_onto(text, &mut self.folded));
+                link.text = text.map_or(Text::Absent, |()| Text::At(number(start), number(self.folded.len())));
+            }
+            if let Text::At(start, end) = link.text {
+                visit(&self.folded[start as usize..end as usize]);
+            }
+            next = link.next;
+        }
+    }
+
     /// The values that the field leads to: each element of an array by itself.
     pub(super) fn of(&self, field: FieldId) -> impl Iterator<Item = &'e Value> {
         let mut next = self.first(field);
@@ -190,6 +223,10 @@ impl<'e> Found<'e> {
             Some(link.value)
         })
     }
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place).expect("a document is shorter than 2^32 bytes")
 }
 
 #[cfg(test)]

@@ -7,14 +7,32 @@ use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::glob::Unit;
-use super::matcher::{Position, Test};
+use super::grams::GRAM_BYTES;
+use super::matcher::Test;
 use super::number::Number;
 use super::text::{Case, fold};
+
+/// Where in a folded value a literal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Where {
+    /// It is the whole value.
+    Whole,
+    /// It is the whole number that the value is, in digits: the 443 of `443`, `443.0` and `4.43e2`.
+    Number,
+    /// The value begins with it.
+    Start,
+    /// The value ends with it.
+    End,
+    /// The value contains it.
+    Inside,
+    /// The value contains it, and it is shorter than a gram.
+    Short,
+}
 
 /// A folded text and where in a folded value it stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Literal {
-    pub(super) position: Position,
+    pub(super) position: Where,
     pub(super) text: Box<str>,
 }
 
@@ -34,9 +52,13 @@ const REGEX_LITERALS_MAX: usize = 64;
 const REGEX_PARTS_MAX: usize = 16;
 
 impl Literal {
-    pub(super) fn new(position: Position, text: &str) -> Self {
+    pub(super) fn new(position: Where, text: &str) -> Self {
         // Every value holds and ends with the empty text as it begins with it: one question, one literal.
-        let position = if text.is_empty() && position != Position::Whole { Position::Start } else { position };
+        let position = match position {
+            Where::End | Where::Inside if text.is_empty() => Where::Start,
+            Where::Inside if text.len() < GRAM_BYTES => Where::Short,
+            position => position,
+        };
         Self { position, text: text.into() }
     }
 }
@@ -45,15 +67,21 @@ impl Literals {
     /// Nothing if the test names none that tell anything.
     pub(super) fn of(test: &Test) -> Option<Self> {
         match test {
-            // A real has too many spellings to look up; a whole number has one, see `Look::scan`.
-            Test::OneOf(set) if set.numbers.iter().any(|number| matches!(number, Number::Real(_))) => None,
-            Test::OneOf(set) => Some(Self::texts(Position::Whole, set.case, &set.texts)),
-            Test::Contains(case, texts) => Some(Self::texts(Position::Anywhere, *case, texts)),
-            Test::StartsWith(case, texts) => Some(Self::texts(Position::Start, *case, texts)),
-            Test::EndsWith(case, texts) => Some(Self::texts(Position::End, *case, texts)),
+            Test::OneOf(set) => {
+                let mut found = Self::texts(Where::Whole, set.case, &set.texts);
+                for number in &set.numbers {
+                    // A real has too many spellings to look up.
+                    let Number::Whole(whole) = number else { return None };
+                    found.any.push(Literal::new(Where::Number, &whole.to_string()));
+                }
+                Some(found)
+            }
+            Test::Contains(case, texts) => Some(Self::texts(Where::Inside, *case, texts)),
+            Test::StartsWith(case, texts) => Some(Self::texts(Where::Start, *case, texts)),
+            Test::EndsWith(case, texts) => Some(Self::texts(Where::End, *case, texts)),
             Test::Glob(_, units) => longest_run(units).map(|literal| Self { any: vec![literal], enough: false }),
             Test::Regex(pattern) => {
-                let any = pattern.required()?.iter().map(|text| Literal::new(Position::Anywhere, text)).collect();
+                let any = pattern.required()?.iter().map(|text| Literal::new(Where::Inside, text)).collect();
                 Some(Self { any, enough: false })
             }
             Test::Null | Test::Exists | Test::Cidr(_) | Test::Compare(..) | Test::Field(..) => None,
@@ -61,7 +89,7 @@ impl Literals {
     }
 
     /// Folding finds what differs in case only too, which an exact test then refuses itself.
-    fn texts(position: Position, case: Case, texts: &[Box<str>]) -> Self {
+    fn texts(position: Where, case: Case, texts: &[Box<str>]) -> Self {
         let mut any: Vec<Literal> = texts.iter().map(|text| Literal::new(position, &fold(text))).collect();
         any.sort_unstable();
         any.dedup();
@@ -84,10 +112,10 @@ fn longest_run(units: &[Unit]) -> Option<Literal> {
     }
     let (start, end, text) = best?;
     let position = match (start == 0, end == units.len()) {
-        (true, true) => Position::Whole,
-        (true, false) => Position::Start,
-        (false, true) => Position::End,
-        (false, false) => Position::Anywhere,
+        (true, true) => Where::Whole,
+        (true, false) => Where::Start,
+        (false, true) => Where::End,
+        (false, false) => Where::Inside,
     };
     Some(Literal::new(position, &fold(&text)))
 }
@@ -167,10 +195,10 @@ mod tests {
                 .collect()
         };
         for (pattern, position, text) in [
-            ("ab*cde*f", Position::Anywhere, "cde"),
-            ("abc*de", Position::Start, "abc"),
-            ("a*bcd", Position::End, "bcd"),
-            ("?abc", Position::End, "abc"),
+            ("ab*cde*f", Where::Inside, "cde"),
+            ("abc*de", Where::Start, "abc"),
+            ("a*bcd", Where::End, "bcd"),
+            ("?abc", Where::End, "abc"),
         ] {
             assert_eq!(longest_run(&units(pattern)), Some(Literal::new(position, text)), "{pattern}");
         }

@@ -6,10 +6,11 @@ use super::RuleNumber;
 use super::column::Atom;
 use super::condition::Predicates;
 use super::found::Found;
+use super::literal::Where;
 use super::matcher::{Subject, any_string};
 use super::number::Number;
 use super::plan::{Ask, Plan};
-use super::text::{fold_into, with_text};
+use super::text::fold;
 
 /// Memory that matching reuses from event to event; one a thread.
 #[derive(Debug, Default)]
@@ -33,7 +34,6 @@ struct Marks {
     /// By ask: what was answered.
     answers: Vec<(u32, bool)>,
     candidates: Vec<u32>,
-    folded: String,
 }
 
 struct Look<'p, 'e> {
@@ -91,33 +91,24 @@ impl Look<'_, '_> {
             return;
         }
         marks.scanned[place as usize] = marks.generation;
-        let (subject, column) = &plan.columns[place as usize];
-        let mut folded = std::mem::take(&mut marks.folded);
-        let mut scan = |text: &str| {
-            fold_into(text, &mut folded);
-            column.scan(&folded, |atom| marks.hit(atom, plan));
-        };
-        match subject {
-            Subject::Field(field) => {
-                for value in found.of(*field) {
-                    with_text(value, &mut scan);
-                    // 443.0 is the 443 that a rule may ask for.
-                    if value.is_f64()
-                        && let Some(number @ Number::Real(real)) = Number::of(value)
-                        && number == Number::Whole(real as i128)
-                    {
-                        scan(&(real as i128).to_string());
+        let (subject, position, column) = &plan.columns[place as usize];
+        let mut scan = |text: &str| column.scan(text, |atom| marks.hit(atom, plan));
+        match (subject, position) {
+            (Subject::Field(field), Where::Number) => {
+                for value in found.of(*field).filter(|value| value.is_number()) {
+                    if let Some(whole) = Number::of(value).and_then(Number::whole) {
+                        scan(&whole.to_string());
                     }
                 }
             }
-            Subject::Anywhere => {
+            (Subject::Field(field), _) => found.folded(*field, scan),
+            (Subject::Anywhere, _) => {
                 any_string(document, &mut |text| {
-                    scan(text);
+                    scan(&fold(text));
                     false
                 });
             }
         }
-        marks.folded = folded;
     }
 
     fn answer(&mut self, ask: u32) -> bool {
@@ -127,10 +118,13 @@ impl Look<'_, '_> {
         }
         let answer = match &self.plan.asks[ask as usize] {
             Ask::Directly(predicate) => self.predicates.get(*predicate).holds(&self.found, self.document),
-            Ask::Literals { column, atoms, then } => {
-                self.scan(*column);
+            Ask::Literals { atoms, then } => {
                 let atoms = &self.plan.atoms[atoms.start as usize..atoms.end as usize];
-                atoms.iter().any(|atom| self.marks.hit[atom.0 as usize] == self.marks.generation)
+                let is_hit = |(column, atom): &(u32, Atom)| {
+                    self.scan(*column);
+                    self.marks.hit[atom.0 as usize] == self.marks.generation
+                };
+                atoms.iter().any(is_hit)
                     && then.is_none_or(|predicate| self.predicates.get(predicate).holds(&self.found, self.document))
             }
         };

@@ -28,6 +28,15 @@ impl Number {
         value.as_f64().map(Self::Real)
     }
 
+    /// The whole number that it is, whichever way it is written.
+    pub(super) fn whole(self) -> Option<i128> {
+        match self {
+            Self::Whole(whole) => Some(whole),
+            #[expect(clippy::cast_possible_truncation, reason = "what does not fit is another number, and is refused")]
+            Self::Real(real) => Some(real as i128).filter(|whole| Self::Whole(*whole) == self),
+        }
+    }
+
     /// The number that this text writes in decimals.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if let Ok(whole) = text.parse() {

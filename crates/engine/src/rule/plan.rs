@@ -16,8 +16,8 @@ use super::column::{Atom, Column};
 use super::condition::{PredicateNumber, Predicates, Program};
 use super::found::Tree;
 use super::index::Detection;
-use super::literal::{Literal, Literals};
-use super::matcher::{Position, Subject, Test};
+use super::literal::{Literal, Literals, Where};
+use super::matcher::{Subject, Test};
 use super::steps::{Place, Questions, Steps};
 use super::witness::{self, Witness, Witnesses};
 use crate::field::{FieldId, Fields};
@@ -29,7 +29,7 @@ pub(super) struct Plan {
     pub(super) tree: Tree,
     /// How many fields all rules have: the length of tables by field.
     pub(super) fields: usize,
-    pub(super) columns: Vec<(Subject, Column)>,
+    pub(super) columns: Vec<(Subject, Where, Column)>,
     /// Columns whose literals call rules.
     pub(super) watched: Vec<u32>,
     /// Rules that are asked when a field is there at all.
@@ -40,8 +40,8 @@ pub(super) struct Plan {
     pub(super) calls: Vec<Range<u32>>,
     pub(super) called: Vec<u32>,
     pub(super) asks: Vec<Ask>,
-    /// The atoms of all asks.
-    pub(super) atoms: Vec<Atom>,
+    /// The atoms of all asks, each with its column.
+    pub(super) atoms: Vec<(u32, Atom)>,
     pub(super) steps: Steps,
     pub(super) rules: Vec<(RuleNumber, Place)>,
 }
@@ -49,9 +49,9 @@ pub(super) struct Plan {
 /// How a predicate is answered.
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
-    /// By looking whether one of these atoms was found in this column, and then, if that is not enough, by asking
-    /// the predicate itself.
-    Literals { column: u32, atoms: Range<u32>, then: Option<PredicateNumber> },
+    /// By looking whether one of these atoms was found in its column, and then, if that is not enough, by asking the
+    /// predicate itself.
+    Literals { atoms: Range<u32>, then: Option<PredicateNumber> },
     /// By asking the predicate itself.
     Directly(PredicateNumber),
 }
@@ -65,11 +65,11 @@ struct Survey {
     /// By predicate of the rule set: its number in this plan.
     numbers: HashMap<PredicateNumber, u32, Seed>,
     asks: Vec<Ask>,
-    atoms: Vec<Atom>,
+    atoms: Vec<(u32, Atom)>,
     /// What each of these asks costs, and what must be there for it to be true.
     costs: Vec<u32>,
     witnesses: Vec<Option<Vec<Witness>>>,
-    columns: HashMap<Subject, u32, Seed>,
+    columns: HashMap<(Subject, Where), u32, Seed>,
     known: HashMap<(u32, Literal), Atom, Seed>,
     /// By atom: its column and literal, and how many predicates ask for it.
     literals: Vec<(u32, Literal)>,
@@ -150,18 +150,18 @@ impl Survey {
             });
             return;
         };
-        let columns = number(self.columns.len());
-        let column = *self.columns.entry(asked.subject).or_insert(columns);
         let start = number(self.atoms.len());
         for literal in any {
+            let columns = number(self.columns.len());
+            let column = *self.columns.entry((asked.subject, literal.position)).or_insert(columns);
             let atom = self.atom(column, literal);
             self.popularity[atom.0 as usize] += 1;
-            self.atoms.push(atom);
+            self.atoms.push((column, atom));
         }
         let atoms = start..number(self.atoms.len());
         self.witnesses
-            .push(Some(self.atoms[atoms.start as usize..].iter().map(|atom| Witness::Literal(*atom)).collect()));
-        self.asks.push(Ask::Literals { column, atoms, then: (!enough).then_some(predicate) });
+            .push(Some(self.atoms[atoms.start as usize..].iter().map(|(_, atom)| Witness::Literal(*atom)).collect()));
+        self.asks.push(Ask::Literals { atoms, then: (!enough).then_some(predicate) });
         self.costs.push(u32::from(!enough));
     }
 
@@ -188,22 +188,23 @@ impl Survey {
         let Literal { position, text } = &self.literals[atom as usize].1;
         let length = text.len().max(1) as u64;
         let short = match position {
-            Position::Whole => 1,
-            Position::Start | Position::End => 4 + 64 / length,
-            Position::Anywhere => 8 + 1_024 / (length * length),
+            Where::Whole | Where::Number => 1,
+            Where::Start | Where::End => 4 + 64 / length,
+            Where::Inside | Where::Short => 8 + 1_024 / (length * length),
         };
         short + self.popularity[atom as usize]
     }
 
-    fn columns(&self) -> Vec<(Subject, Column)> {
-        let mut subjects: Vec<(u32, Subject)> =
-            self.columns.iter().map(|(subject, place)| (*place, *subject)).collect();
-        subjects.sort_unstable_by_key(|(place, _)| *place);
-        let mut literals: Vec<Vec<(Position, &str, Atom)>> = vec![Vec::new(); subjects.len()];
+    fn columns(&self) -> Vec<(Subject, Where, Column)> {
+        let mut columns: Vec<_> = self.columns.iter().map(|(key, place)| (*place, *key)).collect();
+        columns.sort_unstable_by_key(|(place, _)| *place);
+        let mut literals: Vec<Vec<(&str, Atom)>> = vec![Vec::new(); columns.len()];
         for (atom, (column, literal)) in (0..).map(Atom).zip(&self.literals) {
-            literals[*column as usize].push((literal.position, &literal.text, atom));
+            literals[*column as usize].push((&literal.text, atom));
         }
-        subjects.into_iter().zip(literals).map(|((_, subject), literals)| (subject, Column::new(literals))).collect()
+        let column =
+            |((_, (subject, position)), literals): (_, Vec<_>)| (subject, position, Column::new(position, &literals));
+        columns.into_iter().zip(literals).map(column).collect()
     }
 
     /// Every field that some predicate looks at.

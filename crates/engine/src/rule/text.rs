@@ -22,16 +22,16 @@ pub(super) enum Case {
 /// text does.
 pub(super) fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
-    fold_into(text, &mut folded);
+    fold_onto(text, &mut folded);
     folded
 }
 
-/// As [`fold`], into memory that is there already.
-pub(super) fn fold_into(text: &str, folded: &mut String) {
-    folded.clear();
+/// As [`fold`], behind what `folded` holds already.
+pub(super) fn fold_onto(text: &str, folded: &mut String) {
     if text.is_ascii() {
+        let start = folded.len();
         folded.push_str(text);
-        folded.make_ascii_lowercase();
+        folded[start..].make_ascii_lowercase();
     } else {
         folded.extend(text.chars().flat_map(char::to_lowercase));
     }

@@ -1,0 +1,159 @@
+//! Thousands of literals in one text, by the four bytes that are rarest in each.
+//!
+//! Every literal is known by one of its grams (four bytes in a row): the one that the fewest other literals hold.
+//! A pass over the text looks for those grams in a small set of bits that stays in the nearest cache, and compares
+//! whole literals only where a bit is set. Cost: about 1 ns a byte, whatever the number of literals.
+//!
+//! Tried before: an Aho-Corasick automaton. With the 5,000 literals that public rules ask of a Windows command line
+//! it has megabytes of states, and each byte waits for memory: 10 ns a byte, most of the time of all matching.
+
+use std::collections::HashMap;
+
+use super::column::Atom;
+use crate::hash::Seed;
+
+/// Literals shorter than this have no gram.
+pub(super) const GRAM_BYTES: usize = 4;
+
+/// Literals of at least [`GRAM_BYTES`] each, ready to be found in a text.
+#[derive(Debug)]
+pub(super) struct Grams {
+    /// One bit a gram, by its hash: whether some literal is known by such a gram.
+    bits: Vec<u64>,
+    /// By the upper part of the same hash: where its entries begin in `entries`.
+    starts: Vec<u32>,
+    entries: Vec<Entry>,
+    /// All literals, one behind the other.
+    text: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    gram: u32,
+    /// Where the gram stands in the literal.
+    offset: u32,
+    /// Where the literal stands in the text of all.
+    start: u32,
+    length: u32,
+    atom: Atom,
+}
+
+/// Bits a literal: one text gram in sixteen then meets a bit by chance.
+const BITS_EACH: usize = 16;
+const WORD_BITS: usize = 64;
+
+impl Grams {
+    pub(super) fn new(literals: &[(&str, Atom)]) -> Self {
+        let popularity = popularity(literals);
+        let mut grams = Self {
+            bits: vec![0; (literals.len() * BITS_EACH).next_power_of_two().max(WORD_BITS) / WORD_BITS],
+            starts: vec![0; literals.len().next_power_of_two() + 1],
+            entries: Vec::with_capacity(literals.len()),
+            text: Vec::new(),
+        };
+        for (literal, atom) in literals {
+            let bytes = literal.as_bytes();
+            let rarest = of(bytes).enumerate().min_by_key(|(_, gram)| popularity[gram]);
+            let (offset, gram) = rarest.expect("literals are at least a gram long");
+            let bit = grams.bit(gram);
+            grams.bits[bit / WORD_BITS] |= 1 << (bit % WORD_BITS);
+            let start = number(grams.text.len());
+            grams.text.extend_from_slice(bytes);
+            grams.entries.push(Entry { gram, offset: number(offset), start, length: number(bytes.len()), atom: *atom });
+        }
+        let mut entries = std::mem::take(&mut grams.entries);
+        entries.sort_unstable_by_key(|entry| (grams.slot(entry.gram), entry.gram, entry.atom));
+        for entry in &entries {
+            let slot = grams.slot(entry.gram);
+            grams.starts[slot + 1] += 1;
+        }
+        for slot in 1..grams.starts.len() {
+            grams.starts[slot] += grams.starts[slot - 1];
+        }
+        grams.entries = entries;
+        grams
+    }
+
+    /// Tells every literal that the text contains, once for each place where it stands.
+    pub(super) fn scan(&self, text: &str, mut hit: impl FnMut(Atom)) {
+        let text = text.as_bytes();
+        for (place, gram) in of(text).enumerate() {
+            let bit = self.bit(gram);
+            if self.bits[bit / WORD_BITS] >> (bit % WORD_BITS) & 1 == 1 {
+                self.compare(text, place, gram, &mut hit);
+            }
+        }
+    }
+
+    fn compare(&self, text: &[u8], place: usize, gram: u32, hit: &mut impl FnMut(Atom)) {
+        let slot = self.slot(gram);
+        let entries = &self.entries[self.starts[slot] as usize..self.starts[slot + 1] as usize];
+        for entry in entries.iter().filter(|entry| entry.gram == gram) {
+            let literal = &self.text[entry.start as usize..][..entry.length as usize];
+            let start = place.checked_sub(entry.offset as usize);
+            if start.is_some_and(|start| text[start..].starts_with(literal)) {
+                hit(entry.atom);
+            }
+        }
+    }
+
+    /// The bit of a gram: the number of bits is a power of two.
+    fn bit(&self, gram: u32) -> usize {
+        hash(gram) as usize & (self.bits.len() * WORD_BITS - 1)
+    }
+
+    /// The slot of a gram: their number is a power of two, and one more ends the last.
+    fn slot(&self, gram: u32) -> usize {
+        (hash(gram) >> 16) as usize & (self.starts.len() - 2)
+    }
+}
+
+/// In how many literals each gram stands.
+fn popularity(literals: &[(&str, Atom)]) -> HashMap<u32, u32, Seed> {
+    let mut popularity: HashMap<u32, u32, Seed> = HashMap::default();
+    for (literal, _) in literals {
+        for gram in of(literal.as_bytes()) {
+            *popularity.entry(gram).or_default() += 1;
+        }
+    }
+    popularity
+}
+
+fn of(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.array_windows::<GRAM_BYTES>().map(|gram| u32::from_le_bytes(*gram))
+}
+
+/// The middle of a product, to which all four bytes have added.
+fn hash(gram: u32) -> u32 {
+    let product = u64::from(gram).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    #[expect(clippy::cast_possible_truncation, reason = "32 bits are wanted")]
+    let middle = (product >> 24) as u32;
+    middle
+}
+
+fn number(length: usize) -> u32 {
+    u32::try_from(length).expect("fewer than 2^32 bytes of literals fit into memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_literal_is_found_wherever_it_stands(
+            literals in proptest::collection::btree_set("[abä]{4,7}", 0..40),
+            text in "[abcä]{0,40}",
+        ) {
+            let literals: Vec<(&str, Atom)> = literals.iter().map(String::as_str).zip((0..).map(Atom)).collect();
+            let mut found = BTreeSet::new();
+            Grams::new(&literals).scan(&text, |atom| { found.insert(atom); });
+            let expected = literals.iter().filter(|(literal, _)| text.contains(literal)).map(|(_, atom)| *atom);
+            prop_assert_eq!(found, expected.collect::<BTreeSet<_>>());
+        }
+    }
+}
