@@ -102,7 +102,8 @@ struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     fn of(record: &'a Value) -> Self {
         let mut envelope = Self::default();
-        for (name, value) in record.as_object().into_iter().flatten() {
+        let Some(members) = record.as_object() else { return envelope };
+        for (name, value) in members {
             let place = match name {
                 "eventName" => &mut envelope.name,
                 "eventTime" => &mut envelope.time,

@@ -1,6 +1,6 @@
 //! Any JSON object that says when it happened.
 
-use sonic_rs::{JsonValueTrait, Value};
+use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
 use super::{Piece, Refusal, RejectReason, by_position, moment, text};
 use crate::event::{Event, Facets, Kind, Uid};
@@ -14,28 +14,63 @@ const TIMES: [&str; 7] =
 /// often the id of what the event is about, and its second event would be taken for a repeat of the first.
 const IDS: [&str; 3] = ["event_id", "eventID", "uuid"];
 
+/// What the envelopes of EventBridge and CloudEvents have.
+const WRAPPERS: [&str; 2] = ["detail-type", "specversion"];
+
 /// The event of a plain record.
 pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
     let document = &piece.document;
-    let time = TIMES.iter().find_map(|name| moment::read(document.get(name)?)).or(piece.time).ok_or_else(|| {
+    let envelope = Envelope::of(document);
+    let time = envelope.times.into_iter().flatten().find_map(moment::read).or(piece.time).ok_or_else(|| {
         Refusal::new(RejectReason::Time, format!("no readable time of 1970 to 2200 in any of {}", TIMES.join(", ")))
     })?;
-    let uid = identity(document, time).unwrap_or_else(|| by_position(piece.position));
+    let uid = envelope.identity(document, time).unwrap_or_else(|| by_position(piece.position));
     Ok(Event { uid, time, kind: Kind::Json, raw: document.clone() })
 }
 
-/// What says "this event", and not "what it is about"; nothing if the record does not.
-fn identity(document: &Value, time: Timestamp) -> Option<Uid> {
-    // In the envelopes of EventBridge and CloudEvents `id` is the event's, unique within `source`.
-    if ["detail-type", "specversion"].iter().any(|name| text(document, name).is_some())
-        && let (Some(source), Some(id)) = (text(document, "source"), text(document, "id"))
-    {
-        return Some(Uid { origin: format!("json {source}"), id: id.to_owned() });
+/// What makes a record an event, found in one pass over its members: of names asked for one by one most are in
+/// no record, and each would cost a pass.
+#[derive(Default)]
+struct Envelope<'a> {
+    /// In the order of [`TIMES`].
+    times: [Option<&'a Value>; TIMES.len()],
+    /// In the order of [`IDS`].
+    ids: [Option<&'a Value>; IDS.len()],
+    /// Whether it is of EventBridge or CloudEvents.
+    wrapped: bool,
+}
+
+impl<'a> Envelope<'a> {
+    fn of(document: &'a Value) -> Self {
+        let mut envelope = Self::default();
+        let Some(members) = document.as_object() else { return envelope };
+        for (name, value) in members {
+            if let Some(place) = TIMES.iter().position(|known| *known == name) {
+                envelope.times[place].get_or_insert(value);
+            }
+            if let Some(place) = IDS.iter().position(|known| *known == name) {
+                envelope.ids[place].get_or_insert(value);
+            }
+            envelope.wrapped |= WRAPPERS.contains(&name);
+        }
+        envelope
     }
-    // Nobody says who made the record, so the time stands in: a member that names the sort of event, not the
-    // event, then makes duplicates of nothing but the same sort in the same microsecond.
-    let (name, id) = IDS.iter().find_map(|name| Some((name, text(document, name)?)))?;
-    Some(Uid { origin: format!("json {name} {time}"), id: id.to_owned() })
+
+    /// What says "this event", and not "what it is about"; nothing if the record does not.
+    fn identity(&self, document: &Value, time: Timestamp) -> Option<Uid> {
+        // In those envelopes `id` is the event's, unique within `source`.
+        if self.wrapped
+            && WRAPPERS.iter().any(|name| text(document, name).is_some())
+            && let (Some(source), Some(id)) = (text(document, "source"), text(document, "id"))
+        {
+            return Some(Uid { origin: format!("json {source}"), id: id.to_owned() });
+        }
+        // Nobody says who made the record, so the time stands in: a member that names the sort of event, not the
+        // event, then makes duplicates of nothing but the same sort in the same microsecond.
+        let id = |value: &Option<&'a Value>| value.and_then(|value| value.as_str()).filter(|id| !id.is_empty());
+        let (name, id) = IDS.iter().zip(&self.ids).find_map(|(name, value)| Some((name, id(value)?)))?;
+        Some(Uid { origin: format!("json {name} {time}"), id: id.to_owned() })
+    }
 }
 
 /// Nothing is known about the fields of such a record, so nothing is claimed.

@@ -98,7 +98,8 @@ impl Tree {
     fn walk<'e>(&self, node: &Node, value: &'e Value, found: &mut Found<'e>) {
         let sort = value.get_type();
         if sort == JsonType::Array {
-            for element in value.as_array().into_iter().flatten() {
+            let Some(elements) = value.as_array() else { return };
+            for element in elements {
                 self.walk(node, element, found);
             }
             return;
@@ -107,7 +108,8 @@ impl Tree {
             found.push(field, node.flat, value);
         }
         if sort == JsonType::Object && !node.children.is_empty() {
-            for (name, member) in value.as_object().into_iter().flatten() {
+            let Some(members) = value.as_object() else { return };
+            for (name, member) in members {
                 self.enter(node, name, member, found);
             }
         }
