@@ -111,9 +111,8 @@ impl Start {
 pub fn ours(case: &Case, rules: &[RuleFile], records: &Path) -> io::Result<Figures> {
     let start = Start::now();
     let (mut set, _) = RuleSet::compile(rules);
-    if let Some(log_source) = case.events.log_source() {
-        set.read_json_as(&log_source);
-    }
+    // Nothing is known about the plain JSON of a mixture: all rules are tried on it.
+    set.read_json_as(&case.events.log_source().unwrap_or_default());
     let mut figures = start.loaded(set.rules().len());
     let (mut events, mut rejects) = (Vec::new(), Vec::new());
     let (format, limits) = (case.events.format(), Limits::default());

@@ -152,7 +152,8 @@ impl World<'_> {
         }
         let hash = self.seed.hash_one(word);
         if word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Some(format!("{:012}", hash % 1_000_000_000_000));
+            // Never a zero in front: some vendors write accounts as numbers.
+            return Some((100_000_000_000 + hash % 900_000_000_000).to_string());
         }
         if is_uuid(word) {
             let more = self.seed.hash_one(hash);
