@@ -1,7 +1,7 @@
 # The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs console venv advisories
+.PHONY: help demo test check bench bench-peers docs console venv advisories
 
 # Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
@@ -29,6 +29,12 @@ check: ## formatting and lints only: quick, for while you work
 bench: ## a user's day, end to end: events a second, delay, memory, alerts found
 	@.ci/need cargo cc
 	cargo bench --locked --no-default-features --bench day
+
+# Outside the workspace: another engine is no part of the product. What it reads lies in the shared data folder.
+bench-peers: ## our engine beside rsigma, same bytes, same run: ratios (`make bench-peers ROWS=windows` for some)
+	@.ci/need cargo cc
+	CARGO_TARGET_DIR="$(abspath $(BUILT))" cargo build --release --locked --manifest-path benches/peers/Cargo.toml
+	"$(BUILT)/release/peers" ratios $(ROWS)
 
 docs: ## the pages of docs/ that are made from the source
 	@.ci/need cargo cc

@@ -1,5 +1,8 @@
 //! Where records for tests and benches come from.
 //!
+//! [`stream()`] is one kind of log in the order of life; [`mixture()`] is what a bench of the engine alone wants,
+//! every shape beside every other; [`keys()`] fills windows.
+//!
 //! The project's own samples are always there. The shared data folder holds public data for measuring; it
 //! stays outside the project and may be absent, so whoever uses it must say so when it is.
 
@@ -9,8 +12,14 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
+mod keys;
+mod lanes;
+mod mixture;
 mod stream;
 
+pub use keys::{Keys, keys};
+pub use lanes::{cloudtrail, mixed, windows};
+pub use mixture::{Lane, mixture};
 pub use stream::{Wanted, stream};
 
 /// A corpus that cannot be read.

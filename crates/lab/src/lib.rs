@@ -3,7 +3,12 @@
 //! [`corpus`] finds records or makes many of few, [`replay`] runs the engine over them the way the service
 //! does, [`score`] says what the alerts found. Everything is seeded: a run can be run again.
 
+pub mod apart;
+pub mod case;
 pub mod chance;
 pub mod corpus;
+pub mod meter;
 pub mod replay;
 pub mod score;
+pub mod sigmahq;
+pub mod speed;

@@ -47,7 +47,7 @@ pub fn stream(templates: &[String], wanted: &Wanted) -> Vec<String> {
     templates.sort_by_key(|template| template.time);
     let (Some(first), Some(last)) = (templates.first(), templates.last()) else { return Vec::new() };
     let (begin, length) = (first.time, last.time.since(first.time));
-    let names = names(&templates);
+    let names = names(templates.iter().map(|template| &template.record));
 
     let copies = wanted.events.div_ceil(templates.len());
     let mut records = Vec::with_capacity(wanted.events);
@@ -79,12 +79,16 @@ fn scale(part: Span, to: Span, from: Span) -> Span {
     Span::from_micros(i64::try_from(scaled).unwrap_or(i64::MAX))
 }
 
-/// Every `userName`, wherever it stands: people, roles and functions.
-fn names(templates: &[Template]) -> BTreeSet<String> {
+/// What organisations call by names of their own, wherever it stands: people, roles, functions and machines.
+const NAMED: [&str; 2] = ["userName", "Computer"];
+
+/// Every such name in these records.
+pub(super) fn names<'r>(records: impl Iterator<Item = &'r Value>) -> BTreeSet<String> {
     fn gather(value: &Value, names: &mut BTreeSet<String>) {
         match value {
             Value::Object(members) => {
-                names.extend(members.get("userName").and_then(Value::as_str).map(str::to_owned));
+                let named = NAMED.iter().filter_map(|name| members.get(*name)?.as_str());
+                names.extend(named.map(str::to_owned));
                 members.values().for_each(|member| gather(member, names));
             }
             Value::Array(items) => items.iter().for_each(|item| gather(item, names)),
@@ -92,15 +96,15 @@ fn names(templates: &[Template]) -> BTreeSet<String> {
         }
     }
     let mut names = BTreeSet::new();
-    templates.iter().for_each(|template| gather(&template.record, &mut names));
+    records.for_each(|record| gather(record, &mut names));
     names
 }
 
 /// One organisation: what it calls things.
-struct World<'a> {
-    copy: usize,
-    seed: Seed,
-    names: &'a BTreeSet<String>,
+pub(super) struct World<'a> {
+    pub(super) copy: usize,
+    pub(super) seed: Seed,
+    pub(super) names: &'a BTreeSet<String>,
 }
 
 impl World<'_> {
@@ -128,7 +132,8 @@ impl World<'_> {
         }
     }
 
-    fn text(&self, text: &str) -> String {
+    /// A text, or a whole record as JSON: between the quotes of both stand the same words.
+    pub(super) fn text(&self, text: &str) -> String {
         let parts = text.split_inclusive(BETWEEN).map(|part| {
             let word = part.trim_end_matches(BETWEEN);
             match self.word(word) {
@@ -147,7 +152,8 @@ impl World<'_> {
         }
         let hash = self.seed.hash_one(word);
         if word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Some(format!("{:012}", hash % 1_000_000_000_000));
+            // Never a zero in front: some vendors write accounts as numbers.
+            return Some((100_000_000_000 + hash % 900_000_000_000).to_string());
         }
         if is_uuid(word) {
             let more = self.seed.hash_one(hash);
