@@ -12,18 +12,22 @@ use crate::event::{Event, Kind, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::time::Span;
 
+mod ast;
 mod column;
 mod condition;
 mod correlate;
 mod draft;
+mod filter;
 mod found;
 mod glob;
+mod grammar;
 mod index;
 mod literal;
 mod load;
 mod look;
 mod matcher;
 mod modifier;
+mod nearest;
 mod number;
 mod own;
 mod place;
@@ -32,7 +36,9 @@ mod sigma;
 mod steps;
 mod text;
 mod value;
+mod wildcard;
 mod witness;
+mod yaml;
 
 pub use look::Scratch;
 
@@ -84,6 +90,8 @@ pub struct Problem {
     pub message: String,
     /// Whether the rule still works.
     pub weight: Weight,
+    /// The name of the lint that found it, which a rule may allow itself.
+    pub lint: Option<&'static str>,
 }
 
 /// How much a [`Problem`] weighs.
@@ -126,6 +134,8 @@ pub struct Rule {
     pub body: Body,
     /// Its own examples.
     pub tests: Tests,
+    /// Titles of the filters that narrow it.
+    pub filters: Vec<String>,
 }
 
 /// What a rule asks.

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use rsigma_parser::Modifier;
 
 use super::matcher::{Flags, Position, Relation};
+use super::nearest;
+use super::place::Fault;
 use super::text::Case;
 
 /// A chain of modifiers, understood.
@@ -44,39 +45,92 @@ pub(super) enum Encoding {
     Base64Offset,
 }
 
-/// The name that rules use.
-pub(super) fn name(modifier: Modifier) -> &'static str {
-    match modifier {
-        Modifier::Contains => "contains",
-        Modifier::StartsWith => "startswith",
-        Modifier::EndsWith => "endswith",
-        Modifier::All => "all",
-        Modifier::Base64 => "base64",
-        Modifier::Base64Offset => "base64offset",
-        Modifier::Wide => "wide",
-        Modifier::Utf16be => "utf16be",
-        Modifier::Utf16 => "utf16",
-        Modifier::WindAsh => "windash",
-        Modifier::Re => "re",
-        Modifier::Cidr => "cidr",
-        Modifier::Cased => "cased",
-        Modifier::Exists => "exists",
-        Modifier::Expand => "expand",
-        Modifier::FieldRef => "fieldref",
-        Modifier::Gt => "gt",
-        Modifier::Gte => "gte",
-        Modifier::Lt => "lt",
-        Modifier::Lte => "lte",
-        Modifier::Neq => "neq",
-        Modifier::IgnoreCase => "i",
-        Modifier::Multiline => "m",
-        Modifier::DotAll => "s",
-        Modifier::Minute => "minute",
-        Modifier::Hour => "hour",
-        Modifier::Day => "day",
-        Modifier::Week => "week",
-        Modifier::Month => "month",
-        Modifier::Year => "year",
+/// What stands after a field's name, each with a `|` before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Modifier {
+    Contains,
+    StartsWith,
+    EndsWith,
+    All,
+    Base64,
+    Base64Offset,
+    Wide,
+    Utf16be,
+    Utf16,
+    WindAsh,
+    Re,
+    IgnoreCase,
+    Multiline,
+    DotAll,
+    Cidr,
+    Cased,
+    Exists,
+    Expand,
+    FieldRef,
+    Gt,
+    Gte,
+    Lt,
+    Lte,
+    Neq,
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+impl Modifier {
+    /// Every name that rules use. Of two names of one modifier the first is the usual one.
+    const NAMES: [(&str, Self); 31] = [
+        ("contains", Self::Contains),
+        ("startswith", Self::StartsWith),
+        ("endswith", Self::EndsWith),
+        ("all", Self::All),
+        ("base64", Self::Base64),
+        ("base64offset", Self::Base64Offset),
+        ("wide", Self::Wide),
+        ("utf16le", Self::Wide),
+        ("utf16be", Self::Utf16be),
+        ("utf16", Self::Utf16),
+        ("windash", Self::WindAsh),
+        ("re", Self::Re),
+        ("i", Self::IgnoreCase),
+        ("m", Self::Multiline),
+        ("s", Self::DotAll),
+        ("cidr", Self::Cidr),
+        ("cased", Self::Cased),
+        ("exists", Self::Exists),
+        ("expand", Self::Expand),
+        ("fieldref", Self::FieldRef),
+        ("gt", Self::Gt),
+        ("gte", Self::Gte),
+        ("lt", Self::Lt),
+        ("lte", Self::Lte),
+        ("neq", Self::Neq),
+        ("minute", Self::Minute),
+        ("hour", Self::Hour),
+        ("day", Self::Day),
+        ("week", Self::Week),
+        ("month", Self::Month),
+        ("year", Self::Year),
+    ];
+
+    /// The modifier of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn named(name: &str) -> Result<Self, Fault> {
+        if let Some((_, modifier)) = Self::NAMES.into_iter().find(|(known, _)| *known == name) {
+            return Ok(modifier);
+        }
+        let hint = nearest::hint(name, Self::NAMES.map(|(known, _)| known));
+        Err(Fault::error(format!("modifier `{name}` is not known{hint}")))
+    }
+
+    /// The name that rules use.
+    pub(super) fn name(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(_, modifier)| *modifier == self).map_or("", |(name, _)| name)
     }
 }
 
@@ -129,7 +183,7 @@ impl How {
                 | Modifier::Day
                 | Modifier::Week
                 | Modifier::Month
-                | Modifier::Year => return Err(format!("modifier `{}` is not supported yet", name(modifier))),
+                | Modifier::Year => return Err(format!("modifier `{}` is not supported yet", modifier.name())),
             }
         }
         match how.means {
@@ -151,7 +205,7 @@ impl How {
 
     fn mean(&mut self, means: Means, modifier: Modifier) -> Result<(), String> {
         if !matches!(self.means, Means::Text) {
-            return Err(format!("modifier `{}` does not go with the one before it", name(modifier)));
+            return Err(format!("modifier `{}` does not go with the one before it", modifier.name()));
         }
         self.means = means;
         Ok(())
