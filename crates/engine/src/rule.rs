@@ -31,16 +31,19 @@ mod nearest;
 mod number;
 mod own;
 mod place;
+mod placeholder;
 mod plan;
 mod sigma;
 mod steps;
 mod text;
+mod timepart;
 mod value;
 mod wildcard;
 mod witness;
 mod yaml;
 
 pub use look::Scratch;
+pub use placeholder::Placeholders;
 
 /// A rule's identity: its Sigma `id`, or one made from its path and title.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -215,7 +218,13 @@ impl RuleSet {
     /// for what matches; equal ids are a problem of the later file.
     #[must_use]
     pub fn compile(files: &[RuleFile]) -> (Self, Vec<Problem>) {
-        load::compile(files)
+        load::compile(files, &Placeholders::default())
+    }
+
+    /// As [`RuleSet::compile`], with values for the placeholders of rules that use `|expand`.
+    #[must_use]
+    pub fn compile_with(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
+        load::compile(files, placeholders)
     }
 
     /// The detection rules that match this event, in ascending order. `scratch` is reused between calls

@@ -84,6 +84,8 @@ impl Tree {
 
     fn walk<'e>(&self, node: &Node, value: &'e Value, found: &mut Found<'e>) {
         if let Some(elements) = value.as_array() {
+            // It is there, be it empty.
+            node.field.into_iter().for_each(|field| found.touch(field, node.flat));
             for element in elements {
                 self.walk(node, element, found);
             }
@@ -154,12 +156,18 @@ impl<'e> Found<'e> {
         }
     }
 
-    fn push(&mut self, field: FieldId, flat: bool, value: &'e Value) {
-        let place = u32::try_from(self.values.len()).expect("a document holds fewer than 2^32 values");
+    /// The field is there, with or without values.
+    fn touch(&mut self, field: FieldId, flat: bool) {
         let head = &mut self.heads[field.0 as usize];
         if head.generation != self.generation {
             *head = Head { generation: self.generation, flat, first: END, last: END };
         }
+    }
+
+    fn push(&mut self, field: FieldId, flat: bool, value: &'e Value) {
+        let place = u32::try_from(self.values.len()).expect("a document holds fewer than 2^32 values");
+        self.touch(field, flat);
+        let head = &mut self.heads[field.0 as usize];
         if head.flat != flat {
             return;
         }
@@ -169,6 +177,11 @@ impl<'e> Found<'e> {
         }
         head.last = place;
         self.values.push(Link { value, next: END });
+    }
+
+    /// Whether the field is there, even if it is an empty array.
+    pub(super) fn exists(&self, field: FieldId) -> bool {
+        self.heads[field.0 as usize].generation == self.generation
     }
 
     /// Whether the field leads to any value, null included.

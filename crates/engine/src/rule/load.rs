@@ -11,6 +11,7 @@ use super::draft::{self, Draft, Source};
 use super::filter;
 use super::index::{Detection, Index};
 use super::place::{Document, Fault};
+use super::placeholder::Placeholders;
 use super::sigma;
 use super::value::Names;
 use super::{Body, Correlation, Dedup, Problem, Rule, RuleFile, RuleNumber, RuleSet};
@@ -23,7 +24,7 @@ pub(super) enum Compiled {
     Correlation(Counted),
 }
 
-pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
+pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders) -> (RuleSet, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     let mut counted = Vec::new();
@@ -43,7 +44,7 @@ pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
             compiled.push(None);
             continue;
         };
-        match sigma::compile(section, &mut Names { fields: &mut fields, collector: &mut collector }) {
+        match sigma::compile(section, &mut Names { fields: &mut fields, collector: &mut collector, placeholders }) {
             Ok(program) => compiled.push(Some(Compiled::Detection(draft.log_source.clone(), program))),
             Err(fault) => {
                 problems.push(draft.document.problem(fault));
@@ -52,7 +53,7 @@ pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
         }
     }
     let mut filters = vec![Vec::new(); drafts.len()];
-    let names = &mut Names { fields: &mut fields, collector: &mut collector };
+    let names = &mut Names { fields: &mut fields, collector: &mut collector, placeholders };
     let faults = filter::apply(&drafts, &mut compiled, &mut filters, names);
     problems.extend(faults.into_iter().map(|(place, fault)| drafts[place].document.problem(fault)));
     let mut quiet = correlate(&drafts, &mut compiled, &mut fields, &mut problems);

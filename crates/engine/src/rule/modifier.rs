@@ -7,6 +7,7 @@ use super::matcher::{Flags, Position, Relation};
 use super::nearest;
 use super::place::Fault;
 use super::text::Case;
+use super::timepart::TimePart;
 
 /// A chain of modifiers, understood.
 #[derive(Clone, Debug)]
@@ -18,6 +19,10 @@ pub(super) struct How {
     pub(super) all: bool,
     pub(super) negated: bool,
     pub(super) windash: bool,
+    /// Values hold placeholders.
+    pub(super) expand: bool,
+    /// What is compared is this part of the date that the field holds.
+    pub(super) part: Option<TimePart>,
     /// In the order in which they are applied.
     pub(super) encodings: Vec<Encoding>,
 }
@@ -145,6 +150,8 @@ impl How {
             all: false,
             negated: false,
             windash: false,
+            expand: false,
+            part: None,
             encodings: Vec::new(),
         };
         let mut flags = Flags::default();
@@ -177,13 +184,13 @@ impl How {
                     flags.multi_line |= modifier == Modifier::Multiline;
                     flags.dot_matches_newline |= modifier == Modifier::DotAll;
                 }
-                Modifier::Expand
-                | Modifier::Minute
-                | Modifier::Hour
-                | Modifier::Day
-                | Modifier::Week
-                | Modifier::Month
-                | Modifier::Year => return Err(format!("modifier `{}` is not supported yet", modifier.name())),
+                Modifier::Expand => how.expand = true,
+                Modifier::Minute => how.take(TimePart::Minute, modifier)?,
+                Modifier::Hour => how.take(TimePart::Hour, modifier)?,
+                Modifier::Day => how.take(TimePart::Day, modifier)?,
+                Modifier::Week => how.take(TimePart::Week, modifier)?,
+                Modifier::Month => how.take(TimePart::Month, modifier)?,
+                Modifier::Year => how.take(TimePart::Year, modifier)?,
             }
         }
         match how.means {
@@ -203,6 +210,14 @@ impl How {
         Ok(())
     }
 
+    fn take(&mut self, part: TimePart, modifier: Modifier) -> Result<(), String> {
+        if self.part.is_some() {
+            return Err(format!("modifier `{}` follows another part of a date", modifier.name()));
+        }
+        self.part = Some(part);
+        Ok(())
+    }
+
     fn mean(&mut self, means: Means, modifier: Modifier) -> Result<(), String> {
         if !matches!(self.means, Means::Text) {
             return Err(format!("modifier `{}` does not go with the one before it", modifier.name()));
@@ -213,6 +228,13 @@ impl How {
 
     fn check(&self) -> Result<(), String> {
         let encoded = !self.encodings.is_empty();
+        if self.part.is_some() {
+            let numeric = matches!(self.means, Means::Text | Means::Compare(_));
+            let plain = self.position == Position::Whole && self.case == Case::Ignored && !encoded && !self.windash;
+            if !numeric || !plain {
+                return Err("a part of a date goes with `gt`, `gte`, `lt`, `lte` and `neq` only".to_owned());
+            }
+        }
         let (what, positioned, cased) = match self.means {
             Means::Text if self.windash && encoded => {
                 return Err("modifier `windash` does not go with an encoding".to_owned());
@@ -319,8 +341,8 @@ mod tests {
             (&[Cidr, Contains], "cidr does not go"),
             (&[Gt, Cased], "a comparison does not go"),
             (&[WindAsh, Base64], "`windash` does not go"),
-            (&[Expand], "`expand` is not supported yet"),
-            (&[Hour, Gt], "`hour` is not supported yet"),
+            (&[Hour, Day], "`day` follows another part"),
+            (&[Hour, Contains], "a part of a date goes with"),
         ] {
             let error = How::read(modifiers).unwrap_err();
             assert!(error.contains(part), "{error}");

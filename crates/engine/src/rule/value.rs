@@ -1,17 +1,20 @@
 //! One line of a detection: a field, its modifiers and its values, as a program.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
 use super::ast::{Item, Scalar, Written};
 use super::condition::{Collector, Program};
-use super::glob::Unit;
+use super::glob::{DASHES, Unit};
 use super::matcher::{OneOf, Pattern, Position, Predicate, Subject, Test};
 use super::modifier::{How, Means, encode};
 use super::number::Number;
 use super::place::Fault;
+use super::placeholder::Placeholders;
 use super::text::Case;
+use super::timepart::{TimePart, Wanted};
 use super::wildcard::{self, Piece};
 use crate::field::Fields;
 
@@ -19,6 +22,7 @@ use crate::field::Fields;
 pub(super) struct Names<'n> {
     pub(super) fields: &'n mut Fields,
     pub(super) collector: &'n mut Collector,
+    pub(super) placeholders: &'n Placeholders,
 }
 
 /// The program of one line.
@@ -39,13 +43,19 @@ pub(super) fn compile(item: &Item, names: &mut Names<'_>) -> Result<Program, Fau
     if subject == Subject::Anywhere && how.position == Position::Whole {
         how.position = Position::Anywhere;
     }
+    let mut values = Cow::Borrowed(&item.values);
     let mut parts = Vec::new();
     if how.all {
         for value in &item.values {
-            parts.push(any(subject, &how, std::slice::from_ref(value), names)?);
+            let expanded = if how.expand { names.placeholders.expand(value)? } else { vec![value.clone()] };
+            parts.push(any(subject, &how, &expanded, names)?);
         }
     } else {
-        parts.push(any(subject, &how, &item.values, names)?);
+        if how.expand {
+            let expanded: Result<Vec<_>, _> = values.iter().map(|value| names.placeholders.expand(value)).collect();
+            values = Cow::Owned(expanded?.concat());
+        }
+        parts.push(any(subject, &how, &values, names)?);
     }
     let program = Program::all(parts);
     Ok(if how.negated { Program::not(program) } else { program })
@@ -53,6 +63,9 @@ pub(super) fn compile(item: &Item, names: &mut Names<'_>) -> Result<Program, Fau
 
 /// A program that is true if any of these values is there.
 fn any(subject: Subject, how: &How, values: &[Written], names: &mut Names<'_>) -> Result<Program, Fault> {
+    if let Some(part) = how.part {
+        return time(subject, part, how, values, names);
+    }
     let mut tests = Vec::new();
     for written in values {
         let value = &written.value;
@@ -84,6 +97,36 @@ fn any(subject: Subject, how: &How, values: &[Written], names: &mut Names<'_>) -
         tests = texts(subject, how, values)?;
     }
     Ok(Program::any(together(tests).into_iter().map(|test| names.collector.ask(Predicate { subject, test })).collect()))
+}
+
+/// A program that is true if this part of a date is one of these values, or compares so with one.
+fn time(
+    subject: Subject,
+    part: TimePart,
+    how: &How,
+    values: &[Written],
+    names: &mut Names<'_>,
+) -> Result<Program, Fault> {
+    let (least, greatest) = part.range();
+    let mut numbers = Vec::new();
+    for written in values {
+        let found =
+            number(&written.value).filter(|found| (Number::Whole(least)..=Number::Whole(greatest)).contains(found));
+        numbers.push(found.ok_or_else(|| {
+            let message =
+                format!("`{}` is no part of a date here; it is a number from {least} to {greatest}", written.value);
+            Fault::error(message).at(written.place)
+        })?);
+    }
+    let wanted = if let Means::Compare(relation) = how.means {
+        numbers.into_iter().map(|bound| Wanted::Compare(relation, bound)).collect()
+    } else {
+        numbers.sort_unstable();
+        numbers.dedup();
+        vec![Wanted::OneOf(numbers)]
+    };
+    let mut ask = |wanted| names.collector.ask(Predicate { subject, test: Test::Time(part, wanted) });
+    Ok(Program::any(wanted.into_iter().map(&mut ask).collect()))
 }
 
 /// Networks any of which may hold the address are one test.
@@ -219,19 +262,10 @@ fn literal(text: &str, case: Case) -> Vec<Unit> {
     case.pattern(text).chars().map(Unit::Char).collect()
 }
 
-/// A dash or slash that starts an option, so follows no word and is followed by one, stands for any dash.
+/// Every dash and slash stands for any of them: "uses all possible permutations".
 fn dashed(text: &str, case: Case) -> Vec<Unit> {
-    let word = |char: Option<char>| char.is_some_and(|char| char.is_alphanumeric() || char == '_');
-    let folded = case.pattern(text);
-    let mut units = Vec::new();
-    let mut last = None;
-    let mut rest = folded.chars().peekable();
-    while let Some(char) = rest.next() {
-        let option = matches!(char, '-' | '/') && !word(last) && word(rest.peek().copied());
-        units.push(if option { Unit::Dash } else { Unit::Char(char) });
-        last = Some(char);
-    }
-    units
+    let unit = |char| if DASHES.contains(&char) { Unit::Dash } else { Unit::Char(char) };
+    case.pattern(text).chars().map(unit).collect()
 }
 
 fn plain(units: &[Unit]) -> Option<Box<str>> {

@@ -43,6 +43,7 @@ fn what_cannot_be_compiled_is_refused_at_its_line() {
     let mut all = String::new();
     for section in [
         "s:\n  b: y\n  a|expand: '%x%'\ncondition: s",
+        "s:\n  a|hour: 24\ncondition: s",
         "s:\n  a|frobnicate: x\ncondition: s",
         "s:\n  a|re: '(?=x)'\ncondition: s",
         "s:\n  a|re: '\\w{900}{900}'\ncondition: s",
@@ -68,7 +69,8 @@ fn what_cannot_be_compiled_is_refused_at_its_line() {
     let array = rule("s:\n  a[any]: {b: x}\ncondition: s").replace("level", "sigma-version: 3\nlevel");
     all += &problems(&[("a.yml", &array)]);
     assert_snapshot!(all, @r"
-    error a.yml:7:5: modifier `expand` is not supported yet
+    error a.yml:7:15: placeholder `%x%` is not given; give its values under `placeholders:` in the configuration, or in a file with `--placeholders FILE`, as `x: [value, value]`
+    error a.yml:6:13: `24` is no part of a date here; it is a number from 0 to 23
     error a.yml:6:5: modifier `frobnicate` is not known
     error a.yml:6:11: regular expression cannot be read: look-around, including look-ahead and look-behind, is not supported
     error a.yml:6:11: regular expression needs too much memory; lower its counts `{n,m}`
