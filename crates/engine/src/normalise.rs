@@ -7,7 +7,7 @@
 mod cloudtrail;
 mod github;
 mod json;
-mod moment;
+pub(crate) mod moment;
 mod recognise;
 mod scan;
 mod webhook;

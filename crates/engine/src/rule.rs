@@ -12,12 +12,15 @@ use crate::event::{Event, Kind, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::time::Span;
 
+mod ast;
 mod column;
 mod condition;
 mod correlate;
 mod draft;
+mod filter;
 mod found;
 mod glob;
+mod grammar;
 mod grams;
 mod index;
 mod literal;
@@ -25,17 +28,23 @@ mod load;
 mod look;
 mod matcher;
 mod modifier;
+mod nearest;
 mod number;
 mod own;
 mod place;
+mod placeholder;
 mod plan;
 mod sigma;
 mod steps;
 mod text;
+mod timepart;
 mod value;
+mod wildcard;
 mod witness;
+mod yaml;
 
 pub use look::Scratch;
+pub use placeholder::Placeholders;
 
 /// A rule's identity: its Sigma `id`, or one made from its path and title.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -85,6 +94,8 @@ pub struct Problem {
     pub message: String,
     /// Whether the rule still works.
     pub weight: Weight,
+    /// The name of the lint that found it, which a rule may allow itself.
+    pub lint: Option<&'static str>,
 }
 
 /// How much a [`Problem`] weighs.
@@ -127,6 +138,8 @@ pub struct Rule {
     pub body: Body,
     /// Its own examples.
     pub tests: Tests,
+    /// Titles of the filters that narrow it.
+    pub filters: Vec<String>,
 }
 
 /// What a rule asks.
@@ -206,7 +219,13 @@ impl RuleSet {
     /// for what matches; equal ids are a problem of the later file.
     #[must_use]
     pub fn compile(files: &[RuleFile]) -> (Self, Vec<Problem>) {
-        load::compile(files)
+        load::compile(files, &Placeholders::default())
+    }
+
+    /// As [`RuleSet::compile`], with values for the placeholders of rules that use `|expand`.
+    #[must_use]
+    pub fn compile_with(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
+        load::compile(files, placeholders)
     }
 
     /// The detection rules that match this event, in ascending order. `scratch` is reused between calls

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 ///
 /// A text without a zone is UTC, as exports and log shippers tend to cut the `Z`. A number's size tells its
 /// unit: seconds stay below 10^11 until the year 5138, milliseconds below 10^14, microseconds below 10^17.
-pub(super) fn read(value: &Value) -> Option<Timestamp> {
+pub(crate) fn read(value: &Value) -> Option<Timestamp> {
     if let Some(text) = value.as_str() {
         return from_text(text);
     }

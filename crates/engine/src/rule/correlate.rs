@@ -1,7 +1,7 @@
 //! From the Sigma syntax tree of a correlation to what the engine counts.
 
-use rsigma_parser::{ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, WindowMode};
-
+use super::ast::{ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, WindowMode};
+use super::number::Number;
 use super::place::Fault;
 use super::{COUNT_MAX, Measure, Threshold};
 use crate::field::{FieldId, Fields};
@@ -19,7 +19,7 @@ pub(super) struct Counted {
 /// # Errors
 /// What its author can mend, and where.
 pub(super) fn compile(rule: &CorrelationRule, bases: Vec<usize>, fields: &mut Fields) -> Result<Counted, Fault> {
-    let at = |key: &'static str| move |message: String| Fault::error(message).under(key).under("correlation");
+    let at = |key: &'static str| move |message: String| Fault::error(message).at(rule.place(key));
     if !matches!(rule.correlation_type, CorrelationType::EventCount | CorrelationType::ValueCount) {
         let sort = rule.correlation_type.as_str();
         return Err(at("type")(format!("type `{sort}` is not supported yet; event_count and value_count are")));
@@ -34,8 +34,8 @@ pub(super) fn compile(rule: &CorrelationRule, bases: Vec<usize>, fields: &mut Fi
         return Err(at("aliases")("field aliases are not supported yet".to_owned()));
     }
     let refuse = |error: crate::time::TimeError| at("timespan")(error.to_string());
-    let window = rule.timespan.original.parse().map_err(refuse)?;
-    let CorrelationCondition::Threshold { predicates, field, .. } = &rule.condition else {
+    let window = rule.timespan.parse().map_err(refuse)?;
+    let Some(CorrelationCondition::Threshold { predicates, field, .. }) = &rule.condition else {
         return Err(at("condition")("a condition over rule names is not supported yet".to_owned()));
     };
     Ok(Counted {
@@ -56,15 +56,15 @@ fn measure(sort: CorrelationType, field: Option<&[String]>, fields: &mut Fields)
     }
 }
 
-fn threshold(predicates: &[(ConditionOperator, u64)]) -> Result<Threshold, String> {
+fn threshold(predicates: &[(ConditionOperator, Number)]) -> Result<Threshold, String> {
     let at_least = match predicates {
-        [(ConditionOperator::Gte, count)] => Some(*count),
-        [(ConditionOperator::Gt, count)] => count.checked_add(1),
+        [(ConditionOperator::Gte, Number::Whole(count))] => Some(*count),
+        [(ConditionOperator::Gt, Number::Whole(count))] => count.checked_add(1),
+        [(_, Number::Real(_))] => None,
         _ => return Err("only one of `gte` and `gt` is supported yet".to_owned()),
     };
-    // The parser takes a negative count for a huge one.
-    match at_least {
-        Some(at_least) if (1..=COUNT_MAX as u64).contains(&at_least) => Ok(Threshold { at_least }),
+    match at_least.map(u64::try_from) {
+        Some(Ok(at_least)) if (1..=COUNT_MAX as u64).contains(&at_least) => Ok(Threshold { at_least }),
         _ => Err(format!("the count must be from 1 to {COUNT_MAX}, the most events that a window holds of one key")),
     }
 }

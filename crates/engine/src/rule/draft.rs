@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use rsigma_parser::{CorrelationRule, Level, SigmaRule, parse_condition, parse_sigma_yaml};
-use yaml_serde::{Mapping, Value};
-
+use super::ast::{CorrelationRule, Detections, FilterRule};
 use super::own::{self, Own};
-use super::place::{Document, Fault};
-use super::{Problem, RuleId, Severity, Weight};
+use super::place::{Document, Fault, Place};
+use super::yaml::{self, Entry, Node, Value};
+use super::{Problem, RuleId, Severity};
 use crate::event::LogSource;
 
-/// More than twenty times the longest condition among public rules.
-const CONDITION_BYTES_MAX: usize = 8 << 10;
-const CONDITION_DEPTH_MAX: usize = 48;
+mod correlation;
+mod detection;
+mod filter;
 
 /// A rule before its condition is looked at.
 pub(super) struct Draft<'d> {
     pub(super) document: Document<'d>,
     pub(super) id: RuleId,
+    /// What correlations may call it.
+    pub(super) name: Option<String>,
     pub(super) title: String,
     pub(super) description: String,
     pub(super) severity: Severity,
@@ -26,275 +27,197 @@ pub(super) struct Draft<'d> {
     pub(super) log_source: LogSource,
     pub(super) own: Own,
     pub(super) source: Source,
+    /// Of `id`, or of the document's start.
+    pub(super) id_place: Place,
 }
 
-/// The parser's tree.
+/// What it asks.
 pub(super) enum Source {
-    Detection(Box<SigmaRule>),
-    Correlation(Box<CorrelationRule>),
+    Detection(Detections),
+    Correlation(CorrelationRule),
+    Filter(FilterRule),
 }
 
-/// What people read about a rule, whichever sort it is.
-struct Head<'h> {
-    id: Option<&'h str>,
-    title: &'h str,
-    description: Option<&'h str>,
-    level: Option<Level>,
-    tags: &'h [String],
-    false_positives: &'h [String],
-    log_source: LogSource,
-    own: Result<own::Own, Fault>,
-}
-
-impl Source {
-    /// What correlations may call it.
-    pub(super) fn name(&self) -> Option<&str> {
-        match self {
-            Self::Detection(rule) => rule.name.as_deref(),
-            Self::Correlation(rule) => rule.name.as_deref(),
-        }
-    }
-
-    fn head(&self) -> Head<'_> {
-        match self {
-            Self::Detection(rule) => Head {
-                id: rule.id.as_deref(),
-                title: &rule.title,
-                description: rule.description.as_deref(),
-                level: rule.level,
-                tags: &rule.tags,
-                false_positives: &rule.falsepositives,
-                log_source: LogSource {
-                    product: rule.logsource.product.clone(),
-                    service: rule.logsource.service.clone(),
-                    category: rule.logsource.category.clone(),
-                },
-                own: own::read(&rule.custom_attributes, own::Sort::Detection),
-            },
-            Self::Correlation(rule) => Head {
-                id: rule.id.as_deref(),
-                title: &rule.title,
-                description: rule.description.as_deref(),
-                level: rule.level,
-                tags: &rule.tags,
-                false_positives: &rule.falsepositives,
-                log_source: LogSource::default(),
-                own: own::read(&rule.custom_attributes, own::Sort::Correlation),
-            },
-        }
-    }
-}
-
-/// A document without a rule in it.
-pub(super) struct Refused {
-    pub(super) problem: Problem,
-    /// What it would have counted, by name or id.
+/// What came of a document that holds something.
+pub(super) struct Read<'d> {
+    /// None if there is no rule in it; the problems say why.
+    pub(super) draft: Option<Draft<'d>>,
+    pub(super) problems: Vec<Problem>,
+    /// Without a rule: what it would have counted, by name or id.
     pub(super) counted: Vec<String>,
 }
 
 /// Reads a document; nothing if it is empty.
-///
-/// # Errors
-/// Why there is no rule in it.
-pub(super) fn read(document: Document<'_>) -> Result<Option<(Draft<'_>, Vec<Problem>)>, Refused> {
-    let refused = |problem| Refused { problem, counted: Vec::new() };
-    match yaml_serde::from_str(document.text) {
-        Ok(Value::Null) => Ok(None),
-        Ok(Value::Mapping(mapping)) => draft(document, &mapping)
-            .map(Some)
-            .map_err(|fault| Refused { problem: document.problem(fault), counted: counted(&mapping) }),
-        Ok(_) => {
-            let message = "a rule is a mapping with `title`, `logsource` and `detection`";
-            Err(refused(document.problem(Fault::error(message))))
+pub(super) fn read(document: Document<'_>) -> Option<Read<'_>> {
+    let refused = |fault, counted| Read { draft: None, problems: vec![document.problem(fault)], counted };
+    let node = match yaml::read(document.text) {
+        Ok(None) => return None,
+        Ok(Some(Node { value: Value::Null, .. })) => return None,
+        Ok(Some(node)) => node,
+        Err(fault) => return Some(refused(fault, Vec::new())),
+    };
+    let mut faults = Vec::new();
+    Some(match draft(document, &node, &mut faults) {
+        Ok(draft) => {
+            let problems = faults.into_iter().map(|fault| document.problem(fault)).collect();
+            Read { draft, problems, counted: Vec::new() }
         }
-        Err(error) => Err(refused(broken(&document, &error))),
+        Err(fault) => refused(fault.at(node.place), counted(&node)),
+    })
+}
+
+fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>) -> Result<Option<Draft<'d>>, Fault> {
+    let Some(entries) = node.map() else {
+        return Err(Fault::error("a rule is a mapping with `title`, `logsource` and `detection`"));
+    };
+    if let Some(action) = node.get("action") {
+        return Err(collection(action));
+    }
+    if node.get("status").is_some_and(|status| status.value.text() == Some("unsupported")) {
+        let place = node.get("status").map_or(node.place, |status| status.value.place);
+        warnings.push(Fault::warning("the rule is left out: its status is `unsupported`").at(place));
+        return Ok(None);
+    }
+    let log_source = node.get("logsource").map(log_source).transpose()?.unwrap_or_default();
+    let title = text(node, "title")?.ok_or_else(|| Fault::error("`title` is missing"))?;
+    let (id, name) = (text(node, "id")?, text(node, "name")?);
+    let source = source(node, entries, &log_source)?;
+    if let Source::Detection(_) = &source
+        && let Some(timeframe) = node.get("detection").and_then(|detection| detection.value.get("timeframe"))
+    {
+        let fault = Fault::warning("`timeframe` has no meaning in a detection; use a correlation");
+        warnings.push(fault.at(timeframe.place));
+    }
+    let sort = match &source {
+        Source::Detection(_) | Source::Filter(_) => own::Sort::Detection,
+        Source::Correlation(_) => own::Sort::Correlation,
+    };
+    let severity = match source {
+        // A filter raises no alerts.
+        Source::Filter(_) => Severity::Informational,
+        Source::Detection(_) | Source::Correlation(_) => severity(node, warnings)?,
+    };
+    Ok(Some(Draft {
+        document,
+        id: identity(id, title, &document, matches!(source, Source::Filter(_)), warnings),
+        name: name.map(str::to_owned),
+        title: title.to_owned(),
+        description: text(node, "description").ok().flatten().unwrap_or_default().trim_end().to_owned(),
+        severity,
+        tags: texts(node, "tags"),
+        false_positives: texts(node, "falsepositives"),
+        log_source,
+        own: own::read(node, sort)?,
+        source,
+        id_place: node.get("id").map_or(node.place, |id| id.value.place),
+    }))
+}
+
+fn source(node: &Node<'_>, entries: &[Entry<'_>], log_source: &LogSource) -> Result<Source, Fault> {
+    let sections = ["detection", "correlation", "filter"];
+    let found: Vec<&Entry<'_>> = entries.iter().filter(|entry| sections.contains(&&*entry.key)).collect();
+    match found.as_slice() {
+        [] => {
+            let hint = super::nearest::hint_key(node, &sections);
+            Err(Fault::error(format!("`detection` is missing{hint}")))
+        }
+        [only] => match &*only.key {
+            "detection" => detection::read(only).map(Source::Detection),
+            "correlation" => correlation::read(node, only).map(Source::Correlation),
+            _ => filter::read(node, only, log_source).map(Source::Filter),
+        },
+        [first, second, ..] => {
+            let message = format!(
+                "a document has one of `detection`, `correlation` and `filter`; `{}` stands in line {} already",
+                first.key, first.place.line
+            );
+            Err(Fault::error(message).at(second.place))
+        }
     }
 }
 
-fn draft<'d>(document: Document<'d>, mapping: &Mapping) -> Result<(Draft<'d>, Vec<Problem>), Fault> {
-    shape(mapping)?;
-    let mut parsed =
-        parse_sigma_yaml(document.text).map_err(|error| Fault::error(format!("the rule cannot be read: {error}")))?;
-    let source = match (parsed.rules.pop(), parsed.correlations.pop()) {
-        (Some(rule), _) => Source::Detection(Box::new(rule)),
-        (None, Some(rule)) => Source::Correlation(Box::new(rule)),
-        (None, None) => {
-            let reason = parsed.errors.pop().unwrap_or_else(|| "the rule cannot be read".to_owned());
-            return Err(refusal(&reason, document.text));
+/// Documents of the old collections, that change the ones after them.
+fn collection(action: &Entry<'_>) -> Fault {
+    let message = match action.value.text() {
+        Some("global") => {
+            "`action: global` is no longer part of Sigma; write what it shares into each rule, separated by `---`"
         }
+        Some("repeat") => "`action: repeat` is no longer part of Sigma; write the rule out in full, with its own id",
+        Some("reset") => "`action: reset` is no longer part of Sigma; leave the document out",
+        _ => "`action` documents are not supported; write each rule out in full",
     };
-    // With a rule there, what the parser still says is about details that it left out.
-    let mut warnings: Vec<Fault> = parsed.errors.iter().map(|reason| detail(reason)).collect();
-    if let Source::Detection(rule) = &source
-        && rule.detection.timeframe.is_some()
-    {
-        let fault = Fault::warning("`timeframe` has no meaning in a detection; use a correlation");
-        warnings.push(fault.under("timeframe").under("detection"));
-    }
-    let head = source.head();
-    let draft = Draft {
-        document,
-        id: identity(head.id, head.title, &document, &mut warnings),
-        title: head.title.to_owned(),
-        description: head.description.unwrap_or_default().to_owned(),
-        severity: severity(head.level, mapping, &mut warnings),
-        tags: head.tags.to_vec(),
-        false_positives: head.false_positives.to_vec(),
-        log_source: head.log_source,
-        own: head.own?,
-        source,
-    };
-    Ok((draft, warnings.into_iter().map(|fault| document.problem(fault)).collect()))
+    Fault::error(message).at(action.place)
 }
 
 /// What a correlation that was refused would have counted.
-fn counted(mapping: &Mapping) -> Vec<String> {
-    let rules = mapping.get("correlation").and_then(|correlation| correlation.get("rules"));
-    let names = match rules {
-        Some(Value::Sequence(names)) => names.as_slice(),
-        Some(only) => std::slice::from_ref(only),
-        None => &[],
-    };
-    names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+fn counted(node: &Node<'_>) -> Vec<String> {
+    let rules = node.get("correlation").and_then(|correlation| correlation.value.get("rules"));
+    let names = rules.map_or(&[][..], |rules| rules.value.each());
+    names.iter().filter_map(Node::text).map(str::to_owned).collect()
 }
 
-fn broken(document: &Document<'_>, error: &yaml_serde::Error) -> Problem {
-    let (line, column) = error.location().map_or((1, 1), |place| (place.line().max(1), place.column().max(1)));
-    let text = error.to_string();
-    let reason = text.split(" at line ").next().unwrap_or(&text);
-    document.problem_at(line, column, format!("this is no YAML: {reason}"), Weight::Error)
+/// The text under a key of this mapping.
+///
+/// # Errors
+/// If it is something else than text.
+fn text<'n>(node: &'n Node<'_>, key: &str) -> Result<Option<&'n str>, Fault> {
+    let Some(entry) = node.get(key) else { return Ok(None) };
+    match &entry.value.value {
+        Value::Text(text) => Ok(Some(text)),
+        Value::List(_) | Value::Map(_) => {
+            Err(Fault::error(format!("`{key}` must be text, not a list or a mapping")).at(entry.value.place))
+        }
+        Value::Null => Err(Fault::error(format!("`{key}` is empty")).at(entry.place)),
+        Value::Bool(_) | Value::Number(..) => {
+            Err(Fault::error(format!("`{key}` must be text; put it in quotes")).at(entry.value.place))
+        }
+    }
 }
 
-/// What the parser would accept and misread.
-fn shape(mapping: &Mapping) -> Result<(), Fault> {
-    if mapping.contains_key("action") {
-        let message = "`action` documents are not supported; write each rule out in full";
-        return Err(Fault::error(message).under("action"));
-    }
-    if mapping.contains_key("filter") {
-        let message = "filters are not supported yet; put the exception into the rule's own condition";
-        return Err(Fault::error(message).under("filter"));
-    }
-    for key in ["title", "id", "name", "level"] {
-        if mapping.get(key).is_some_and(|value| !value.is_string()) {
-            return Err(Fault::error(format!("`{key}` must be text; put it in quotes")).under(key));
-        }
-    }
-    let Some(Value::Mapping(detection)) = mapping.get("detection") else { return Ok(()) };
-    for (name, value) in detection {
-        let name = text_key(name).map_err(|fault| fault.under("detection"))?;
-        if !matches!(name, "condition" | "timeframe") {
-            lines(value).map_err(|fault| fault.under(name).under("detection"))?;
-        }
-    }
-    let conditions = match detection.get("condition") {
-        Some(Value::Sequence(several)) => several.as_slice(),
-        Some(only) => std::slice::from_ref(only),
-        None => &[],
-    };
-    for condition in conditions.iter().filter_map(Value::as_str) {
-        if condition.contains('|') {
-            let message = "aggregation in a condition is not supported; use a correlation document";
-            return Err(Fault::error(message).under("condition").under("detection"));
-        }
-        // The parser recurses: once a bracket, once a `not`.
-        if condition.len() > CONDITION_BYTES_MAX || depth(condition) > CONDITION_DEPTH_MAX {
-            let message = format!(
-                "the condition is longer than {CONDITION_BYTES_MAX} bytes or nested deeper than {CONDITION_DEPTH_MAX}"
-            );
-            return Err(Fault::error(message).under("condition").under("detection"));
-        }
-        if let Err(error) = parse_condition(condition) {
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or(&text).trim_start_matches([' ', '=']);
-            return Err(Fault::error(format!("the condition cannot be read: {last}"))
-                .under("condition")
-                .under("detection"));
-        }
-    }
-    Ok(())
+/// The texts of a list that people read; what is no text in it is left out.
+fn texts(node: &Node<'_>, key: &str) -> Vec<String> {
+    let values = node.get(key).map_or(&[][..], |entry| entry.value.each());
+    values.iter().filter_map(Node::text).map(str::to_owned).collect()
 }
 
-fn depth(condition: &str) -> usize {
-    let (mut open, mut deepest) = (0_usize, 0);
-    for bracket in condition.bytes() {
-        match bracket {
-            b'(' => open += 1,
-            b')' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(open);
-    }
-    deepest
-}
-
-fn lines(value: &Value) -> Result<(), Fault> {
-    match value {
-        Value::Sequence(parts) => parts.iter().try_for_each(lines),
-        Value::Mapping(items) => items.iter().try_for_each(|(key, value)| {
-            let key = text_key(key)?;
-            let nested = |value: &Value| value.is_mapping() || value.is_sequence();
-            let deep = match value {
-                Value::Sequence(values) => values.iter().any(nested),
-                // Blocks over array elements are a mapping by right and refused with a better message.
-                Value::Mapping(_) => !key.contains('['),
-                _ => false,
-            };
-            if deep {
-                return Err(Fault::error(format!("`{key}` holds a nested value; write the field as a path with dots"))
-                    .under(key));
+/// Names of rules or fields, at least one.
+fn names(entry: &Entry<'_>) -> Result<Vec<(String, Place)>, Fault> {
+    let mut names = Vec::new();
+    for node in entry.value.each() {
+        match &node.value {
+            Value::Text(text) => names.push((text.clone().into_owned(), node.place)),
+            // An id of digits alone.
+            Value::Number(_, text) => names.push((text.clone().into_owned(), node.place)),
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
+                return Err(Fault::error(format!("`{}` is a list of texts", entry.key)).at(node.place));
             }
-            Ok(())
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn text_key(key: &Value) -> Result<&str, Fault> {
-    key.as_str().ok_or_else(|| Fault::error("a field name must be text; put it in quotes"))
-}
-
-/// Why the parser gave no rule, at the place that its message speaks of.
-fn refusal(reason: &str, text: &str) -> Fault {
-    let quoted = reason.split('\'').nth(1).unwrap_or_default();
-    if reason.starts_with("Unknown modifier") {
-        let line = text.lines().find(|line| line.contains(&format!("|{quoted}")));
-        let key = line.map_or("", |line| line.trim_start_matches([' ', '-', '\'', '"', '{']));
-        let key = key.split(['|', ':']).next().unwrap_or_default();
-        return Fault::error(format!("modifier `{quoted}` is not known")).under(key).under("detection");
-    }
-    if reason.starts_with("Missing required field") {
-        let fault = Fault::error(format!("`{quoted}` is missing"));
-        return if quoted == "condition" { fault.under("detection") } else { fault };
-    }
-    let inner = ["Invalid correlation rule: ", "Invalid detection: ", "Invalid rule: "];
-    let bare = inner.into_iter().find_map(|prefix| reason.strip_prefix(prefix)).unwrap_or(reason);
-    let mut message = bare.replace('\'', "`");
-    if let Some(first) = message.get_mut(..1) {
-        first.make_ascii_lowercase();
-    }
-    let fault = Fault::error(message);
-    let lower = reason.to_ascii_lowercase();
-    for (word, key) in [("type", "type"), ("condition", "condition"), ("timespan", "timespan"), ("gap", "gap")] {
-        if lower.contains("correlation") && lower.contains(word) || lower.starts_with("invalid timespan") && word == key
-        {
-            return fault.under(key).under("correlation");
         }
     }
-    let section = ["correlation", "detection", "logsource"].into_iter().find(|section| lower.contains(section));
-    section.map_or(fault.clone(), |section| fault.under(section))
+    Ok(names)
 }
 
-fn detail(reason: &str) -> Fault {
-    let key = ["level", "status", "related", "sigma-version"].into_iter().find(|key| reason.contains(key));
-    let taken = if key == Some("level") { "; medium is taken" } else { "" };
-    let fault = Fault::warning(reason.replace('\'', "`") + taken);
-    key.map_or(fault.clone(), |key| fault.under(key))
+fn log_source(entry: &Entry<'_>) -> Result<LogSource, Fault> {
+    if entry.value.map().is_none() {
+        let message = "`logsource` is a mapping with `product`, `service` and `category`";
+        return Err(Fault::error(message).at(entry.value.place));
+    }
+    let part = |key| Ok(text(&entry.value, key)?.map(str::to_owned));
+    Ok(LogSource { product: part("product")?, service: part("service")?, category: part("category")? })
 }
 
-fn identity(id: Option<&str>, title: &str, document: &Document<'_>, warnings: &mut Vec<Fault>) -> RuleId {
+fn identity(
+    id: Option<&str>,
+    title: &str,
+    document: &Document<'_>,
+    is_filter: bool,
+    warnings: &mut Vec<Fault>,
+) -> RuleId {
     if let Some(id) = id.map(str::trim).filter(|id| !id.is_empty()) {
         return RuleId(id.into());
+    }
+    // No alert is known by it.
+    if is_filter {
+        return RuleId(format!("filter {}:{}", document.path, document.first_line).into());
     }
     warnings.push(Fault::warning("`id` is missing; alerts are known by path and title until it has one"));
     let mut hasher = blake3::Hasher::new();
@@ -306,19 +229,24 @@ fn identity(id: Option<&str>, title: &str, document: &Document<'_>, warnings: &m
     RuleId(Arc::from(&name[..32]))
 }
 
-fn severity(level: Option<Level>, mapping: &Mapping, warnings: &mut Vec<Fault>) -> Severity {
-    match level {
-        Some(Level::Informational) => Severity::Informational,
-        Some(Level::Low) => Severity::Low,
-        Some(Level::Medium) => Severity::Medium,
-        Some(Level::High) => Severity::High,
-        Some(Level::Critical) => Severity::Critical,
-        None => {
-            // The parser has spoken already about a level that is there and wrong.
-            if !mapping.contains_key("level") {
-                warnings.push(Fault::warning("`level` is missing; medium is taken"));
-            }
+fn severity(node: &Node<'_>, warnings: &mut Vec<Fault>) -> Result<Severity, Fault> {
+    let Some(level) = text(node, "level")? else {
+        warnings.push(Fault::warning("`level` is missing; medium is taken"));
+        return Ok(Severity::Medium);
+    };
+    Ok(match level {
+        "informational" => Severity::Informational,
+        "low" => Severity::Low,
+        "medium" => Severity::Medium,
+        "high" => Severity::High,
+        "critical" => Severity::Critical,
+        other => {
+            let message = format!(
+                "`{other}` is no level; medium is taken. Levels are informational, low, medium, high, critical"
+            );
+            let place = node.get("level").map_or(node.place, |level| level.value.place);
+            warnings.push(Fault::warning(message).at(place));
             Severity::Medium
         }
-    }
+    })
 }

@@ -99,6 +99,8 @@ impl Tree {
         let sort = value.get_type();
         if sort == JsonType::Array {
             let Some(elements) = value.as_array() else { return };
+            // It is there, be it empty.
+            node.field.into_iter().for_each(|field| found.touch(field, node.flat));
             for element in elements {
                 self.walk(node, element, found);
             }
@@ -173,12 +175,18 @@ impl<'e> Found<'e> {
         }
     }
 
-    fn push(&mut self, field: FieldId, flat: bool, value: &'e Value) {
-        let place = number(self.values.len());
+    /// The field is there, with or without values.
+    fn touch(&mut self, field: FieldId, flat: bool) {
         let head = &mut self.heads[field.0 as usize];
         if head.generation != self.generation {
             *head = Head { generation: self.generation, flat, first: END, last: END };
         }
+    }
+
+    fn push(&mut self, field: FieldId, flat: bool, value: &'e Value) {
+        let place = number(self.values.len());
+        self.touch(field, flat);
+        let head = &mut self.heads[field.0 as usize];
         if head.flat != flat {
             return;
         }
@@ -188,6 +196,11 @@ impl<'e> Found<'e> {
         }
         head.last = place;
         self.values.push(Link { value, next: END, text: Text::NotAsked });
+    }
+
+    /// Whether the field is there, even if it is an empty array.
+    pub(super) fn exists(&self, field: FieldId) -> bool {
+        self.heads[field.0 as usize].generation == self.generation
     }
 
     /// Whether the field leads to any value, null included.

@@ -15,7 +15,7 @@ pub(super) enum Unit {
     Dash,
 }
 
-const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
+pub(super) const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
 
 /// Whether the whole of `prepared` fits the pattern. Takes at most pattern times text steps: on a misfit
 /// only the latest `*` takes one character more, which loses nothing because an earlier one could only

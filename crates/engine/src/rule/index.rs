@@ -75,6 +75,11 @@ pub(super) fn is_fed(rule: &LogSource) -> bool {
     Kind::ALL.into_iter().any(|kind| admits(rule, &own(kind), Silence::Absent))
 }
 
+/// Whether logs of `narrow` are all among those of `wide`.
+pub(super) fn includes(wide: &LogSource, narrow: &LogSource) -> bool {
+    admits(wide, narrow, Silence::Absent)
+}
+
 /// Whether a rule reads events of this source: each part that the rule names, the source names too, or may have.
 fn admits(rule: &LogSource, source: &LogSource, silence: Silence) -> bool {
     let part = |rule: &Option<String>, source: &Option<String>| match (rule, source) {

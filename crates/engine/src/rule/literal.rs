@@ -84,7 +84,7 @@ impl Literals {
                 let any = pattern.required()?.iter().map(|text| Literal::new(Where::Inside, text)).collect();
                 Some(Self { any, enough: false })
             }
-            Test::Null | Test::Exists | Test::Cidr(_) | Test::Compare(..) | Test::Field(..) => None,
+            Test::Null | Test::Exists | Test::Cidr(_) | Test::Compare(..) | Test::Time(..) | Test::Field(..) => None,
         }
     }
 

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::condition::{Collector, Program};
 use super::correlate::{self, Counted};
 use super::draft::{self, Draft, Source};
+use super::filter;
 use super::index::{Detection, Index};
 use super::place::{Document, Fault};
+use super::placeholder::Placeholders;
 use super::sigma;
 use super::value::Names;
 use super::{Body, Correlation, Dedup, Problem, Rule, RuleFile, RuleNumber, RuleSet};
@@ -17,27 +19,20 @@ use crate::event::LogSource;
 use crate::field::Fields;
 
 /// What a draft became.
-enum Compiled {
+pub(super) enum Compiled {
     Detection(LogSource, Program),
     Correlation(Counted),
 }
 
-pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
+pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders) -> (RuleSet, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     let mut counted = Vec::new();
     for document in documents(files) {
-        match draft::read(document) {
-            Ok(Some((draft, warnings))) => {
-                problems.extend(warnings);
-                drafts.push(draft);
-            }
-            Ok(None) => {}
-            Err(refused) => {
-                problems.push(refused.problem);
-                counted.extend(refused.counted.into_iter().map(|name| (name, document.path)));
-            }
-        }
+        let Some(read) = draft::read(document) else { continue };
+        problems.extend(read.problems);
+        drafts.extend(read.draft);
+        counted.extend(read.counted.into_iter().map(|name| (name, document.path)));
     }
     let drafts = distinct(drafts, &mut problems);
 
@@ -45,11 +40,11 @@ pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
     let mut collector = Collector::default();
     let mut compiled: Vec<Option<Compiled>> = Vec::new();
     for draft in &drafts {
-        let Source::Detection(rule) = &draft.source else {
+        let Source::Detection(section) = &draft.source else {
             compiled.push(None);
             continue;
         };
-        match sigma::compile(&rule.detection, &mut Names { fields: &mut fields, collector: &mut collector }) {
+        match sigma::compile(section, &mut Names { fields: &mut fields, collector: &mut collector, placeholders }) {
             Ok(program) => compiled.push(Some(Compiled::Detection(draft.log_source.clone(), program))),
             Err(fault) => {
                 problems.push(draft.document.problem(fault));
@@ -57,11 +52,15 @@ pub(super) fn compile(files: &[RuleFile]) -> (RuleSet, Vec<Problem>) {
             }
         }
     }
+    let mut filters = vec![Vec::new(); drafts.len()];
+    let names = &mut Names { fields: &mut fields, collector: &mut collector, placeholders };
+    let faults = filter::apply(&drafts, &mut compiled, &mut filters, names);
+    problems.extend(faults.into_iter().map(|(place, fault)| drafts[place].document.problem(fault)));
     let mut quiet = correlate(&drafts, &mut compiled, &mut fields, &mut problems);
     // A rule that is there to be counted stays silent though its correlation is broken; else each single
     // event would raise an alert.
     quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts).ok()));
-    let set = assemble(drafts, compiled, &quiet, fields, collector);
+    let set = assemble(drafts, compiled, filters, &quiet, fields, collector);
     (set, sorted(problems))
 }
 
@@ -80,7 +79,7 @@ fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draf
             Some(owner) => {
                 let message =
                     format!("id {} belongs to the rule in {owner} already; give this one its own", draft.id.0);
-                problems.push(draft.document.problem(Fault::error(message).under("id")));
+                problems.push(draft.document.problem(Fault::error(message).at(draft.id_place)));
             }
             None => {
                 owners.insert(draft.id.clone(), draft.document.path.to_owned());
@@ -105,11 +104,13 @@ fn correlate(
         let Source::Correlation(rule) = &draft.source else { continue };
         let mut bases = Vec::new();
         let mut faults = Vec::new();
-        for name in &rule.rules {
+        for (name, place) in &rule.rules {
             match base(name, draft.document.path, drafts) {
                 Ok(base) if matches!(compiled[base], Some(Compiled::Detection(..))) => bases.push(base),
-                Ok(_) => faults.push(Fault::error(format!("rule `{name}`, which it counts, could not be loaded"))),
-                Err(message) => faults.push(Fault::error(message)),
+                Ok(_) => {
+                    faults.push(Fault::error(format!("rule `{name}`, which it counts, could not be loaded")).at(*place))
+                }
+                Err(message) => faults.push(Fault::error(message).at(*place)),
             }
         }
         counting.extend(&bases);
@@ -119,7 +120,7 @@ fn correlate(
         bases.sort_unstable();
         bases.dedup();
         let counted = match faults.into_iter().next() {
-            Some(fault) => Err(fault.under("rules").under("correlation")),
+            Some(fault) => Err(fault),
             None => correlate::compile(rule, bases, fields),
         };
         match counted {
@@ -132,12 +133,13 @@ fn correlate(
 
 /// The detection that a correlation means by a name or id: one in its own file before one elsewhere.
 fn base(name: &str, path: &str, drafts: &[Draft<'_>]) -> Result<usize, String> {
-    let named = |draft: &Draft<'_>| &*draft.id.0 == name || draft.source.name() == Some(name);
+    let named = |draft: &Draft<'_>| &*draft.id.0 == name || draft.name.as_deref() == Some(name);
     let found: Vec<usize> = (0..drafts.len()).filter(|&place| named(&drafts[place])).collect();
     let near: Vec<usize> = found.iter().copied().filter(|&place| drafts[place].document.path == path).collect();
     match (near.as_slice(), found.as_slice()) {
         (&[only], _) | ([], &[only]) => match drafts[only].source {
             Source::Detection(_) => Ok(only),
+            Source::Filter(_) => Err(format!("`{name}` is a filter, which counts nothing")),
             Source::Correlation(_) => {
                 Err(format!("rule `{name}` is a correlation; counting correlations is not supported yet"))
             }
@@ -151,6 +153,7 @@ fn base(name: &str, path: &str, drafts: &[Draft<'_>]) -> Result<usize, String> {
 fn assemble(
     drafts: Vec<Draft<'_>>,
     compiled: Vec<Option<Compiled>>,
+    mut filters: Vec<Vec<String>>,
     quiet: &BTreeSet<usize>,
     mut fields: Fields,
     collector: Collector,
@@ -203,6 +206,7 @@ fn assemble(
             alerts,
             body,
             tests: draft.own.tests,
+            filters: std::mem::take(&mut filters[place]),
         });
     }
     let by_id = (0..).map(RuleNumber).zip(&rules).map(|(number, rule)| (rule.id.clone(), number)).collect();

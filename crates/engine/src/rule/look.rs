@@ -75,7 +75,7 @@ impl Look<'_, '_> {
             self.marks.call(*rule);
         }
         for (field, rules) in &self.plan.present {
-            if self.found.has(*field) {
+            if self.found.exists(*field) {
                 rules.iter().for_each(|rule| self.marks.call(*rule));
             }
         }

@@ -13,6 +13,7 @@ use super::glob::{self, Unit};
 use super::literal;
 use super::number::Number;
 use super::text::{Case, with_text};
+use super::timepart::{TimePart, Wanted};
 use crate::field::FieldId;
 
 /// One question about a document. Equal predicates of all rules are one.
@@ -36,7 +37,7 @@ pub(super) enum Subject {
 pub(super) enum Test {
     /// The field is absent or null.
     Null,
-    /// The field is there and not null.
+    /// The field is there, whatever it holds: null and nothing too.
     Exists,
     OneOf(OneOf),
     Contains(Case, Vec<Box<str>>),
@@ -46,6 +47,8 @@ pub(super) enum Test {
     Regex(Pattern),
     Cidr(Vec<IpNet>),
     Compare(Relation, Number),
+    /// A part of the date that the value is.
+    Time(TimePart, Wanted),
     /// Against the values of another field.
     Field(FieldId, Position, Case),
 }
@@ -105,7 +108,7 @@ impl Predicate {
         };
         match &self.test {
             Test::Null => !found.has(field) || found.of(field).any(|value| value.is_null()),
-            Test::Exists => found.of(field).any(|value| !value.is_null()),
+            Test::Exists => found.exists(field),
             Test::Field(other, position, case) => found.of(field).any(|value| {
                 with_text(value, |left| found.of(*other).any(|value| position.holds(*case, left, value)))
                     .unwrap_or(false)
@@ -119,6 +122,9 @@ impl Test {
     fn holds_value(&self, value: &Value) -> bool {
         if let Self::Compare(relation, bound) = self {
             return Number::of(value).is_some_and(|number| relation.holds(number.cmp(bound)));
+        }
+        if let Self::Time(part, wanted) = self {
+            return part.of(value).is_some_and(|number| wanted.holds(number));
         }
         if with_text(value, |text| self.holds_text(text)) == Some(true) {
             return true;
@@ -156,13 +162,13 @@ impl Test {
                 let address = address.to_canonical();
                 nets.iter().any(|net| net.contains(&address))
             }),
-            Self::Null | Self::Exists | Self::Compare(..) | Self::Field(..) => false,
+            Self::Null | Self::Exists | Self::Compare(..) | Self::Time(..) | Self::Field(..) => false,
         }
     }
 }
 
 impl Relation {
-    fn holds(self, order: Ordering) -> bool {
+    pub(super) fn holds(self, order: Ordering) -> bool {
         match self {
             Self::Greater => order.is_gt(),
             Self::AtLeast => order.is_ge(),

@@ -2,10 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use rsigma_parser::Modifier;
 
 use super::matcher::{Flags, Position, Relation};
+use super::nearest;
+use super::place::Fault;
 use super::text::Case;
+use super::timepart::TimePart;
 
 /// A chain of modifiers, understood.
 #[derive(Clone, Debug)]
@@ -17,6 +19,10 @@ pub(super) struct How {
     pub(super) all: bool,
     pub(super) negated: bool,
     pub(super) windash: bool,
+    /// Values hold placeholders.
+    pub(super) expand: bool,
+    /// What is compared is this part of the date that the field holds.
+    pub(super) part: Option<TimePart>,
     /// In the order in which they are applied.
     pub(super) encodings: Vec<Encoding>,
 }
@@ -44,39 +50,92 @@ pub(super) enum Encoding {
     Base64Offset,
 }
 
-/// The name that rules use.
-pub(super) fn name(modifier: Modifier) -> &'static str {
-    match modifier {
-        Modifier::Contains => "contains",
-        Modifier::StartsWith => "startswith",
-        Modifier::EndsWith => "endswith",
-        Modifier::All => "all",
-        Modifier::Base64 => "base64",
-        Modifier::Base64Offset => "base64offset",
-        Modifier::Wide => "wide",
-        Modifier::Utf16be => "utf16be",
-        Modifier::Utf16 => "utf16",
-        Modifier::WindAsh => "windash",
-        Modifier::Re => "re",
-        Modifier::Cidr => "cidr",
-        Modifier::Cased => "cased",
-        Modifier::Exists => "exists",
-        Modifier::Expand => "expand",
-        Modifier::FieldRef => "fieldref",
-        Modifier::Gt => "gt",
-        Modifier::Gte => "gte",
-        Modifier::Lt => "lt",
-        Modifier::Lte => "lte",
-        Modifier::Neq => "neq",
-        Modifier::IgnoreCase => "i",
-        Modifier::Multiline => "m",
-        Modifier::DotAll => "s",
-        Modifier::Minute => "minute",
-        Modifier::Hour => "hour",
-        Modifier::Day => "day",
-        Modifier::Week => "week",
-        Modifier::Month => "month",
-        Modifier::Year => "year",
+/// What stands after a field's name, each with a `|` before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Modifier {
+    Contains,
+    StartsWith,
+    EndsWith,
+    All,
+    Base64,
+    Base64Offset,
+    Wide,
+    Utf16be,
+    Utf16,
+    WindAsh,
+    Re,
+    IgnoreCase,
+    Multiline,
+    DotAll,
+    Cidr,
+    Cased,
+    Exists,
+    Expand,
+    FieldRef,
+    Gt,
+    Gte,
+    Lt,
+    Lte,
+    Neq,
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+impl Modifier {
+    /// Every name that rules use. Of two names of one modifier the first is the usual one.
+    const NAMES: [(&str, Self); 31] = [
+        ("contains", Self::Contains),
+        ("startswith", Self::StartsWith),
+        ("endswith", Self::EndsWith),
+        ("all", Self::All),
+        ("base64", Self::Base64),
+        ("base64offset", Self::Base64Offset),
+        ("wide", Self::Wide),
+        ("utf16le", Self::Wide),
+        ("utf16be", Self::Utf16be),
+        ("utf16", Self::Utf16),
+        ("windash", Self::WindAsh),
+        ("re", Self::Re),
+        ("i", Self::IgnoreCase),
+        ("m", Self::Multiline),
+        ("s", Self::DotAll),
+        ("cidr", Self::Cidr),
+        ("cased", Self::Cased),
+        ("exists", Self::Exists),
+        ("expand", Self::Expand),
+        ("fieldref", Self::FieldRef),
+        ("gt", Self::Gt),
+        ("gte", Self::Gte),
+        ("lt", Self::Lt),
+        ("lte", Self::Lte),
+        ("neq", Self::Neq),
+        ("minute", Self::Minute),
+        ("hour", Self::Hour),
+        ("day", Self::Day),
+        ("week", Self::Week),
+        ("month", Self::Month),
+        ("year", Self::Year),
+    ];
+
+    /// The modifier of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn named(name: &str) -> Result<Self, Fault> {
+        if let Some((_, modifier)) = Self::NAMES.into_iter().find(|(known, _)| *known == name) {
+            return Ok(modifier);
+        }
+        let hint = nearest::hint(name, Self::NAMES.map(|(known, _)| known));
+        Err(Fault::error(format!("modifier `{name}` is not known{hint}")))
+    }
+
+    /// The name that rules use.
+    pub(super) fn name(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(_, modifier)| *modifier == self).map_or("", |(name, _)| name)
     }
 }
 
@@ -91,6 +150,8 @@ impl How {
             all: false,
             negated: false,
             windash: false,
+            expand: false,
+            part: None,
             encodings: Vec::new(),
         };
         let mut flags = Flags::default();
@@ -123,13 +184,13 @@ impl How {
                     flags.multi_line |= modifier == Modifier::Multiline;
                     flags.dot_matches_newline |= modifier == Modifier::DotAll;
                 }
-                Modifier::Expand
-                | Modifier::Minute
-                | Modifier::Hour
-                | Modifier::Day
-                | Modifier::Week
-                | Modifier::Month
-                | Modifier::Year => return Err(format!("modifier `{}` is not supported yet", name(modifier))),
+                Modifier::Expand => how.expand = true,
+                Modifier::Minute => how.take(TimePart::Minute, modifier)?,
+                Modifier::Hour => how.take(TimePart::Hour, modifier)?,
+                Modifier::Day => how.take(TimePart::Day, modifier)?,
+                Modifier::Week => how.take(TimePart::Week, modifier)?,
+                Modifier::Month => how.take(TimePart::Month, modifier)?,
+                Modifier::Year => how.take(TimePart::Year, modifier)?,
             }
         }
         match how.means {
@@ -149,9 +210,17 @@ impl How {
         Ok(())
     }
 
+    fn take(&mut self, part: TimePart, modifier: Modifier) -> Result<(), String> {
+        if self.part.is_some() {
+            return Err(format!("modifier `{}` follows another part of a date", modifier.name()));
+        }
+        self.part = Some(part);
+        Ok(())
+    }
+
     fn mean(&mut self, means: Means, modifier: Modifier) -> Result<(), String> {
         if !matches!(self.means, Means::Text) {
-            return Err(format!("modifier `{}` does not go with the one before it", name(modifier)));
+            return Err(format!("modifier `{}` does not go with the one before it", modifier.name()));
         }
         self.means = means;
         Ok(())
@@ -159,6 +228,13 @@ impl How {
 
     fn check(&self) -> Result<(), String> {
         let encoded = !self.encodings.is_empty();
+        if self.part.is_some() {
+            let numeric = matches!(self.means, Means::Text | Means::Compare(_));
+            let plain = self.position == Position::Whole && self.case == Case::Ignored && !encoded && !self.windash;
+            if !numeric || !plain {
+                return Err("a part of a date goes with `gt`, `gte`, `lt`, `lte` and `neq` only".to_owned());
+            }
+        }
         let (what, positioned, cased) = match self.means {
             Means::Text if self.windash && encoded => {
                 return Err("modifier `windash` does not go with an encoding".to_owned());
@@ -265,8 +341,8 @@ mod tests {
             (&[Cidr, Contains], "cidr does not go"),
             (&[Gt, Cased], "a comparison does not go"),
             (&[WindAsh, Base64], "`windash` does not go"),
-            (&[Expand], "`expand` is not supported yet"),
-            (&[Hour, Gt], "`hour` is not supported yet"),
+            (&[Hour, Day], "`day` follows another part"),
+            (&[Hour, Contains], "a part of a date goes with"),
         ] {
             let error = How::read(modifiers).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -1,12 +1,9 @@
 //! The keys that Lapwing adds to Sigma.
 
-use std::collections::HashMap;
-
-use serde::Deserialize;
-use yaml_serde::Value;
-
 use super::Tests;
+use super::nearest;
 use super::place::Fault;
+use super::yaml::{Entry, Node, Value};
 use crate::time::Span;
 
 /// What a rule says to Lapwing alone.
@@ -16,6 +13,9 @@ pub(super) struct Own {
     /// Field names and period.
     pub(super) dedup: Option<(Vec<String>, Span)>,
     pub(super) tests: Tests,
+    /// Lints that it silences.
+    #[expect(dead_code, reason = "the lints come next")]
+    pub(super) allow: Vec<String>,
 }
 
 /// Whose tests they are: a detection's are single events, a correlation's are lists of events.
@@ -25,75 +25,101 @@ pub(super) enum Sort {
     Correlation,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct WrittenDedup {
-    #[serde(default)]
-    group_by: Vec<String>,
-    period: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenTests {
-    #[serde(default, rename = "match")]
-    fires: Vec<serde_json::Value>,
-    #[serde(default)]
-    ignore: Vec<serde_json::Value>,
-}
+/// The keys that are read here.
+#[expect(dead_code, reason = "the lints come next")]
+pub(super) const KEYS: [&str; 5] = ["version", "runbook", "dedup", "tests", "lapwing"];
 
 /// # Errors
 /// What its author can mend, and where.
-pub(super) fn read(attributes: &HashMap<String, Value, impl std::hash::BuildHasher>, sort: Sort) -> Result<Own, Fault> {
-    let version = match attributes.get("version") {
-        None => 1,
-        Some(value) => value
-            .as_u64()
-            .and_then(|version| u32::try_from(version).ok())
-            .ok_or_else(|| Fault::error("`version` must be a whole number").under("version"))?,
-    };
-    let runbook = match attributes.get("runbook") {
+pub(super) fn read(document: &Node<'_>, sort: Sort) -> Result<Own, Fault> {
+    let version = document.get("version").map(version).transpose()?.unwrap_or(1);
+    let runbook = match document.get("runbook") {
         None => String::new(),
-        Some(Value::String(text)) => text.trim_end().to_owned(),
-        Some(_) => return Err(Fault::error("`runbook` must be text").under("runbook")),
+        Some(entry) => match entry.value.text() {
+            Some(text) => text.trim_end().to_owned(),
+            None => return Err(Fault::error("`runbook` must be text").at(entry.value.place)),
+        },
     };
-    Ok(Own { version, runbook, dedup: dedup(attributes.get("dedup"))?, tests: tests(attributes.get("tests"), sort)? })
+    let dedup = document.get("dedup").map(dedup).transpose()?;
+    let tests = document.get("tests").map(|entry| tests(entry, sort)).transpose()?.unwrap_or_default();
+    let allow = document.get("lapwing").map(allow).transpose()?.unwrap_or_default();
+    Ok(Own { version, runbook, dedup, tests, allow })
 }
 
-fn dedup(value: Option<&Value>) -> Result<Option<(Vec<String>, Span)>, Fault> {
-    let Some(value) = value else { return Ok(None) };
-    let written: WrittenDedup = parse(value, "dedup")?;
-    let period = written
-        .period
-        .parse()
-        .map_err(|error: crate::time::TimeError| Fault::error(error.to_string()).under("period").under("dedup"))?;
-    Ok(Some((written.group_by, period)))
-}
-
-fn tests(value: Option<&Value>, sort: Sort) -> Result<Tests, Fault> {
-    let Some(value) = value else { return Ok(Tests::default()) };
-    let written: WrittenTests = parse(value, "tests")?;
-    let cases = |cases: Vec<serde_json::Value>, key: &str| {
-        let cases: Result<Vec<_>, String> = cases.into_iter().map(|case| events(case, sort)).collect();
-        cases.map_err(|message| Fault::error(message).under(key).under("tests"))
-    };
-    Ok(Tests { fires: cases(written.fires, "match")?, ignores: cases(written.ignore, "ignore")? })
-}
-
-fn events(case: serde_json::Value, sort: Sort) -> Result<Vec<serde_json::Value>, String> {
-    match (sort, case) {
-        (Sort::Detection, event @ serde_json::Value::Object(_)) => Ok(vec![event]),
-        (Sort::Detection, _) => Err("each test of a detection is one event, a mapping".to_owned()),
-        (Sort::Correlation, serde_json::Value::Array(events))
-            if !events.is_empty() && events.iter().all(serde_json::Value::is_object) =>
-        {
-            Ok(events)
-        }
-        (Sort::Correlation, _) => Err("each test of a correlation is a list of events".to_owned()),
+fn version(entry: &Entry<'_>) -> Result<u32, Fault> {
+    let wrong = || Fault::error("`version` must be a whole number").at(entry.value.place);
+    match &entry.value.value {
+        Value::Number(_, text) => text.parse().map_err(|_| wrong()),
+        Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => Err(wrong()),
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(value: &Value, key: &str) -> Result<T, Fault> {
-    yaml_serde::from_value(value.clone())
-        .map_err(|error| Fault::error(format!("`{key}` cannot be read: {error}")).under(key))
+/// Refuses what a block of ours does not know: a misspelt key must not pass for one that is absent.
+fn known<'e, 'd>(entry: &'e Entry<'d>, keys: &[&str]) -> Result<&'e [Entry<'d>], Fault> {
+    let wrong = || Fault::error(format!("`{}` is a mapping of `{}`", entry.key, keys.join("`, `")));
+    let lines = entry.value.map().ok_or_else(|| wrong().at(entry.value.place))?;
+    match lines.iter().find(|line| !keys.contains(&&*line.key)) {
+        None => Ok(lines),
+        Some(line) => {
+            let hint = nearest::hint(&line.key, keys.iter().copied());
+            let message = format!("`{}` means nothing in `{}`, which takes `{}`{hint}", line.key, entry.key, {
+                keys.join("` and `")
+            });
+            Err(Fault::error(message).at(line.place))
+        }
+    }
+}
+
+fn dedup(entry: &Entry<'_>) -> Result<(Vec<String>, Span), Fault> {
+    known(entry, &["group-by", "period"])?;
+    let mut names = Vec::new();
+    if let Some(group_by) = entry.value.get("group-by") {
+        for node in group_by.value.each() {
+            let name = node.text().ok_or_else(|| Fault::error("`group-by` is a list of fields").at(node.place))?;
+            names.push(name.to_owned());
+        }
+    }
+    let Some(period) = entry.value.get("period") else {
+        return Err(Fault::error("`period` is missing; write it as `1h`").at(entry.place));
+    };
+    let wrong = |message| Fault::error(message).at(period.value.place);
+    let text = period.value.text().ok_or_else(|| wrong("`period` is a length of time such as `1h`".to_owned()))?;
+    let period = text.parse().map_err(|error: crate::time::TimeError| wrong(error.to_string()))?;
+    Ok((names, period))
+}
+
+fn tests(entry: &Entry<'_>, sort: Sort) -> Result<Tests, Fault> {
+    known(entry, &["match", "ignore"])?;
+    let cases = |key| match entry.value.get(key) {
+        None => Ok(Vec::new()),
+        Some(Entry { value: Node { value: Value::List(cases), .. }, .. }) => {
+            cases.iter().map(|case| events(case, sort)).collect()
+        }
+        Some(other) => Err(Fault::error(format!("`{key}` is a list of tests")).at(other.value.place)),
+    };
+    Ok(Tests { fires: cases("match")?, ignores: cases("ignore")? })
+}
+
+fn events(case: &Node<'_>, sort: Sort) -> Result<Vec<serde_json::Value>, Fault> {
+    match (sort, &case.value) {
+        (Sort::Detection, Value::Map(_)) => Ok(vec![case.json()]),
+        (Sort::Detection, _) => Err(Fault::error("each test of a detection is one event, a mapping").at(case.place)),
+        (Sort::Correlation, Value::List(events))
+            if !events.is_empty() && events.iter().all(|event| event.map().is_some()) =>
+        {
+            Ok(events.iter().map(Node::json).collect())
+        }
+        (Sort::Correlation, _) => Err(Fault::error("each test of a correlation is a list of events").at(case.place)),
+    }
+}
+
+/// The names of lints that find nothing here.
+fn allow(entry: &Entry<'_>) -> Result<Vec<String>, Fault> {
+    known(entry, &["allow"])?;
+    let names = entry.value.get("allow").map_or(&[][..], |names| names.value.each());
+    let name = |node: &Node<'_>| match node.text() {
+        Some(name) => Ok(name.to_owned()),
+        None => Err(Fault::error("`allow` is a list of the names that `lapwing check` prints").at(node.place)),
+    };
+    names.iter().map(name).collect()
 }

@@ -4,6 +4,7 @@ use super::{Problem, RuleFile, RuleSet, Scratch};
 use crate::event::{Event, Kind, Uid};
 use crate::time::Timestamp;
 
+mod filters;
 mod index;
 mod laws;
 mod load;

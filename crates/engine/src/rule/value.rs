@@ -1,33 +1,41 @@
 //! One line of a detection: a field, its modifiers and its values, as a program.
 
-use ipnet::IpNet;
-use rsigma_parser::{DetectionItem, SigmaString, SigmaValue, SpecialChar, StringPart};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
+use ipnet::IpNet;
+
+use super::ast::{Item, Scalar, Written};
 use super::condition::{Collector, Program};
-use super::glob::Unit;
+use super::glob::{DASHES, Unit};
 use super::matcher::{OneOf, Pattern, Position, Predicate, Subject, Test};
 use super::modifier::{How, Means, encode};
 use super::number::Number;
+use super::place::Fault;
+use super::placeholder::Placeholders;
 use super::text::Case;
+use super::timepart::{TimePart, Wanted};
+use super::wildcard::{self, Piece};
 use crate::field::Fields;
 
 /// Where fields and predicates of all rules come together.
 pub(super) struct Names<'n> {
     pub(super) fields: &'n mut Fields,
     pub(super) collector: &'n mut Collector,
+    pub(super) placeholders: &'n Placeholders,
 }
 
 /// The program of one line.
 ///
 /// # Errors
-/// What its author can mend.
-pub(super) fn compile(item: &DetectionItem, names: &mut Names<'_>) -> Result<Program, String> {
-    let mut how = How::read(&item.field.modifiers)?;
-    let subject = match &item.field.name {
-        Some(name) => Subject::Field(names.fields.intern(&field_name(name)?)),
+/// What its author can mend, and where.
+pub(super) fn compile(item: &Item, names: &mut Names<'_>) -> Result<Program, Fault> {
+    let mut how = How::read(&item.modifiers).map_err(|message| Fault::error(message).at(item.place))?;
+    let subject = match &item.field {
+        Some(name) => Subject::Field(names.fields.intern(name)),
         None => {
             if !matches!(how.means, Means::Text | Means::Regex(_)) {
-                return Err("this modifier needs a field".to_owned());
+                return Err(Fault::error("this modifier needs a field").at(item.place));
             }
             Subject::Anywhere
         }
@@ -35,78 +43,128 @@ pub(super) fn compile(item: &DetectionItem, names: &mut Names<'_>) -> Result<Pro
     if subject == Subject::Anywhere && how.position == Position::Whole {
         how.position = Position::Anywhere;
     }
-    if item.values.is_empty() {
-        return Err("the list of values is empty".to_owned());
-    }
+    let mut values = Cow::Borrowed(&item.values);
     let mut parts = Vec::new();
     if how.all {
         for value in &item.values {
-            parts.push(any(subject, &how, std::slice::from_ref(value), names)?);
+            let expanded = if how.expand { names.placeholders.expand(value)? } else { vec![value.clone()] };
+            parts.push(any(subject, &how, &expanded, names)?);
         }
     } else {
-        parts.push(any(subject, &how, &item.values, names)?);
+        if how.expand {
+            let expanded: Result<Vec<_>, _> = values.iter().map(|value| names.placeholders.expand(value)).collect();
+            values = Cow::Owned(expanded?.concat());
+        }
+        parts.push(any(subject, &how, &values, names)?);
     }
     let program = Program::all(parts);
     Ok(if how.negated { Program::not(program) } else { program })
 }
 
 /// A program that is true if any of these values is there.
-pub(super) fn any(
-    subject: Subject,
-    how: &How,
-    values: &[SigmaValue],
-    names: &mut Names<'_>,
-) -> Result<Program, String> {
+fn any(subject: Subject, how: &How, values: &[Written], names: &mut Names<'_>) -> Result<Program, Fault> {
+    if let Some(part) = how.part {
+        return time(subject, part, how, values, names);
+    }
     let mut tests = Vec::new();
-    match how.means {
-        Means::Text => tests = texts(subject, how, values)?,
-        Means::Regex(flags) => {
-            for value in values {
-                tests.push(Test::Regex(Pattern::new(&text_of(value)?, flags)?));
+    for written in values {
+        let value = &written.value;
+        let at = |message| Fault::error(message).at(written.place);
+        match how.means {
+            Means::Text => {}
+            Means::Regex(flags) => {
+                tests.push(Test::Regex(Pattern::new(&text_of(value).map_err(at)?, flags).map_err(at)?))
             }
-        }
-        Means::Cidr => tests.push(Test::Cidr(values.iter().map(net).collect::<Result<_, _>>()?)),
-        Means::Compare(relation) => {
-            for value in values {
-                let bound = number(value).ok_or_else(|| format!("`{value}` is no number to compare with"))?;
+            Means::Cidr => tests.push(Test::Cidr(vec![net(value).map_err(at)?])),
+            Means::Compare(relation) => {
+                let bound = number(value).ok_or_else(|| at(format!("`{value}` is no number to compare with")))?;
                 tests.push(Test::Compare(relation, bound));
             }
-        }
-        Means::OtherField => {
-            for value in values {
-                let field = names.fields.intern(&field_name(&text_of(value)?)?);
+            Means::OtherField => {
+                let field = names.fields.intern(&text_of(value).map_err(at)?);
                 tests.push(Test::Field(field, how.position, how.case));
             }
-        }
-        Means::Existence => {
-            let [SigmaValue::Bool(wanted)] = values else {
-                return Err("`exists` takes `true` or `false`".to_owned());
-            };
-            let exists = names.collector.ask(Predicate { subject, test: Test::Exists });
-            return Ok(if *wanted { exists } else { Program::not(exists) });
+            Means::Existence => {
+                let (Scalar::Bool(wanted), [_]) = (value, values) else {
+                    return Err(at("`exists` takes `true` or `false`".to_owned()));
+                };
+                let exists = names.collector.ask(Predicate { subject, test: Test::Exists });
+                return Ok(if *wanted { exists } else { Program::not(exists) });
+            }
         }
     }
-    Ok(Program::any(tests.into_iter().map(|test| names.collector.ask(Predicate { subject, test })).collect()))
+    if let Means::Text = how.means {
+        tests = texts(subject, how, values)?;
+    }
+    Ok(Program::any(together(tests).into_iter().map(|test| names.collector.ask(Predicate { subject, test })).collect()))
+}
+
+/// A program that is true if this part of a date is one of these values, or compares so with one.
+fn time(
+    subject: Subject,
+    part: TimePart,
+    how: &How,
+    values: &[Written],
+    names: &mut Names<'_>,
+) -> Result<Program, Fault> {
+    let (least, greatest) = part.range();
+    let mut numbers = Vec::new();
+    for written in values {
+        let found =
+            number(&written.value).filter(|found| (Number::Whole(least)..=Number::Whole(greatest)).contains(found));
+        numbers.push(found.ok_or_else(|| {
+            let message =
+                format!("`{}` is no part of a date here; it is a number from {least} to {greatest}", written.value);
+            Fault::error(message).at(written.place)
+        })?);
+    }
+    let wanted = if let Means::Compare(relation) = how.means {
+        numbers.into_iter().map(|bound| Wanted::Compare(relation, bound)).collect()
+    } else {
+        numbers.sort_unstable();
+        numbers.dedup();
+        vec![Wanted::OneOf(numbers)]
+    };
+    let mut ask = |wanted| names.collector.ask(Predicate { subject, test: Test::Time(part, wanted) });
+    Ok(Program::any(wanted.into_iter().map(&mut ask).collect()))
+}
+
+/// Networks any of which may hold the address are one test.
+fn together(tests: Vec<Test>) -> Vec<Test> {
+    let (mut nets, mut others) = (Vec::new(), Vec::new());
+    for test in tests {
+        match test {
+            Test::Cidr(found) => nets.extend(found),
+            other => others.push(other),
+        }
+    }
+    if !nets.is_empty() {
+        nets.sort_unstable();
+        nets.dedup();
+        others.push(Test::Cidr(nets));
+    }
+    others
 }
 
 /// Tests any of which must hold: one for all whole texts, one for all substrings and so on.
-fn texts(subject: Subject, how: &How, values: &[SigmaValue]) -> Result<Vec<Test>, String> {
+fn texts(subject: Subject, how: &How, values: &[Written]) -> Result<Vec<Test>, Fault> {
     let case = how.case;
     let mut tests = Vec::new();
     let mut exact = OneOf { case, texts: Vec::new(), numbers: Vec::new() };
     let [mut substrings, mut starts, mut ends] = [const { Vec::new() }; 3];
-    for value in values {
-        if let SigmaValue::Null = value {
+    for written in values {
+        let value = &written.value;
+        if let Scalar::Null = value {
             if how.position != Position::Whole || !how.encodings.is_empty() || subject == Subject::Anywhere {
-                return Err("null can only be compared with a whole field".to_owned());
+                return Err(Fault::error("null can only be compared with a whole field").at(written.place));
             }
             tests.push(Test::Null);
             continue;
         }
-        if how.position == Position::Whole && !matches!(value, SigmaValue::String(_)) {
+        if how.position == Position::Whole && !matches!(value, Scalar::Text(_)) {
             exact.numbers.extend(number(value));
         }
-        for units in patterns(value, how)? {
+        for units in patterns(value, how).map_err(|message| Fault::error(message).at(written.place))? {
             match units.as_slice() {
                 [Unit::Many, middle @ .., Unit::Many] if let Some(text) = plain(middle) => substrings.push(text),
                 [Unit::Many, tail @ ..]
@@ -145,17 +203,22 @@ fn texts(subject: Subject, how: &How, values: &[SigmaValue]) -> Result<Vec<Test>
 }
 
 /// What a value looks like as a pattern over the whole text; several if it is encoded or a number.
-fn patterns(value: &SigmaValue, how: &How) -> Result<Vec<Vec<Unit>>, String> {
+fn patterns(value: &Scalar, how: &How) -> Result<Vec<Vec<Unit>>, String> {
     let mut cores = Vec::new();
     match value {
-        SigmaValue::String(text) if how.encodings.is_empty() => cores.push(units(text, how)),
-        SigmaValue::String(text) => {
-            let plain = text.as_plain().ok_or("a value with wildcards cannot be encoded")?;
+        Scalar::Text(text) if how.encodings.is_empty() => cores.push(units(&wildcard::read(text), how)),
+        Scalar::Text(text) => {
+            let plain = wildcard::plain(&wildcard::read(text)).ok_or("a value with wildcards cannot be encoded")?;
             cores.extend(encode(&plain, &how.encodings)?.iter().map(|text| literal(text, how.case)));
         }
-        SigmaValue::Float(real) => {
+        Scalar::Number(Number::Real(real), text) if how.encodings.is_empty() => {
             // JSON and people write 443.0 both ways.
-            let spellings = [format!("{real}"), format!("{real:?}")];
+            let spellings = BTreeSet::from([format!("{real}"), format!("{real:?}"), text.clone()]);
+            cores.extend(spellings.iter().map(|text| literal(text, how.case)));
+        }
+        Scalar::Number(Number::Whole(whole), text) if how.encodings.is_empty() => {
+            // `0x1F` and `007` as they are written, too: values are texts.
+            let spellings = BTreeSet::from([whole.to_string(), text.clone()]);
             cores.extend(spellings.iter().map(|text| literal(text, how.case)));
         }
         value => {
@@ -182,14 +245,14 @@ fn patterns(value: &SigmaValue, how: &How) -> Result<Vec<Vec<Unit>>, String> {
     Ok(cores)
 }
 
-fn units(text: &SigmaString, how: &How) -> Vec<Unit> {
+fn units(pieces: &[Piece], how: &How) -> Vec<Unit> {
     let mut units = Vec::new();
-    for part in &text.parts {
-        match part {
-            StringPart::Special(SpecialChar::WildcardMulti) => units.push(Unit::Many),
-            StringPart::Special(SpecialChar::WildcardSingle) => units.push(Unit::One),
-            StringPart::Plain(text) if how.windash => units.extend(dashed(text, how.case)),
-            StringPart::Plain(text) => units.extend(literal(text, how.case)),
+    for piece in pieces {
+        match piece {
+            Piece::Many => units.push(Unit::Many),
+            Piece::One => units.push(Unit::One),
+            Piece::Text(text) if how.windash => units.extend(dashed(text, how.case)),
+            Piece::Text(text) => units.extend(literal(text, how.case)),
         }
     }
     units
@@ -199,19 +262,10 @@ fn literal(text: &str, case: Case) -> Vec<Unit> {
     case.pattern(text).chars().map(Unit::Char).collect()
 }
 
-/// A dash or slash that starts an option, so follows no word and is followed by one, stands for any dash.
+/// Every dash and slash stands for any of them: "uses all possible permutations".
 fn dashed(text: &str, case: Case) -> Vec<Unit> {
-    let word = |char: Option<char>| char.is_some_and(|char| char.is_alphanumeric() || char == '_');
-    let folded = case.pattern(text);
-    let mut units = Vec::new();
-    let mut last = None;
-    let mut rest = folded.chars().peekable();
-    while let Some(char) = rest.next() {
-        let option = matches!(char, '-' | '/') && !word(last) && word(rest.peek().copied());
-        units.push(if option { Unit::Dash } else { Unit::Char(char) });
-        last = Some(char);
-    }
-    units
+    let unit = |char| if DASHES.contains(&char) { Unit::Dash } else { Unit::Char(char) };
+    case.pattern(text).chars().map(unit).collect()
 }
 
 fn plain(units: &[Unit]) -> Option<Box<str>> {
@@ -228,36 +282,24 @@ fn sorted(mut texts: Vec<Box<str>>) -> Vec<Box<str>> {
     texts
 }
 
-fn text_of(value: &SigmaValue) -> Result<String, String> {
+fn text_of(value: &Scalar) -> Result<String, String> {
     match value {
-        SigmaValue::String(text) => Ok(text.original.clone()),
-        SigmaValue::Null => Err("null is no value here".to_owned()),
+        Scalar::Null => Err("null is no value here".to_owned()),
         other => Ok(other.to_string()),
     }
 }
 
-fn number(value: &SigmaValue) -> Option<Number> {
+fn number(value: &Scalar) -> Option<Number> {
     match value {
-        SigmaValue::Integer(whole) => Some(Number::Whole((*whole).into())),
-        SigmaValue::Float(real) if real.is_finite() => Some(Number::Real(*real)),
-        SigmaValue::String(text) => Number::parse(&text.original),
-        SigmaValue::Float(_) | SigmaValue::Bool(_) | SigmaValue::Null => None,
+        Scalar::Number(number, _) => Some(*number),
+        Scalar::Text(text) => Number::parse(text),
+        Scalar::Bool(_) | Scalar::Null => None,
     }
 }
 
-fn net(value: &SigmaValue) -> Result<IpNet, String> {
+fn net(value: &Scalar) -> Result<IpNet, String> {
     let text = text_of(value)?;
     let address = || text.parse().ok().map(|address: std::net::IpAddr| IpNet::from(address));
     let net = text.parse().ok().or_else(address);
     net.map(|net: IpNet| net.trunc()).ok_or_else(|| format!("`{text}` is no network such as 10.0.0.0/8"))
-}
-
-/// The parser escapes brackets that select nothing; those that do are refused.
-fn field_name(name: &str) -> Result<String, String> {
-    if rsigma_parser::fieldpath::first_unescaped(name, b'[').is_some() {
-        return Err(format!(
-            "field `{name}`: selecting array elements is not supported yet; a plain path means any element"
-        ));
-    }
-    Ok(rsigma_parser::fieldpath::unescape_brackets(name).into_owned())
 }

@@ -162,7 +162,7 @@ impl Line {
     fn holds(&self, document: &Value) -> bool {
         let found = found(document, self.field);
         let one = |wanted: &Value| match (self.modifier, wanted) {
-            ("exists", wanted) => found.iter().any(|value| !value.is_null()) == (*wanted == json!(true)),
+            ("exists", wanted) => exists(document, self.field) == (*wanted == json!(true)),
             ("gt", wanted) => found.iter().any(|value| number(value) > number(wanted)),
             ("lte", wanted) => found.iter().any(|value| number(value).is_some() && number(value) <= number(wanted)),
             (_, Value::Null) => found.is_empty() || found.iter().any(|value| value.is_null()),
@@ -192,6 +192,17 @@ fn found<'v>(document: &'v Value, field: &str) -> Vec<&'v Value> {
         values = values.into_iter().flat_map(elements).filter_map(|value| value.get(segment)).collect();
     }
     values.into_iter().flat_map(elements).collect()
+}
+
+fn exists(document: &Value, field: &str) -> bool {
+    fn walk(value: &Value, segments: &[&str]) -> bool {
+        match (value, segments) {
+            (_, []) => true,
+            (Value::Array(elements), _) => elements.iter().any(|element| walk(element, segments)),
+            (_, [first, rest @ ..]) => value.get(first).is_some_and(|inner| walk(inner, rest)),
+        }
+    }
+    document.get(field).is_some() || walk(document, &field.split('.').collect::<Vec<_>>())
 }
 
 fn text(value: &Value) -> Option<String> {

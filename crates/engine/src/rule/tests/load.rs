@@ -33,8 +33,8 @@ fn broken_documents_say_where_and_leave_their_neighbours() {
     let (set, found) = compile(&[("a.yml", &text)]);
     assert_eq!(set.rules().len(), 1);
     assert_snapshot!(report(&found), @r"
-    error a.yml:2:3: this is no YAML: did not find expected ',' or ']'
-    error a.yml:10:1: a rule is a mapping with `title`, `logsource` and `detection`
+    error a.yml:2:3: this is no YAML: illegal placement of ':' indicator; `[` in line 1 is not closed
+    error a.yml:11:1: a rule is a mapping with `title`, `logsource` and `detection`
     ");
 }
 
@@ -43,6 +43,7 @@ fn what_cannot_be_compiled_is_refused_at_its_line() {
     let mut all = String::new();
     for section in [
         "s:\n  b: y\n  a|expand: '%x%'\ncondition: s",
+        "s:\n  a|hour: 24\ncondition: s",
         "s:\n  a|frobnicate: x\ncondition: s",
         "s:\n  a|re: '(?=x)'\ncondition: s",
         "s:\n  a|re: '\\w{900}{900}'\ncondition: s",
@@ -68,25 +69,26 @@ fn what_cannot_be_compiled_is_refused_at_its_line() {
     let array = rule("s:\n  a[any]: {b: x}\ncondition: s").replace("level", "sigma-version: 3\nlevel");
     all += &problems(&[("a.yml", &array)]);
     assert_snapshot!(all, @r"
-    error a.yml:7:5: modifier `expand` is not supported yet
+    error a.yml:7:15: placeholder `%x%` is not given; give its values under `placeholders:` in the configuration, or in a file with `--placeholders FILE`, as `x: [value, value]`
+    error a.yml:6:13: `24` is no part of a date here; it is a number from 0 to 23
     error a.yml:6:5: modifier `frobnicate` is not known
-    error a.yml:6:5: regular expression cannot be read: look-around, including look-ahead and look-behind, is not supported
-    error a.yml:6:5: regular expression needs too much memory; lower its counts `{n,m}`
-    error a.yml:6:5: `10.0.0.0/40` is no network such as 10.0.0.0/8
-    error a.yml:6:5: `many` is no number to compare with
-    error a.yml:6:5: `exists` takes `true` or `false`
+    error a.yml:6:11: regular expression cannot be read: look-around, including look-ahead and look-behind, is not supported
+    error a.yml:6:11: regular expression needs too much memory; lower its counts `{n,m}`
+    error a.yml:6:13: `10.0.0.0/40` is no network such as 10.0.0.0/8
+    error a.yml:6:11: `many` is no number to compare with
+    error a.yml:6:15: `exists` takes `true` or `false`
     error a.yml:6:5: the list of values is empty
     error a.yml:6:5: `a` holds a nested value; write the field as a path with dots
-    error a.yml:5:3: the detection is empty
-    error a.yml:6:5: null can only be compared with a whole field
-    error a.yml:6:3: the condition names `t`, which is not there
-    error a.yml:6:3: `1 of t*` names no detection
-    error a.yml:6:3: `2 of s*` can never be: 1 detections have such names
-    error a.yml:6:3: the condition cannot be read: expected quantifier, ident, or not_op
-    error a.yml:6:3: aggregation in a condition is not supported; use a correlation document
+    error a.yml:5:6: the selection is empty
+    error a.yml:6:17: null can only be compared with a whole field
+    error a.yml:6:20: the condition names `t`, which is not there
+    error a.yml:6:14: `1 of t*` names no detection
+    error a.yml:6:14: `2 of s*` can never be: 1 detections have such names
+    error a.yml:6:19: the condition cannot be read: it ends where a name is expected
+    error a.yml:6:16: aggregation in a condition is no longer part of Sigma; count in a `correlation` document of its own, see docs/rules.md
     error a.yml:4:1: `condition` is missing
-    error a.yml:5:3: a field name must be text; put it in quotes
-    error a.yml:7:5: blocks over array elements, `a[any]`, are not supported yet
+    error a.yml:6:5: a field name must be text; put it in quotes
+    error a.yml:7:5: `a[any]`: choosing array elements with `[any]` is not part of Sigma 2.1; a path without it means any element
     ");
 }
 
@@ -103,11 +105,11 @@ fn documents_that_are_no_rules_are_refused_with_a_hint() {
         all += &problems(&[("a.yml", text)]);
     }
     assert_snapshot!(all, @r"
-    error a.yml:1:1: `action` documents are not supported; write each rule out in full
-    error a.yml:2:1: filters are not supported yet; put the exception into the rule's own condition
+    error a.yml:1:1: `action: global` is no longer part of Sigma; write what it shares into each rule, separated by `---`
+    error a.yml:1:1: `logsource` is missing; a filter is for rules of one log source
     error a.yml:1:1: `title` is missing
     error a.yml:1:1: `detection` is missing
-    error a.yml:1:1: `title` must be text; put it in quotes
+    error a.yml:1:8: `title` must be text; put it in quotes
     ");
 }
 
@@ -138,12 +140,12 @@ fn own_keys_are_read_and_their_mistakes_refused() {
         all += &problems(&[("a.yml", &format!("{good}{keys}"))]);
     }
     assert_snapshot!(all, @r#"
-    error a.yml:7:1: `version` must be a whole number
-    error a.yml:7:1: `runbook` must be text
-    error a.yml:7:24: "soon" is not a length of time such as 30s, 10m, 1h or 7d
-    error a.yml:7:1: `dedup` cannot be read: unknown field `by`, expected `group-by` or `period`
-    error a.yml:7:9: each test of a detection is one event, a mapping
-    error a.yml:7:1: `tests` cannot be read: unknown field `fires`, expected `match` or `ignore`
+    error a.yml:7:10: `version` must be a whole number
+    error a.yml:7:10: `runbook` must be text
+    error a.yml:7:32: "soon" is not a length of time such as 30s, 10m, 1h or 7d
+    error a.yml:7:9: `by` means nothing in `dedup`, which takes `group-by` and `period`
+    error a.yml:7:17: each test of a detection is one event, a mapping
+    error a.yml:7:9: `fires` means nothing in `tests`, which takes `match` and `ignore`
     "#);
 }
 
@@ -155,10 +157,10 @@ fn missing_id_and_level_are_made_up_with_a_warning() {
     assert_eq!(set.rule(RuleNumber(0)).id.0.len(), 32);
     assert_ne!(set.rule(RuleNumber(0)).id, set.rule(RuleNumber(1)).id);
     assert_snapshot!(report(&found), @r"
-    warning a.yml:1:1: `id` is missing; alerts are known by path and title until it has one
     warning a.yml:1:1: `level` is missing; medium is taken
+    warning a.yml:1:1: `id` is missing; alerts are known by path and title until it has one
     warning b.yml:1:1: `id` is missing; alerts are known by path and title until it has one
-    warning b.yml:3:1: invalid level: `terrible`; medium is taken
+    warning b.yml:3:8: `terrible` is no level; medium is taken. Levels are informational, low, medium, high, critical
     ");
 }
 
@@ -169,7 +171,7 @@ fn the_later_rule_of_two_with_one_id_is_refused_whatever_the_order_of_files() {
         let (set, found) = compile(&files);
         assert_eq!(set.rules().len(), 1);
         assert_eq!(set.rule(RuleNumber(0)).path, "a.yml");
-        let expected = "error b.yml:2:1: id a belongs to the rule in a.yml already; give this one its own\n";
+        let expected = "error b.yml:2:5: id a belongs to the rule in a.yml already; give this one its own\n";
         assert_eq!(report(&found), expected);
     }
 }
@@ -228,9 +230,9 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     assert_snapshot!(all, @r#"
     error a.yml:5:3: type `temporal` is not supported yet; event_count and value_count are
     error a.yml:5:3: type `value_avg` is not supported yet; event_count and value_count are
-    error a.yml:5:3: unknown correlation type: frequency
+    error a.yml:5:9: unknown correlation type: frequency; it is one of event_count, value_count, value_sum, value_avg, value_percentile, value_median, temporal, temporal_ordered
     error a.yml:7:3: "1M" is not a length of time such as 30s, 10m, 1h or 7d
-    error a.yml:4:1: missing timeframe
+    error a.yml:4:1: `timespan` is missing; write it as `10m`
     error a.yml:8:3: only one of `gte` and `gt` is supported yet
     error a.yml:8:3: only one of `gte` and `gt` is supported yet
     error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
@@ -238,9 +240,9 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     error a.yml:8:3: value_count needs one `field` whose values it counts
     error a.yml:9:3: tumbling windows are not supported; leave `window` out
     error a.yml:9:3: field aliases are not supported yet
-    error a.yml:6:3: no rule has the name or id `gone`
+    error a.yml:6:11: no rule has the name or id `gone`
     error a.yml:6:3: it names no rule to count
-    error a.yml:6:3: rule `c` is a correlation; counting correlations is not supported yet
+    error a.yml:6:11: rule `c` is a correlation; counting correlations is not supported yet
     "#);
 }
 

@@ -1,6 +1,8 @@
 //! What each modifier and each kind of value means.
 
 use super::matches;
+use crate::event::Kind;
+use crate::rule::{Placeholders, RuleFile, RuleSet};
 
 /// Checks `line`, the only one of a selection, against events: does it match, and why.
 #[track_caller]
@@ -148,15 +150,23 @@ fn neq_is_the_negation_of_the_line_without_it() {
         ("a|neq: x", "{}", true, "absent is not the value"),
         ("a|neq: [x, y]", r#"{"a":"y"}"#, false, "none of them"),
         ("a|contains|neq: x", r#"{"a":"axb"}"#, false, "of any modifier"),
+        ("a|neq: x", r#"{"a":["x","y"]}"#, false, "one element is the value"),
+        ("a|fieldref|neq: b", r#"{"a":"x","b":"y"}"#, true, "of another field"),
+        ("a|neq: 5", r#"{"a":5.0}"#, false, "numbers"),
     ]);
 }
 
 #[test]
-fn existence_asks_for_a_value_that_is_not_null() {
+fn existence_asks_for_the_field_whatever_it_holds() {
     table(&[
         ("a|exists: true", r#"{"a":""}"#, true, "empty exists"),
         ("a|exists: true", r#"{"a":{}}"#, true, "an object exists"),
-        ("a|exists: true", r#"{"a":null}"#, false, "null does not"),
+        ("a|exists: true", r#"{"a":null}"#, true, "null exists: its value does not matter"),
+        ("a|exists: true", r#"{"a":[]}"#, true, "an empty array exists"),
+        ("a|exists: false", r#"{"a":[]}"#, false, "an empty array exists"),
+        ("a.b|exists: true", r#"{"a":[{"c":1},{"b":[]}]}"#, true, "in any element"),
+        ("a.b|exists: true", r#"{"a":[{"c":1}]}"#, false, "in none"),
+        ("a.b|exists: true", r#"{"a.b":null}"#, true, "as one key"),
         ("a|exists: false", "{}", true, "absent"),
         ("a|exists: false", r#"{"a":0}"#, false, "zero exists"),
     ]);
@@ -181,8 +191,28 @@ fn any_dash_starts_an_option() {
         ("a|windash|contains: ' -enc '", r#"{"a":"x /ENC y"}"#, true, "a slash"),
         ("a|windash|contains: ' -enc '", "{\"a\":\"x \u{2014}enc y\"}", true, "a long dash"),
         ("a|contains|windash: '-a -b'", r#"{"a":"/a -b"}"#, true, "each on its own"),
-        ("a|windash|contains: 'a-b'", r#"{"a":"a/b"}"#, false, "not within a word"),
+        ("a|windash|contains: 'a-b'", r#"{"a":"a/b"}"#, true, "within a word, too"),
+        ("a|windash: '/x'", r#"{"a":"-x"}"#, true, "from any of them"),
+        ("a|windash|startswith: '-x'", r#"{"a":"/xy"}"#, true, "at a start"),
+        ("a|windash|endswith: '-x'", r#"{"a":"y /x"}"#, true, "at an end"),
+        ("a|windash: '-x'", r#"{"a":"+x"}"#, false, "a plus is none"),
         ("a|windash: '-x'", r#"{"a":"–x"}"#, true, "at the start"),
+    ]);
+}
+
+#[test]
+fn parts_of_a_date_compare_as_numbers() {
+    table(&[
+        ("a|hour: 23", r#"{"a":"2024-08-08T23:59:01Z"}"#, true, "equal"),
+        ("a|hour: [1, 23]", r#"{"a":"2024-08-08T23:59:01Z"}"#, true, "any of a list"),
+        ("a|hour: '23'", r#"{"a":"2024-08-08T23:59:01Z"}"#, true, "digits"),
+        ("a|hour: 22", r#"{"a":"2024-08-08T23:59:01Z"}"#, false, "another"),
+        ("a|hour|gte: 22", r#"{"a":1700000000}"#, true, "compared"),
+        ("a|hour|lt: 22", r#"{"a":1700000000}"#, false, "compared"),
+        ("a|gt|month: 7", r#"{"a":"2024-08-08T23:59:01Z"}"#, true, "in any order"),
+        ("a|day|neq: 8", r#"{"a":"2024-08-08T23:59:01Z"}"#, false, "negated"),
+        ("a|week: 32", r#"{"a":["x","2024-08-08T23:59:01Z"]}"#, true, "any element"),
+        ("a|year: 2024", r#"{"a":"yesterday"}"#, false, "no date has no year"),
     ]);
 }
 
@@ -222,5 +252,23 @@ fn lines_are_and_maps_in_a_list_are_or_and_keywords_search_every_string() {
         ("a: {a: 1}\nb: {b: 1}\nc: {c: 1}\ncondition: a or b and c", r#"{"a":1}"#, true, "and binds closer than or"),
     ] {
         assert_eq!(matches(section, event), expected, "{section} on {event}: {reason}");
+    }
+}
+
+#[test]
+fn placeholders_stand_for_the_values_that_the_user_gives() {
+    let given = Placeholders([("admins".to_owned(), vec!["root".to_owned(), "adm_*".to_owned()])].into());
+    for (line, json, expected, reason) in [
+        ("a|expand: '%admins%'", r#"{"a":"ADM_eve"}"#, true, "a value is a pattern as in a rule"),
+        ("a|expand: '%admins%'", r#"{"a":"eve"}"#, false, "neither"),
+        ("a|expand|contains: '=%admins%;'", r#"{"a":"user=root;"}"#, true, "inside of a value"),
+        ("a|contains|all|expand: ['%admins%', x]", r#"{"a":"x adm_1 y"}"#, true, "one of them, and the other value"),
+        ("a|expand: [\"x\", '\\%admins%']", r#"{"a":"%admins%"}"#, true, "escaped"),
+        ("a: '%admins%'", r#"{"a":"%admins%"}"#, true, "without the modifier it is text"),
+    ] {
+        let text = super::rule(&format!("s:\n  {line}\ncondition: s"));
+        let (set, problems) = RuleSet::compile_with(&[RuleFile { path: "a.yml".to_owned(), text }], &given);
+        assert_eq!(problems, [], "{line}");
+        assert_eq!(!super::titles(&set, Kind::Json, json).is_empty(), expected, "{line} on {json}: {reason}");
     }
 }

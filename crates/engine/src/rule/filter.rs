@@ -1,0 +1,135 @@
+//! Filters: how a user tunes rules without editing them.
+//!
+//! A filter leaves events out. The specification's example writes what is left out, `condition: selection`;
+//! the tools write what is kept, `condition: not selection`. Both mean the same here, and whatever could mean
+//! either is refused: a filter read the wrong way round would silence a rule for all but what it should miss.
+
+use super::ast::{ConditionExpr, FilterRule, FilterRuleTarget};
+use super::condition::Program;
+use super::draft::{Draft, Source};
+use super::index::includes;
+use super::load::Compiled;
+use super::place::Fault;
+use super::sigma;
+use super::value::Names;
+
+/// What a filter's condition says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// Which events the rules still match.
+    Kept,
+    /// Which events they no longer match.
+    LeftOut,
+}
+
+/// Narrows the rules that filters are for. `applied` gets, for each rule, the titles of its filters.
+pub(super) fn apply(
+    drafts: &[Draft<'_>],
+    compiled: &mut [Option<Compiled>],
+    applied: &mut [Vec<String>],
+    names: &mut Names<'_>,
+) -> Vec<(usize, Fault)> {
+    let mut faults = Vec::new();
+    for (place, draft) in drafts.iter().enumerate() {
+        let Source::Filter(filter) = &draft.source else { continue };
+        let program = match program(filter, names) {
+            Ok(program) => program,
+            Err(fault) => {
+                faults.push((place, fault));
+                continue;
+            }
+        };
+        let (targets, warnings) = targets(filter, drafts, compiled);
+        faults.extend(warnings.into_iter().map(|fault| (place, fault)));
+        for target in targets {
+            if let Some(Compiled::Detection(_, rule)) = &mut compiled[target] {
+                *rule = Program::all(vec![rule.clone(), program.clone()]);
+                applied[target].push(draft.title.clone());
+            }
+        }
+    }
+    faults
+}
+
+/// What must be true of an event that a filtered rule still matches.
+fn program(filter: &FilterRule, names: &mut Names<'_>) -> Result<Program, Fault> {
+    let program = sigma::compile(&filter.detection, names)?;
+    let mut says = Vec::new();
+    for condition in &filter.detection.conditions {
+        says.push(said(&condition.expression).ok_or_else(|| {
+            let message = format!(
+                "`{}` could say what the filter keeps or what it leaves out; write `not (...)` around what it \
+                 leaves out",
+                condition.text
+            );
+            Fault::error(message).at(condition.place)
+        })?);
+    }
+    match says.as_slice() {
+        [Says::Kept] => Ok(program),
+        [] | [Says::LeftOut] => Ok(Program::not(program)),
+        [first, rest @ ..] if *first == Says::LeftOut && rest.iter().all(|other| other == first) => {
+            Ok(Program::not(program))
+        }
+        [..] => {
+            let message = "several conditions that say what is kept contradict each other; write one";
+            Err(Fault::error(message).at(filter.detection.conditions[0].place))
+        }
+    }
+}
+
+/// None if it could be either.
+fn said(condition: &ConditionExpr) -> Option<Says> {
+    match condition {
+        ConditionExpr::Not(_) => Some(Says::Kept),
+        ConditionExpr::And(parts) if parts.iter().all(|part| said(part) == Some(Says::Kept)) => Some(Says::Kept),
+        _ if has_not(condition) => None,
+        _ => Some(Says::LeftOut),
+    }
+}
+
+fn has_not(condition: &ConditionExpr) -> bool {
+    match condition {
+        ConditionExpr::Not(_) => true,
+        ConditionExpr::And(parts) | ConditionExpr::Or(parts) => parts.iter().any(has_not),
+        ConditionExpr::Identifier(..) | ConditionExpr::Selector { .. } => false,
+    }
+}
+
+/// The detections that a filter is for, and what is odd about the choice.
+fn targets(filter: &FilterRule, drafts: &[Draft<'_>], compiled: &[Option<Compiled>]) -> (Vec<usize>, Vec<Fault>) {
+    let detection = |place: &usize| matches!(compiled[*place], Some(Compiled::Detection(..)));
+    let fits = |place: &usize| includes(&filter.log_source, &drafts[*place].log_source);
+    let everywhere = 0..drafts.len();
+    let names = match &filter.rules {
+        FilterRuleTarget::Any => {
+            let targets: Vec<usize> = everywhere.filter(detection).filter(fits).collect();
+            let warning = Fault::warning("the filter fits no loaded rule: none has its log source");
+            let warnings = targets.is_empty().then(|| warning.at(filter.place)).into_iter().collect();
+            return (targets, warnings);
+        }
+        FilterRuleTarget::Specific(names) => names,
+    };
+    let (mut targets, mut warnings) = (Vec::new(), Vec::new());
+    for (name, place) in names {
+        let named = |other: &usize| &*drafts[*other].id.0 == name || drafts[*other].name.as_deref() == Some(name);
+        let found: Vec<usize> = everywhere.clone().filter(named).collect();
+        let message = match found.as_slice() {
+            [] => format!("no loaded rule has the id or name `{name}`, so nothing is filtered by it"),
+            [only] if matches!(drafts[*only].source, Source::Correlation(_)) => {
+                format!("`{name}` is a correlation; name the rules that it counts")
+            }
+            found if !found.iter().any(fits) => {
+                format!("rule `{name}` reads another log source than the filter, so it is not filtered")
+            }
+            found => {
+                targets.extend(found.iter().copied().filter(detection).filter(fits));
+                continue;
+            }
+        };
+        warnings.push(Fault::warning(message).at(*place));
+    }
+    targets.sort_unstable();
+    targets.dedup();
+    (targets, warnings)
+}

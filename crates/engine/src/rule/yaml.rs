@@ -1,0 +1,306 @@
+//! YAML as rules need it: a tree in which every key and every value knows its place.
+//!
+//! Made in one pass from the parser's events, so that what is wrong can be told to the line and column, and
+//! a text is read once. Scalars have the types of YAML 1.2's core schema: `yes`, `on` and dates are text.
+//! Depth and size have limits, aliases counted as what they stand for.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+
+use super::number::Number;
+use super::place::{Fault, Place};
+
+mod scalar;
+
+/// Deeper than any public rule by far; what walks a tree may recurse.
+const DEPTH_MAX: usize = 64;
+/// Keys and values of one document, those that aliases repeat counted each time.
+const NODES_MAX: usize = 200_000;
+
+/// A value and where it starts.
+#[derive(Clone, Debug)]
+pub(super) struct Node<'d> {
+    pub(super) place: Place,
+    pub(super) value: Value<'d>,
+    pub(super) style: Style,
+}
+
+/// What a value is.
+#[derive(Clone, Debug)]
+pub(super) enum Value<'d> {
+    Null,
+    Bool(bool),
+    /// With the spelling of its author.
+    Number(Number, Cow<'d, str>),
+    Text(Cow<'d, str>),
+    List(Vec<Node<'d>>),
+    /// In the order of the text, no key twice.
+    Map(Vec<Entry<'d>>),
+}
+
+/// One line of a mapping.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<'d> {
+    pub(super) key: Cow<'d, str>,
+    pub(super) place: Place,
+    /// Not so if it is a number, a boolean or null, which only quotes make a name.
+    pub(super) key_is_text: bool,
+    pub(super) value: Node<'d>,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    Quoted,
+    /// `|` or `>`.
+    Block,
+    /// Brackets or braces, or an indented list or mapping.
+    Collection,
+}
+
+/// A list or mapping that is not closed yet.
+struct Open<'d> {
+    place: Place,
+    anchor: usize,
+    inside: Inside<'d>,
+    /// What [`Tree::nodes`] was before it.
+    nodes_before: usize,
+}
+
+enum Inside<'d> {
+    List(Vec<Node<'d>>),
+    Map(Vec<Entry<'d>>, Option<Key<'d>>),
+}
+
+struct Key<'d> {
+    text: Cow<'d, str>,
+    place: Place,
+    is_text: bool,
+}
+
+#[derive(Default)]
+struct Tree<'d> {
+    open: Vec<Open<'d>>,
+    /// Each with how many nodes it is.
+    anchors: BTreeMap<usize, (Node<'d>, usize)>,
+    nodes: usize,
+    root: Option<Node<'d>>,
+}
+
+/// Reads one document; nothing if there is none.
+///
+/// # Errors
+/// Where it is no YAML, or not such as rules may be.
+pub(super) fn read(text: &str) -> Result<Option<Node<'_>>, Fault> {
+    let mut tree = Tree::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| {
+            let message = format!("this is no YAML: {}{}", error.info(), tree.unclosed(text));
+            Fault::error(message).at(place(error.marker().line(), error.marker().col()))
+        })?;
+        tree.take(event, span)?;
+    }
+    Ok(tree.root)
+}
+
+fn place(line: usize, column: usize) -> Place {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Place { line: number(line).max(1), column: number(column).saturating_add(1) }
+}
+
+impl<'d> Tree<'d> {
+    fn take(&mut self, event: Event<'d>, span: Span) -> Result<(), Fault> {
+        let place = place(span.start.line(), span.start.col());
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let node = scalar(text, style, tag.as_deref(), place);
+                self.count(1, place)?;
+                self.remember(anchor, &node, 1);
+                self.put(node)
+            }
+            Event::SequenceStart(anchor, _) => self.open(anchor, Inside::List(Vec::new()), place),
+            Event::MappingStart(anchor, _) => self.open(anchor, Inside::Map(Vec::new(), None), place),
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Alias(anchor) => {
+                let Some((node, nodes)) = self.anchors.get(&anchor) else {
+                    return Err(Fault::error("an alias stands inside of what it names").at(place));
+                };
+                let (node, nodes) = (Node { place, ..node.clone() }, *nodes);
+                self.count(nodes, place)?;
+                self.put(node)
+            }
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Err(Fault::error("a second document begins here; put `---` before it").at(place))
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
+        }
+    }
+
+    /// What the parser's words do not say: a bracket that is open where it gave up.
+    fn unclosed(&self, text: &str) -> String {
+        let Some(Open { place, .. }) = self.open.last() else { return String::new() };
+        let line = text.lines().nth(place.line as usize - 1).unwrap_or_default();
+        match line.chars().nth(place.column as usize - 1) {
+            Some(bracket @ ('[' | '{')) => format!("; `{bracket}` in line {} is not closed", place.line),
+            _ => String::new(),
+        }
+    }
+
+    fn count(&mut self, nodes: usize, place: Place) -> Result<(), Fault> {
+        self.nodes += nodes;
+        if self.nodes > NODES_MAX {
+            return Err(Fault::error(format!("the document holds more than {NODES_MAX} values")).at(place));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, anchor: usize, inside: Inside<'d>, place: Place) -> Result<(), Fault> {
+        if self.open.len() == DEPTH_MAX {
+            return Err(Fault::error(format!("lists and mappings are nested deeper than {DEPTH_MAX}")).at(place));
+        }
+        let nodes_before = self.nodes;
+        self.count(1, place)?;
+        self.open.push(Open { place, anchor, inside, nodes_before });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Fault> {
+        let Open { place, anchor, inside, nodes_before } = self.open.pop().expect("the parser closes what it opened");
+        let value = match inside {
+            Inside::List(elements) => Value::List(elements),
+            Inside::Map(entries, _) => {
+                distinct(&entries)?;
+                Value::Map(entries)
+            }
+        };
+        let node = Node { place, value, style: Style::Collection };
+        self.remember(anchor, &node, self.nodes - nodes_before);
+        self.put(node)
+    }
+
+    fn remember(&mut self, anchor: usize, node: &Node<'d>, nodes: usize) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), nodes));
+        }
+    }
+
+    /// Puts a finished node where it belongs.
+    fn put(&mut self, node: Node<'d>) -> Result<(), Fault> {
+        match self.open.last_mut().map(|open| &mut open.inside) {
+            None => self.root = Some(node),
+            Some(Inside::List(elements)) => elements.push(node),
+            Some(Inside::Map(entries, waiting)) => match waiting.take() {
+                None => *waiting = Some(key(node)?),
+                Some(Key { text, place, is_text }) => {
+                    entries.push(Entry { key: text, place, key_is_text: is_text, value: node });
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+fn key(node: Node<'_>) -> Result<Key<'_>, Fault> {
+    let Node { place, value, .. } = node;
+    let (text, is_text) = match value {
+        Value::Text(text) if text == "<<" => {
+            return Err(Fault::error("merge keys, `<<`, are not read; write the lines out").at(place));
+        }
+        Value::Text(text) => (text, true),
+        Value::Number(_, text) => (text, false),
+        Value::Bool(flag) => (Cow::Borrowed(if flag { "true" } else { "false" }), false),
+        Value::Null => (Cow::Borrowed("null"), false),
+        Value::List(_) | Value::Map(_) => {
+            return Err(Fault::error("a key must be text, not a list or a mapping").at(place));
+        }
+    };
+    Ok(Key { text, place, is_text })
+}
+
+fn distinct(entries: &[Entry<'_>]) -> Result<(), Fault> {
+    let mut order: Vec<&Entry<'_>> = entries.iter().collect();
+    // Stable, so of two equal keys the later one is at fault.
+    order.sort_by(|left, right| left.key.cmp(&right.key));
+    for pair in order.windows(2) {
+        if pair[0].key == pair[1].key {
+            let message = format!("key `{}` stands here a second time; the first is in line {}", pair[1].key, {
+                pair[0].place.line
+            });
+            return Err(Fault::error(message).at(pair[1].place));
+        }
+    }
+    Ok(())
+}
+
+fn scalar<'d>(text: Cow<'d, str>, style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Node<'d> {
+    let style = match style {
+        ScalarStyle::Plain => Style::Plain,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+        ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+    };
+    // `!!str 5` and `! 5` are the text.
+    let told = tag.is_some_and(|tag| tag.suffix == "str" || tag.suffix.is_empty());
+    let value = if style == Style::Plain && !told { scalar::typed(text) } else { Value::Text(text) };
+    Node { place, value, style }
+}
+
+impl<'d> Node<'d> {
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            Value::Null | Value::Bool(_) | Value::Number(..) | Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// The entries of a mapping.
+    pub(super) fn map(&self) -> Option<&[Entry<'d>]> {
+        match &self.value {
+            Value::Map(entries) => Some(entries),
+            Value::Null | Value::Bool(_) | Value::Number(..) | Value::Text(_) | Value::List(_) => None,
+        }
+    }
+
+    /// The elements of a list, or the value itself as the only one.
+    pub(super) fn each(&self) -> &[Node<'d>] {
+        match &self.value {
+            Value::List(elements) => elements,
+            Value::Null | Value::Bool(_) | Value::Number(..) | Value::Text(_) | Value::Map(_) => {
+                std::slice::from_ref(self)
+            }
+        }
+    }
+
+    /// The entry with this key, if this is a mapping that has one.
+    pub(super) fn get(&self, key: &str) -> Option<&Entry<'d>> {
+        self.map()?.iter().find(|entry| entry.key == key)
+    }
+
+    /// The place of a character of this text: exact where the text stands in the file as it is.
+    pub(super) fn place_of(&self, offset: usize) -> Place {
+        match self.style {
+            Style::Plain => self.place.along(offset),
+            Style::Quoted => self.place.along(offset + 1),
+            Style::Block | Style::Collection => self.place,
+        }
+    }
+
+    /// The same value in JSON.
+    pub(super) fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(flag) => (*flag).into(),
+            Value::Number(number, text) => scalar::json(*number, text),
+            Value::Text(text) => serde_json::Value::String(text.clone().into_owned()),
+            Value::List(elements) => elements.iter().map(Self::json).collect(),
+            Value::Map(entries) => entries.iter().map(|entry| (entry.key.clone(), entry.value.json())).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
