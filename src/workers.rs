@@ -139,15 +139,20 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         Matched { feed, rules, mark: batch.mark, sightings: Vec::new(), rejects: Vec::new(), events: 0, bytes: 0 };
     let mut newest = None;
     for (index, record) in batch.records.iter().enumerate() {
+        if let Body::Whole(bytes) = &record.body {
+            matched.bytes += bytes.len() as u64;
+            if let Some(time) = matched.rules.dismiss(matched.feed.format, bytes, limits, scratch) {
+                matched.events += 1;
+                newest = newest.max(Some(time));
+                continue;
+            }
+        }
         let refused = matched.rejects.len();
         read(record, &matched.feed, limits, events, &mut matched.rejects);
         if let (Some(receipt), Some(reject)) = (&batch.receipt, matched.rejects.get(refused)) {
             receipt.reject(index, reject.reason.name());
         }
         matched.events += events.len() as u64;
-        if let Body::Whole(bytes) = &record.body {
-            matched.bytes += bytes.len() as u64;
-        }
         for event in events.drain(..) {
             newest = newest.max(Some(event.time));
             if let Some(sighting) = sight(&matched.rules, &event, scratch) {

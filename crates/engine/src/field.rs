@@ -84,6 +84,11 @@ impl Fields {
         number
     }
 
+    /// The number of a field that was interned.
+    pub(crate) fn known(&self, name: &str) -> Option<FieldId> {
+        self.numbers.get(name).copied()
+    }
+
     /// The path behind a number that [`Fields::intern`] gave.
     #[must_use]
     pub fn path(&self, field: FieldId) -> &Path {

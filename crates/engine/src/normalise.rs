@@ -6,6 +6,7 @@
 
 mod cloudtrail;
 mod github;
+pub(crate) mod glance;
 mod json;
 pub(crate) mod moment;
 mod recognise;

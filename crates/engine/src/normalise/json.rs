@@ -7,7 +7,7 @@ use crate::event::{Event, Facets, Kind, Uid};
 use crate::time::Timestamp;
 
 /// Where the time is looked for; the first that can be read counts.
-const TIMES: [&str; 7] =
+pub(super) const TIMES: [&str; 7] =
     ["@timestamp", "timestamp", "time", "eventTime", "created_at", "published", "requestReceivedTimestamp"];
 
 /// Where the id of the event is looked for; the first non-empty string counts. Not in `id` or `uid`: those are as

@@ -1,6 +1,6 @@
 //! Times as vendors write them: RFC 3339, or a number since 1970 in one of four units.
 
-use sonic_rs::{JsonValueTrait, Value};
+use sonic_rs::{JsonNumberTrait, JsonValueTrait, Number, Value};
 
 use crate::time::Timestamp;
 
@@ -12,18 +12,23 @@ pub(crate) fn read(value: &Value) -> Option<Timestamp> {
     if let Some(text) = value.as_str() {
         return from_text(text);
     }
-    if let Some(number) = value.as_i64() {
-        return within(from_number(number));
+    from_number(&value.as_number()?)
+}
+
+/// A number since 1970.
+pub(crate) fn from_number(number: &Number) -> Option<Timestamp> {
+    if let Some(whole) = number.as_i64() {
+        return within(by_size(whole));
     }
     // Fractions are seconds in every log that has them.
-    let seconds = value.as_f64().filter(|seconds| seconds.abs() < 1e11)?;
+    let seconds = number.as_f64().filter(|seconds| seconds.abs() < 1e11)?;
     #[expect(clippy::cast_possible_truncation, reason = "within 10^17, which i64 holds")]
     let micros = (seconds * 1e6).round() as i64;
     within(Timestamp::from_micros(micros))
 }
 
 /// RFC 3339, or the same without its zone.
-pub(super) fn from_text(text: &str) -> Option<Timestamp> {
+pub(crate) fn from_text(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| format!("{text}Z").parse().ok()).and_then(within)
 }
 
@@ -33,7 +38,7 @@ fn within(time: Timestamp) -> Option<Timestamp> {
     (Timestamp::EARLIEST..=Timestamp::LATEST).contains(&time).then_some(time)
 }
 
-fn from_number(number: i64) -> Timestamp {
+fn by_size(number: i64) -> Timestamp {
     match number.unsigned_abs() {
         0..100_000_000_000 => Timestamp::from_micros(number * 1_000_000),
         100_000_000_000..100_000_000_000_000 => Timestamp::from_millis(number),

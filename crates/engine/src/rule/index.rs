@@ -8,6 +8,8 @@ use super::look::{self, Scratch};
 use super::plan::Plan;
 use crate::event::{Event, Kind, LogSource};
 use crate::field::Fields;
+use crate::normalise::{Format, Limits, glance};
+use crate::time::Timestamp;
 
 /// Conditions of all detection rules and the ways to find them.
 #[derive(Debug, Default)]
@@ -50,7 +52,18 @@ impl Index {
 
     fn plan(&mut self, kind: Kind, source: &LogSource, silence: Silence, fields: &Fields) {
         let admitted = self.detections.iter().filter(|detection| admits(&detection.log_source, source, silence));
-        self.plans.insert(kind, Plan::new(fields, &self.predicates, admitted));
+        self.plans.insert(kind, Plan::new(fields, &self.predicates, glance::members(kind), admitted));
+    }
+
+    pub(super) fn dismiss(
+        &self,
+        format: Format,
+        body: &[u8],
+        limits: &Limits,
+        scratch: &mut Scratch,
+    ) -> Option<Timestamp> {
+        let (kind, text) = glance::record(format, body, limits)?;
+        look::dismiss(self.plans.get(&kind)?, &self.predicates, (format, kind), text, scratch)
     }
 
     pub(super) fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {

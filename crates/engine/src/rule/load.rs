@@ -15,8 +15,9 @@ use super::placeholder::Placeholders;
 use super::sigma;
 use super::value::Names;
 use super::{Body, Correlation, Dedup, Problem, Rule, RuleFile, RuleNumber, RuleSet};
-use crate::event::LogSource;
+use crate::event::{Kind, LogSource};
 use crate::field::Fields;
+use crate::normalise::glance;
 
 /// What a draft became.
 pub(super) enum Compiled {
@@ -210,6 +211,10 @@ fn assemble(
         });
     }
     let by_id = (0..).map(RuleNumber).zip(&rules).map(|(number, rule)| (rule.id.clone(), number)).collect();
+    // What a glance at a record needs stands among the fields of the rules.
+    for name in Kind::ALL.into_iter().flat_map(glance::members) {
+        fields.intern(name);
+    }
     let index = Index::new(collector.finish(), detections, &fields);
     RuleSet { rules, by_id, fields, index, correlations }
 }

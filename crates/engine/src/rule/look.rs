@@ -1,16 +1,22 @@
 //! One event, looked at by the rules of its log source: the hot loop.
 
-use sonic_rs::{JsonValueTrait, Value};
+use sonic_rs::Value;
 
 use super::RuleNumber;
 use super::column::Atom;
 use super::condition::Predicates;
 use super::found::Found;
+use super::leaf::Leaf;
 use super::literal::Where;
-use super::matcher::{Subject, any_string};
+use super::matcher::Subject;
 use super::number::Number;
 use super::plan::{Ask, Plan};
-use super::text::fold;
+use super::skim;
+use crate::event::Kind;
+use crate::field::FieldId;
+use crate::normalise::Format;
+use crate::normalise::glance::{self, Member};
+use crate::time::Timestamp;
 
 /// Memory that matching reuses from event to event; one a thread.
 #[derive(Debug, Default)]
@@ -39,7 +45,6 @@ struct Marks {
 struct Look<'p, 'e> {
     plan: &'p Plan,
     predicates: &'p Predicates,
-    document: &'e Value,
     found: Found<'e>,
     marks: &'p mut Marks,
 }
@@ -51,11 +56,47 @@ pub(super) fn matches<'s>(
     document: &Value,
     scratch: &'s mut Scratch,
 ) -> &'s [RuleNumber] {
-    let Scratch { found, marks, matched } = scratch;
+    let mut found = Found::start(plan.fields, std::mem::take(&mut scratch.found));
+    found.read(&plan.tree, plan.strings, document);
+    scratch.found = decide(plan, predicates, found, scratch).forget();
+    &scratch.matched
+}
+
+/// When a record happened, if a skim of its text shows that it is one event and that no rule of `plan` matches it.
+pub(super) fn dismiss(
+    plan: &Plan,
+    predicates: &Predicates,
+    (format, kind): (Format, Kind),
+    text: &str,
+    scratch: &mut Scratch,
+) -> Option<Timestamp> {
+    let mut found = Found::start(plan.fields, std::mem::take(&mut scratch.found));
+    let time = skim::skim(&plan.tree, plan.strings, text, &mut found)
+        .and_then(|()| glance::time(format, kind, |number| member(&found, plan.members[number])));
+    // A record that is unclear is not worth asking rules for: that is done when it was read.
+    if time.is_some() {
+        found = decide(plan, predicates, found, scratch);
+    }
+    scratch.found = found.forget();
+    time.filter(|_| scratch.matched.is_empty())
+}
+
+/// A member at the top of the record; one that stands there twice is not for a glance.
+fn member<'f>(found: &'f Found<'_>, field: FieldId) -> Member<'f> {
+    let mut values = found.of(field);
+    match (values.next(), values.next()) {
+        (None, _) => Member::Absent,
+        (Some(Leaf::Text(text)), None) => Member::Text(text),
+        _ => Member::Other,
+    }
+}
+
+/// Fills `scratch.matched` from what was found of a document, and hands that back.
+fn decide<'e>(plan: &Plan, predicates: &Predicates, found: Found<'e>, scratch: &mut Scratch) -> Found<'e> {
+    let Scratch { marks, matched, .. } = scratch;
     matched.clear();
     marks.start(plan);
-    let values = Found::look(&plan.tree, plan.fields, document, std::mem::take(found));
-    let mut look = Look { plan, predicates, document, found: values, marks };
+    let mut look = Look { plan, predicates, found, marks };
     look.call();
     for place in 0..look.marks.candidates.len() {
         let (rule, start) = plan.rules[look.marks.candidates[place] as usize];
@@ -63,9 +104,8 @@ pub(super) fn matches<'s>(
             matched.push(rule);
         }
     }
-    *found = look.found.forget();
     matched.sort_unstable();
-    matched
+    look.found
 }
 
 impl Look<'_, '_> {
@@ -86,28 +126,22 @@ impl Look<'_, '_> {
 
     /// Finds the literals of a column, once an event.
     fn scan(&mut self, place: u32) {
-        let Self { plan, document, found, marks, .. } = self;
+        let Self { plan, found, marks, .. } = self;
         if marks.scanned[place as usize] == marks.generation {
             return;
         }
         marks.scanned[place as usize] = marks.generation;
         let (subject, position, column) = &plan.columns[place as usize];
         let mut scan = |text: &str| column.scan(text, |atom| marks.hit(atom, plan));
-        match (subject, position) {
-            (Subject::Field(field), Where::Number) => {
-                for value in found.of(*field).filter(|value| value.is_number()) {
-                    if let Some(whole) = Number::of(value).and_then(Number::whole) {
-                        scan(&whole.to_string());
-                    }
-                }
-            }
-            (Subject::Field(field), _) => found.folded(*field, scan),
-            (Subject::Anywhere, _) => {
-                any_string(document, &mut |text| {
-                    scan(&fold(text));
-                    false
-                });
-            }
+        let field = match subject {
+            Subject::Field(field) => *field,
+            Subject::Anywhere => found.anywhere(),
+        };
+        if *position == Where::Number {
+            let numbers = found.of(field).filter(|value| matches!(value, Leaf::Number(_)));
+            numbers.filter_map(Number::of).filter_map(Number::whole).for_each(|whole| scan(&whole.to_string()));
+        } else {
+            found.folded(field, scan);
         }
     }
 
@@ -117,7 +151,7 @@ impl Look<'_, '_> {
             return answer;
         }
         let answer = match &self.plan.asks[ask as usize] {
-            Ask::Directly(predicate) => self.predicates.get(*predicate).holds(&self.found, self.document),
+            Ask::Directly(predicate) => self.predicates.get(*predicate).holds(&self.found),
             Ask::Literals { atoms, then } => {
                 let atoms = &self.plan.atoms[atoms.start as usize..atoms.end as usize];
                 let is_hit = |(column, atom): &(u32, Atom)| {
@@ -125,7 +159,7 @@ impl Look<'_, '_> {
                     self.marks.hit[atom.0 as usize] == self.marks.generation
                 };
                 atoms.iter().any(is_hit)
-                    && then.is_none_or(|predicate| self.predicates.get(predicate).holds(&self.found, self.document))
+                    && then.is_none_or(|predicate| self.predicates.get(predicate).holds(&self.found))
             }
         };
         self.marks.answers[ask as usize] = (self.marks.generation, answer);

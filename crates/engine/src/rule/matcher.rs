@@ -6,13 +6,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
-use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
 use super::found::Found;
 use super::glob::{self, Unit};
+use super::leaf::Leaf;
 use super::literal;
 use super::number::Number;
-use super::text::{Case, with_text};
+use super::text::Case;
 use super::timepart::{TimePart, Wanted};
 use crate::field::FieldId;
 
@@ -101,17 +101,17 @@ pub(super) struct Flags {
 
 impl Predicate {
     /// Whether it is true of this document, whose values are `found`.
-    pub(super) fn holds(&self, found: &Found<'_>, document: &Value) -> bool {
+    pub(super) fn holds(&self, found: &Found<'_>) -> bool {
         let field = match self.subject {
-            Subject::Anywhere => return any_string(document, &mut |text| self.test.holds_text(text)),
+            Subject::Anywhere => return found.strings().any(|value| self.test.holds_value(value)),
             Subject::Field(field) => field,
         };
         match &self.test {
-            Test::Null => !found.has(field) || found.of(field).any(|value| value.is_null()),
+            Test::Null => !found.has(field) || found.of(field).any(|value| matches!(value, Leaf::Null)),
             Test::Exists => found.exists(field),
             Test::Field(other, position, case) => found.of(field).any(|value| {
-                with_text(value, |left| found.of(*other).any(|value| position.holds(*case, left, value)))
-                    .unwrap_or(false)
+                let equal = |left: &str| found.of(*other).any(|value| position.holds(*case, left, value));
+                value.with_text(equal).unwrap_or(false)
             }),
             test => found.of(field).any(|value| test.holds_value(value)),
         }
@@ -119,18 +119,18 @@ impl Predicate {
 }
 
 impl Test {
-    fn holds_value(&self, value: &Value) -> bool {
+    fn holds_value(&self, value: &Leaf<'_>) -> bool {
         if let Self::Compare(relation, bound) = self {
             return Number::of(value).is_some_and(|number| relation.holds(number.cmp(bound)));
         }
         if let Self::Time(part, wanted) = self {
             return part.of(value).is_some_and(|number| wanted.holds(number));
         }
-        if with_text(value, |text| self.holds_text(text)) == Some(true) {
+        if value.with_text(|text| self.holds_text(text)) == Some(true) {
             return true;
         }
         match self {
-            Self::OneOf(set) if !set.numbers.is_empty() && value.is_number() => {
+            Self::OneOf(set) if !set.numbers.is_empty() && matches!(value, Leaf::Number(_)) => {
                 Number::of(value).is_some_and(|number| set.numbers.binary_search(&number).is_ok())
             }
             _ => false,
@@ -179,8 +179,8 @@ impl Relation {
 }
 
 impl Position {
-    fn holds(self, case: Case, text: &str, other: &Value) -> bool {
-        let found = with_text(other, |other| {
+    fn holds(self, case: Case, text: &str, other: &Leaf<'_>) -> bool {
+        let found = other.with_text(|other| {
             let pattern = case.pattern(other);
             let text = case.prepare(text);
             match self {
@@ -249,15 +249,4 @@ impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.source, self.flags).hash(state);
     }
-}
-
-/// Hands every string of a document to `visit` until it answers `true`; answers whether it did.
-pub(super) fn any_string(value: &Value, visit: &mut dyn FnMut(&str) -> bool) -> bool {
-    if let Some(text) = value.as_str() {
-        return visit(text);
-    }
-    if let Some(elements) = value.as_array() {
-        return elements.iter().any(|element| any_string(element, visit));
-    }
-    value.as_object().is_some_and(|object| object.iter().any(|(_, inner)| any_string(inner, visit)))
 }

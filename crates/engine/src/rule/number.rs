@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-use sonic_rs::{JsonValueTrait, Value};
+use sonic_rs::JsonNumberTrait;
+
+use super::leaf::Leaf;
 
 /// A number of a rule or an event. Whole numbers stay whole: 2^53 and its neighbour differ.
 #[derive(Clone, Copy, Debug)]
@@ -14,18 +16,19 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// The number that a JSON value is, or whose text it holds.
-    pub(super) fn of(value: &Value) -> Option<Self> {
-        if let Some(text) = value.as_str() {
-            return Self::parse(text);
+    /// The number that a value is, or whose text it holds.
+    pub(super) fn of(value: &Leaf<'_>) -> Option<Self> {
+        match value {
+            Leaf::Text(text) => Self::parse(text),
+            Leaf::Number(number) => Some(if let Some(whole) = number.as_i64() {
+                Self::Whole(whole.into())
+            } else if let Some(whole) = number.as_u64() {
+                Self::Whole(whole.into())
+            } else {
+                Self::Real(number.as_f64()?)
+            }),
+            Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
         }
-        if let Some(whole) = value.as_i64() {
-            return Some(Self::Whole(whole.into()));
-        }
-        if let Some(whole) = value.as_u64() {
-            return Some(Self::Whole(whole.into()));
-        }
-        value.as_f64().map(Self::Real)
     }
 
     /// The whole number that it is, whichever way it is written.
@@ -94,7 +97,7 @@ mod tests {
     use super::*;
 
     fn number(json: &str) -> Number {
-        Number::of(&sonic_rs::from_str(json).unwrap()).unwrap()
+        Number::of(&Leaf::of(&sonic_rs::from_str(json).unwrap())).unwrap()
     }
 
     #[test]

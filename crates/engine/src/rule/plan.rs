@@ -27,8 +27,12 @@ use crate::hash::Seed;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) tree: Tree,
+    /// The members that say what a record is.
+    pub(super) members: Vec<FieldId>,
     /// How many fields all rules have: the length of tables by field.
     pub(super) fields: usize,
+    /// Whether any rule looks at all strings of a document.
+    pub(super) strings: bool,
     pub(super) columns: Vec<(Subject, Where, Column)>,
     /// Columns whose literals call rules.
     pub(super) watched: Vec<u32>,
@@ -80,6 +84,7 @@ impl Plan {
     pub(super) fn new<'d>(
         fields: &Fields,
         predicates: &Predicates,
+        members: &[&str],
         detections: impl IntoIterator<Item = &'d Detection>,
     ) -> Self {
         let detections: Vec<&Detection> = detections.into_iter().collect();
@@ -104,6 +109,7 @@ impl Plan {
                 }
             }
         }
+        plan.strings = survey.numbers.keys().any(|number| predicates.get(*number).subject == Subject::Anywhere);
         plan.present = present.into_iter().collect();
         plan.present.sort_unstable();
         plan.columns = survey.columns();
@@ -117,7 +123,11 @@ impl Plan {
         }
         plan.watched.sort_unstable();
         plan.watched.dedup();
-        plan.tree = Tree::new(survey.fields(predicates).into_iter().map(|field| (field, fields.path(field))));
+        plan.members = members.iter().filter_map(|name| fields.known(name)).collect();
+        let asked = survey.fields(predicates);
+        let walked = asked.iter().chain(&plan.members).map(|field| (*field, fields.path(*field)));
+        plan.tree = Tree::new(walked);
+        members.iter().for_each(|name| plan.tree.expect_single(name));
         (plan.asks, plan.atoms) = (survey.asks, survey.atoms);
         plan
     }

@@ -5,9 +5,6 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::fmt::{self, Write};
-
-use sonic_rs::{JsonValueTrait, Value};
 
 /// Whether letter case matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,42 +102,6 @@ impl Case {
     }
 }
 
-/// Hands a scalar's text to `read` without allocating: strings as they are, numbers and booleans as JSON
-/// writes them. Null, arrays and objects have none.
-pub(super) fn with_text<T>(value: &Value, read: impl FnOnce(&str) -> T) -> Option<T> {
-    if let Some(text) = value.as_str() {
-        return Some(read(text));
-    }
-    if let Some(flag) = value.as_bool() {
-        return Some(read(if flag { "true" } else { "false" }));
-    }
-    let number = value.as_number()?;
-    let mut digits = Digits { bytes: [0; Digits::LENGTH], length: 0 };
-    match write!(digits, "{number}") {
-        Ok(()) => str::from_utf8(&digits.bytes[..digits.length]).ok().map(read),
-        Err(fmt::Error) => Some(read(&number.to_string())),
-    }
-}
-
-/// Room for the text of any integer of 64 bits and for the shortest text of any real.
-struct Digits {
-    bytes: [u8; Self::LENGTH],
-    length: usize,
-}
-
-impl Digits {
-    const LENGTH: usize = 32;
-}
-
-impl Write for Digits {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,22 +128,5 @@ mod tests {
         let value = Case::Ignored.prepare("straße/ÄÖ");
         assert!(Case::Ignored.ends(&Case::Ignored.pattern("äÖ"), &value));
         assert!(!Case::Ignored.starts(&Case::Ignored.pattern("strasse"), &value));
-    }
-
-    #[test]
-    fn scalars_read_as_json_writes_them() {
-        for (json, text) in [
-            ("\"x\"", Some("x")),
-            ("443", Some("443")),
-            ("-1.5", Some("-1.5")),
-            ("18446744073709551615", Some("18446744073709551615")),
-            ("-1.7976931348623157e308", Some("-1.7976931348623157e+308")),
-            ("true", Some("true")),
-            ("null", None),
-            ("{}", None),
-        ] {
-            let value: Value = sonic_rs::from_str(json).unwrap();
-            assert_eq!(with_text(&value, str::to_owned).as_deref(), text);
-        }
     }
 }

@@ -1,11 +1,10 @@
 //! Parts of a date: what `hour`, `week` and their like take out of a value.
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
-use sonic_rs::Value;
-
+use super::leaf::Leaf;
 use super::matcher::Relation;
 use super::number::Number;
 use crate::normalise::moment;
+use chrono::{DateTime, Datelike, Timelike, Utc};
 
 /// A part of a date, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,8 +28,13 @@ pub(super) enum Wanted {
 
 impl TimePart {
     /// The part of the date that this value is: RFC 3339 text, or a number since 1970.
-    pub(super) fn of(self, value: &Value) -> Option<Number> {
-        let moment = DateTime::<Utc>::from_timestamp_micros(moment::read(value)?.micros())?;
+    pub(super) fn of(self, value: &Leaf<'_>) -> Option<Number> {
+        let time = match value {
+            Leaf::Text(text) => moment::from_text(text)?,
+            Leaf::Number(number) => moment::from_number(number)?,
+            Leaf::Bool(_) | Leaf::Null | Leaf::Object => return None,
+        };
+        let moment = DateTime::<Utc>::from_timestamp_micros(time.micros())?;
         let part = match self {
             Self::Minute => moment.minute(),
             Self::Hour => moment.hour(),
@@ -83,8 +87,8 @@ mod tests {
             (r#""soon""#, Hour, None, "no date"),
             ("null", Hour, None, "nothing"),
         ] {
-            let value: Value = sonic_rs::from_str(json).unwrap();
-            assert_eq!(part.of(&value), number.map(Number::Whole), "{json}: {reason}");
+            let value: sonic_rs::Value = sonic_rs::from_str(json).unwrap();
+            assert_eq!(part.of(&Leaf::of(&value)), number.map(Number::Whole), "{json}: {reason}");
         }
     }
 }

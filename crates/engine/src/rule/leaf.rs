@@ -1,0 +1,92 @@
+//! One value of a document, as rules look at it, whether the document was parsed or only skimmed.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+use sonic_rs::{JsonValueTrait, Number, Value};
+
+/// A value that is no array: of an array rules look at each element.
+#[derive(Clone, Debug)]
+pub(super) enum Leaf<'e> {
+    Text(Cow<'e, str>),
+    Number(Number),
+    Bool(bool),
+    Null,
+    /// An object: it is there, but it is no text.
+    Object,
+}
+
+impl<'e> Leaf<'e> {
+    /// What a parsed value is; an array, of which this is not asked, is taken for nothing.
+    pub(super) fn of(value: &'e Value) -> Self {
+        if let Some(text) = value.as_str() {
+            return Self::Text(Cow::Borrowed(text));
+        }
+        if let Some(number) = value.as_number() {
+            return Self::Number(number);
+        }
+        match value.as_bool() {
+            Some(flag) => Self::Bool(flag),
+            None if value.is_object() => Self::Object,
+            None => Self::Null,
+        }
+    }
+
+    /// Hands a scalar's text to `read` without allocating: strings as they are, numbers and booleans as JSON
+    /// writes them. Null and objects have none.
+    pub(super) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> Option<T> {
+        match self {
+            Self::Text(text) => Some(read(text)),
+            Self::Bool(flag) => Some(read(if *flag { "true" } else { "false" })),
+            Self::Number(number) => {
+                let mut digits = Digits { bytes: [0; Digits::LENGTH], length: 0 };
+                match write!(digits, "{number}") {
+                    Ok(()) => str::from_utf8(&digits.bytes[..digits.length]).ok().map(read),
+                    Err(fmt::Error) => Some(read(&number.to_string())),
+                }
+            }
+            Self::Null | Self::Object => None,
+        }
+    }
+}
+
+/// Room for the text of any integer of 64 bits and for the shortest text of any real.
+struct Digits {
+    bytes: [u8; Self::LENGTH],
+    length: usize,
+}
+
+impl Digits {
+    const LENGTH: usize = 32;
+}
+
+impl Write for Digits {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_read_as_json_writes_them() {
+        for (json, text) in [
+            ("\"x\"", Some("x")),
+            ("443", Some("443")),
+            ("-1.5", Some("-1.5")),
+            ("18446744073709551615", Some("18446744073709551615")),
+            ("-1.7976931348623157e308", Some("-1.7976931348623157e+308")),
+            ("true", Some("true")),
+            ("null", None),
+            ("{}", None),
+        ] {
+            let value: Value = sonic_rs::from_str(json).unwrap();
+            assert_eq!(Leaf::of(&value).with_text(str::to_owned).as_deref(), text);
+        }
+    }
+}
