@@ -1,8 +1,10 @@
 //! What a person sees: one alert an episode, explained, with an id that its content decides.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{Episode, Key, Shape, Sighting};
+use crate::detect::{Account, Key, Shape, Sighting};
 use crate::event::{Actor, Kind, Network, Target};
 use crate::rule::{Rule, RuleId, Severity};
 use crate::time::Timestamp;
@@ -45,8 +47,8 @@ pub struct Alert {
     pub key: Key,
     /// What the rule counts, so far: events, or distinct values.
     pub count: u64,
-    /// The first contributing events, capped.
-    pub event_ids: Vec<String>,
+    /// The first contributing events, capped; shared by the forms that one alert takes as it grows.
+    pub event_ids: Arc<[String]>,
     /// How many events contributed.
     pub events_total: u64,
     /// The finding in words, with its numbers.
@@ -106,7 +108,11 @@ impl AlertId {
         }
         let mut half = [0; 16];
         hash.finalize_xof().fill(&mut half);
-        Self(half.iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut text = String::with_capacity(32);
+        for byte in half {
+            text.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+        }
+        Self(text)
     }
 }
 
@@ -123,28 +129,23 @@ impl Alert {
             first: sighting.time,
             last: sighting.time,
             count: 1,
-            event_ids: vec![sighting.uid.id.clone()],
+            event_ids: [sighting.uid.id.clone()].into(),
             events_total: 1,
             ..alert
         }
     }
 
-    /// The alert of an episode, as far as it has come. `field` names what the rule counts, if not events.
-    pub(crate) fn of_episode(
-        (rule, field): (&Rule, Option<&str>),
-        shape: &Shape,
-        key: &Key,
-        episode: &Episode,
-    ) -> Self {
+    /// The alert of an episode, as far as it has come.
+    pub(crate) fn of_episode(rule: &Rule, shape: &Shape, key: &Key, episode: Account) -> Self {
         let id = AlertId::new(rule, key, &Anchor::Cell(episode.crossed.cell(shape.window)));
-        let why = explain::episode(shape, field, key, episode);
+        let why = explain::episode(shape, key, &episode);
         let alert = Self::frame(rule, id, episode.kind, key.clone(), &episode.scene, why);
         Self {
             time: episode.crossed,
             first: episode.first,
-            last: episode.last.0,
+            last: episode.last,
             count: episode.peak,
-            event_ids: episode.sample.clone(),
+            event_ids: episode.sample,
             events_total: episode.events_total,
             ..alert
         }
@@ -163,7 +164,7 @@ impl Alert {
             last: Timestamp::default(),
             key,
             count: 0,
-            event_ids: Vec::new(),
+            event_ids: Arc::default(),
             events_total: 0,
             why,
             description: rule.description.clone(),

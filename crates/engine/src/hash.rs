@@ -6,8 +6,10 @@
 
 use std::hash::{BuildHasher, Hasher};
 
+use serde::{Deserialize, Serialize};
+
 /// The key of a map's hashes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed(u64, u64);
 
 /// SipHash-1-3 (Aumasson and Bernstein, 2012) in progress.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::detect::Shape;
 use crate::event::{Event, Kind, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
@@ -55,7 +56,7 @@ pub use placeholder::Placeholders;
 pub struct RuleId(pub Arc<str>);
 
 /// A rule's place in its [`RuleSet`]: what the hot path carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RuleNumber(pub u32);
 
 /// How bad it is, in Sigma's words; the order is the severity's.
@@ -215,6 +216,10 @@ pub struct RuleSet {
     index: index::Index,
     /// By rule: the correlations that count it.
     correlations: Vec<Vec<RuleNumber>>,
+    /// By rule: how its events become episodes.
+    shapes: Vec<Option<Shape>>,
+    /// Of the rules and all that they ask of windows.
+    fingerprint: u64,
 }
 
 impl RuleSet {
@@ -288,14 +293,21 @@ impl RuleSet {
         }
     }
 
-    /// The field whose distinct values this rule counts, if it counts values.
-    #[must_use]
-    pub fn counted_field(&self, rule: &Rule) -> Option<&str> {
-        match &rule.body {
-            Body::Correlation(Correlation { measure: Measure::Values(field), .. }) => {
-                Some(self.fields.path(*field).name())
-            }
-            Body::Correlation(_) | Body::Detection => None,
+    /// How this rule's events become episodes; nothing for one that alerts once an event.
+    pub(crate) fn shape(&self, number: RuleNumber) -> Option<&Shape> {
+        self.shapes[number.0 as usize].as_ref()
+    }
+
+    /// Tells apart sets whose numbers or windows are not the same.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The number of the rule with this id, which is probably `likely`.
+    pub(crate) fn number(&self, id: &RuleId, likely: RuleNumber) -> Option<RuleNumber> {
+        match self.rules.get(likely.0 as usize) {
+            Some(rule) if rule.id == *id => Some(likely),
+            _ => self.by_id.get(id).copied(),
         }
     }
 

@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_page_with_huge_details_goes_out_without_them() {
         let mut message = message();
-        message.alert.event_ids = vec!["x".repeat(1_000); 600];
+        message.alert.event_ids = vec!["x".repeat(1_000); 600].into();
         let huge = "\"".repeat(600_000);
         let target = &mut message.alert.target;
         (target.account, target.id, message.link) = (Some(huge.clone()), Some(huge.clone()), Some(huge.clone()));

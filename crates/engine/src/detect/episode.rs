@@ -1,115 +1,137 @@
 //! Episodes: the time during which a condition held, short gaps included. One episode is one alert.
 
-use std::collections::VecDeque;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use super::fold::Entry;
+use super::evidence::{Evidence, Handle};
 use crate::alert::Scene;
-use crate::event::{Kind, Uid};
+use crate::event::Kind;
 use crate::time::Timestamp;
 
 /// How many event ids an episode names; the total is always exact.
-const SAMPLE_MAX: usize = 50;
+pub(super) const SAMPLE_MAX: usize = 50;
 
 /// The time during which the condition held, short gaps included: one alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Episode {
+pub(super) struct Episode {
     /// The event time at which the condition became true.
-    pub(crate) crossed: Timestamp,
-    pub(crate) first: Timestamp,
-    pub(crate) last: (Timestamp, Uid),
-    /// The condition stays true until here without another event.
-    pub(super) hold: Timestamp,
-    /// The highest count in one window.
-    pub(crate) peak: u64,
-    pub(crate) events_total: u64,
-    /// The first ids, in (time, uid) order.
-    pub(crate) sample: Vec<String>,
-    /// The log of the first contributing event: a rule may count over several.
-    pub(crate) kind: Kind,
-    pub(crate) scene: Scene,
+    pub(super) crossed: Timestamp,
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+    /// The last moment at which the condition was true.
+    pub(super) held: Timestamp,
+    /// Until when it stays true after that; worked out when somebody asks.
+    pub(super) hold: Option<Timestamp>,
+    /// The highest level.
+    pub(super) peak: u64,
+    pub(super) events_total: u64,
+    /// Contributing events stand before this place; those behind were not looked at yet.
+    pub(super) counted: usize,
+    /// The first contributing events whose window entries are still there, in order.
+    pub(super) sample: Vec<Handle>,
+    /// What the entries said that have left since: ids, and the log and scene of the first event.
+    pub(super) named: Vec<String>,
+    pub(super) opening: Option<Box<(Kind, Scene)>>,
+    /// All ids that it will ever name, once it knows them: one hot key is told of again with each event.
+    #[serde(skip)]
+    pub(super) names: OnceCell<Arc<[String]>>,
     /// Counts up each time people are told.
-    pub(crate) revision: u64,
+    pub(super) revision: u64,
     /// `events_total` when they were last told.
     pub(super) told: u64,
 }
 
-/// What an episode was before its last event.
-#[derive(Clone, Debug)]
-pub(super) struct Before {
-    last: (Timestamp, Uid),
-    hold: Timestamp,
-    peak: u64,
-    events_total: u64,
-    sample: usize,
-    told: u64,
-    revision: u64,
+/// What an alert says of an episode.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) crossed: Timestamp,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+    pub(crate) peak: u64,
+    pub(crate) events_total: u64,
+    /// The first ids, in (time, id) order.
+    pub(crate) sample: Arc<[String]>,
+    /// The log of the first contributing event: a rule may count over several.
+    pub(crate) kind: Kind,
+    pub(crate) scene: Scene,
 }
 
 impl Episode {
-    pub(super) fn new(now: Timestamp, recent: &VecDeque<Arc<Entry>>, count: u64, hold: Timestamp) -> Option<Self> {
-        let (first, last) = (recent.front()?, recent.back()?);
-        Some(Self {
+    /// Begins at this moment; its events come with [`Episode::take`].
+    pub(super) fn begin(now: Timestamp, first: Timestamp, counted: usize) -> Self {
+        Self {
             crossed: now,
-            first: first.time,
-            last: (last.time, last.uid.clone()),
-            hold,
-            peak: count,
-            events_total: recent.len() as u64,
-            sample: recent.iter().take(SAMPLE_MAX).map(|entry| entry.uid.id.clone()).collect(),
-            kind: first.kind,
-            scene: first.scene.clone(),
+            first,
+            last: now,
+            held: now,
+            hold: None,
+            peak: 0,
+            events_total: 0,
+            counted,
+            sample: Vec::new(),
+            named: Vec::new(),
+            opening: None,
+            names: OnceCell::new(),
             revision: 1,
-            told: recent.len() as u64,
-        })
-    }
-
-    /// Whether a crossing at `now` belongs to this episode: it still holds, it has been false for no
-    /// longer than the quiet time, or it would carry the same id.
-    pub(super) fn lasts(&self, now: Timestamp, shape: &Shape) -> bool {
-        now <= self.hold.plus(shape.quiet) || now.cell(shape.window) == self.crossed.cell(shape.window)
-    }
-
-    /// Takes in what came since its last event.
-    pub(super) fn extend(&mut self, recent: &VecDeque<Arc<Entry>>, count: u64, hold: Timestamp) {
-        let known = recent.partition_point(|entry| (entry.time, &entry.uid) <= (self.last.0, &self.last.1));
-        for entry in recent.iter().skip(known) {
-            self.events_total += 1;
-            if self.sample.len() < SAMPLE_MAX {
-                self.sample.push(entry.uid.id.clone());
-            }
-            self.last = (entry.time, entry.uid.clone());
+            told: 0,
         }
-        self.peak = self.peak.max(count);
-        self.hold = self.hold.max(hold);
     }
 
+    /// Whether it is the same alert as another one.
+    pub(super) fn is(&self, other: &Self, shape: &Shape) -> bool {
+        self.crossed.cell(shape.window) == other.crossed.cell(shape.window)
+    }
+
+    /// What a late event may have changed.
+    pub(super) fn extent(&self) -> (Timestamp, Timestamp, Timestamp, u64, u64) {
+        (self.crossed, self.first, self.last, self.peak, self.events_total)
+    }
+
+    /// Takes in the events from `start` (or where it was) up to `end`, which make the condition true at `now`.
+    pub(super) fn take(&mut self, now: Timestamp, level: u64, (start, end): (usize, usize), evidence: &[Handle]) {
+        let fresh = &evidence[start.max(self.counted)..end];
+        let room = SAMPLE_MAX.saturating_sub(self.named.len() + self.sample.len());
+        self.sample.extend(fresh.iter().take(room));
+        self.events_total += fresh.len() as u64;
+        self.counted = end;
+        (self.last, self.held, self.hold) = (now, now, None);
+        self.peak = self.peak.max(level);
+    }
+
+    /// People are told of it as it is now.
     pub(super) fn tell(&mut self) {
         self.revision += u64::from(self.told > 0);
         self.told = self.events_total;
     }
 
-    /// What [`Episode::go_back`] needs.
-    pub(super) fn before(&self) -> Before {
-        Before {
-            last: self.last.clone(),
-            hold: self.hold,
-            peak: self.peak,
-            events_total: self.events_total,
-            sample: self.sample.len(),
-            told: self.told,
-            revision: self.revision,
-        }
+    /// Whether it has doubled since people were told.
+    pub(super) fn doubled(&self) -> bool {
+        self.events_total >= self.told.saturating_mul(2)
     }
 
-    /// Is again what it was.
-    pub(super) fn go_back(&mut self, before: Before) {
-        let Before { last, hold, peak, events_total, sample, told, revision } = before;
-        self.sample.truncate(sample);
-        (self.last, self.hold, self.peak, self.events_total) = (last, hold, peak, events_total);
-        (self.told, self.revision) = (told, revision);
+    /// The first `gone` entries leave. What it shows of them it keeps from here on itself.
+    pub(super) fn forget(&mut self, gone: &[Handle], evidence: &Evidence) {
+        let leaving = self.sample.iter().take_while(|handle| gone.contains(handle)).count();
+        if leaving > 0 && self.opening.is_none() {
+            self.opening = Some(Box::new(evidence.scene(self.sample[0])));
+        }
+        self.named.extend(self.sample.drain(..leaving).map(|handle| evidence.id(handle)));
+        self.counted = self.counted.saturating_sub(gone.len());
+    }
+
+    pub(super) fn account(&self, evidence: &Evidence) -> Account {
+        let names = || self.named.iter().cloned().chain(self.sample.iter().map(|&handle| evidence.id(handle)));
+        let full = self.named.len() + self.sample.len() == SAMPLE_MAX;
+        let sample = if full { self.names.get_or_init(|| names().collect()).clone() } else { names().collect() };
+        let (kind, scene) = match (&self.opening, self.sample.first()) {
+            (Some(opening), _) => (**opening).clone(),
+            (None, Some(&first)) => evidence.scene(first),
+            (None, None) => (Kind::Json, Scene::default()),
+        };
+        let Self { crossed, first, last, peak, events_total, .. } = *self;
+        Account { crossed, first, last, peak, events_total, sample, kind, scene }
     }
 }

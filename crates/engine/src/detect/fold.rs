@@ -1,171 +1,105 @@
-//! A pass over the entries of one key in order of time, one step forth and, for late events, steps back.
-
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+//! A pass over the moments of one key in order of time: where the condition is true, and the episodes of that.
 
 use serde::{Deserialize, Serialize};
 
-use super::episode::{Before, Episode};
-use super::{Counted, Shape};
-use crate::alert::Scene;
-use crate::event::{Kind, Uid};
-use crate::rule::COUNT_MAX;
-use crate::time::Timestamp;
+use super::Shape;
+use super::episode::Episode;
+use super::evidence::Handle;
+use super::level::Levels;
+use crate::time::{Span, Timestamp};
 
-/// One event as a window sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    pub(crate) time: Timestamp,
-    pub(crate) kind: Kind,
-    pub(crate) uid: Uid,
-    pub(crate) values: Vec<Arc<str>>,
-    pub(crate) scene: Scene,
+/// The events of one key by (time, id), and the levels of their moments.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Track {
+    pub(super) times: Vec<Timestamp>,
+    pub(super) evidence: Vec<Handle>,
+    pub(super) levels: Levels,
 }
 
-/// What a step did to the last episode, by its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// The condition is false.
-    Nothing,
-    /// It began, or it grew enough to tell people again.
-    Tell(usize),
-    /// It grew a little.
-    Note(usize),
+impl Track {
+    /// The newest event.
+    pub(super) fn push(&mut self, time: Timestamp, evidence: Handle, marks: &[u64], window: Span) {
+        self.times.push(time);
+        self.evidence.push(evidence);
+        self.levels.enter(&self.times, self.times.len() - 1, marks, window);
+    }
 }
 
-/// The state of a pass.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// How far a pass has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Fold {
-    /// The entries of the last window length.
-    recent: VecDeque<Arc<Entry>>,
-    /// When each distinct value was last seen, both ways round.
-    seen: BTreeMap<Arc<str>, Timestamp>,
-    order: BTreeSet<(Timestamp, Arc<str>)>,
+    /// The place of the next moment.
+    pub(super) next: usize,
+    /// Where the window of the last moment begins.
+    start: usize,
     pub(super) episodes: Vec<Episode>,
 }
 
-/// How to take one step back.
-#[derive(Clone, Debug)]
-pub(super) struct Undo {
-    /// Entries and values that left, in the order of leaving.
-    left: Vec<Arc<Entry>>,
-    expired: Vec<(Timestamp, Arc<str>)>,
-    /// When each value of the entry had been seen before.
-    seen: Vec<Option<Timestamp>>,
-    episode: Past,
-}
-
-/// What the step did to the last episode.
-#[derive(Clone, Debug)]
-enum Past {
-    Untouched,
-    Began,
-    Grew(Box<Before>),
-}
-
-impl Entry {
-    pub(super) fn before(&self, other: &Self) -> bool {
-        (self.time, &self.uid) < (other.time, &other.uid)
-    }
-}
-
 impl Fold {
-    /// Takes the next entry in order.
-    pub(super) fn step(&mut self, entry: Arc<Entry>, shape: &Shape) -> (Effect, Undo) {
-        let now = entry.time;
-        let mut undo = self.forget(now.minus(shape.window));
-        for value in &entry.values {
-            let before = self.seen.insert(value.clone(), now);
-            if let Some(before) = before {
-                self.order.remove(&(before, value.clone()));
-            }
-            self.order.insert((now, value.clone()));
-            undo.seen.push(before);
-        }
-        self.recent.push_back(entry);
-        // Above it the oldest leave and the peak stays there; no rule may ask for more, so none is silenced.
-        if self.recent.len() > COUNT_MAX {
-            undo.left.extend(self.recent.pop_front());
-        }
-        let Some((count, hold)) = self.count(now, shape) else { return (Effect::Nothing, undo) };
-        let place = self.episodes.len();
-        if let Some(episode) = self.episodes.last_mut()
-            && episode.lasts(now, shape)
-        {
-            undo.episode = Past::Grew(Box::new(episode.before()));
-            episode.extend(&self.recent, count, hold);
-            if episode.events_total < episode.told.saturating_mul(2) {
-                return (Effect::Note(place - 1), undo);
-            }
-            episode.tell();
-            return (Effect::Tell(place - 1), undo);
-        }
-        undo.episode = Past::Began;
-        self.episodes.extend(Episode::new(now, &self.recent, count, hold));
-        (Effect::Tell(place), undo)
+    pub(super) fn clear(&mut self) {
+        (self.next, self.start) = (0, 0);
+        self.episodes.clear();
     }
 
-    /// Is again what it was before the step that gave this `undo`, the last one that was not undone yet.
-    pub(super) fn step_back(&mut self, undo: Undo) {
-        match undo.episode {
-            Past::Untouched => {}
-            Past::Began => drop(self.episodes.pop()),
-            Past::Grew(before) => {
-                if let Some(episode) = self.episodes.last_mut() {
-                    episode.go_back(*before);
-                }
-            }
-        }
-        if let Some(entry) = self.recent.pop_back() {
-            // In reverse, because an entry may hold one value twice.
-            for (value, before) in entry.values.iter().zip(undo.seen).rev() {
-                self.order.remove(&(entry.time, value.clone()));
-                match before {
-                    Some(before) => {
-                        self.seen.insert(value.clone(), before);
-                        self.order.insert((before, value.clone()));
-                    }
-                    None => drop(self.seen.remove(value)),
-                }
-            }
-        }
-        for entry in undo.left.into_iter().rev() {
-            self.recent.push_front(entry);
-        }
-        for (time, value) in undo.expired {
-            self.seen.insert(value.clone(), time);
-            self.order.insert((time, value));
+    /// Goes on over the moments of the events up to `end`, which is no place amid one moment.
+    pub(super) fn run(&mut self, track: &Track, shape: &Shape, end: usize) {
+        while self.next < end {
+            let now = track.times[self.next];
+            let last = self.next + track.times[self.next..end].iter().take_while(|time| **time == now).count() - 1;
+            self.moment(track, shape, now, last);
+            self.next = last + 1;
         }
     }
 
-    /// The count at this moment and until when the condition stays true; nothing if it is false.
-    fn count(&self, now: Timestamp, shape: &Shape) -> Option<(u64, Timestamp)> {
-        let nth = usize::try_from(shape.at_least).ok()?.checked_sub(1)?;
-        match shape.counted {
-            Counted::Moments => Some((1, now)),
-            Counted::Events => {
-                let oldest = self.recent.iter().rev().nth(nth)?;
-                Some((self.recent.len() as u64, oldest.time.plus(shape.window)))
+    /// Looks once more at the last moment, to whose events one was added at the end.
+    pub(super) fn again(&mut self, track: &Track, shape: &Shape) {
+        let last = track.times.len() - 1;
+        self.moment(track, shape, track.times[last], last);
+        self.next = last + 1;
+    }
+
+    fn moment(&mut self, track: &Track, shape: &Shape, now: Timestamp, last: usize) {
+        let border = now.minus(shape.window);
+        // The window is open at its old end.
+        while track.times[self.start] <= border {
+            self.start += 1;
+        }
+        let level = track.levels.at(self.start, last);
+        if level < shape.at_least {
+            if let Some(episode) = self.episodes.last_mut()
+                && episode.hold.is_none()
+            {
+                episode.hold = Some(holds(episode, track, shape).min(now));
             }
-            Counted::Values => {
-                let oldest = self.order.iter().rev().nth(nth)?;
-                Some((self.order.len() as u64, oldest.0.plus(shape.window)))
-            }
+            return;
+        }
+        if !self.episodes.last().is_some_and(|episode| lasts(episode, now, track, shape)) {
+            self.episodes.push(Episode::begin(now, track.times[self.start], self.start));
+        }
+        if let Some(episode) = self.episodes.last_mut() {
+            episode.take(now, level, (self.start, last + 1), &track.evidence);
         }
     }
 
-    /// Drops what lies at or before `border`: the window is open at its old end.
-    fn forget(&mut self, border: Timestamp) -> Undo {
-        let mut undo = Undo { left: Vec::new(), expired: Vec::new(), seen: Vec::new(), episode: Past::Untouched };
-        while self.recent.front().is_some_and(|entry| entry.time <= border) {
-            undo.left.extend(self.recent.pop_front());
-        }
-        while self.order.first().is_some_and(|(time, _)| *time <= border)
-            && let Some((time, value)) = self.order.pop_first()
-        {
-            self.seen.remove(&value);
-            undo.expired.push((time, value));
-        }
-        undo
+    /// The first `gone` events leave.
+    pub(super) fn forget(&mut self, gone: usize) {
+        self.next = self.next.saturating_sub(gone);
+        self.start = self.start.saturating_sub(gone);
     }
+}
+
+/// Whether a crossing at `now` belongs to this episode: it still holds, it has been false for no longer than the
+/// quiet time, or it would carry the same id.
+fn lasts(episode: &Episode, now: Timestamp, track: &Track, shape: &Shape) -> bool {
+    // It holds at least until the moment at which it was last true, which mostly decides.
+    now <= episode.held.plus(shape.quiet)
+        || now.cell(shape.window) == episode.crossed.cell(shape.window)
+        || now <= episode.hold.unwrap_or_else(|| holds(episode, track, shape)).plus(shape.quiet)
+}
+
+/// Until when the condition stays true if nothing happens after the moment at which it was last true.
+pub(super) fn holds(episode: &Episode, track: &Track, shape: &Shape) -> Timestamp {
+    let place = track.times.partition_point(|time| *time <= episode.held);
+    let place = place.checked_sub(1).expect("an episode that still asks stands on events that are here");
+    track.levels.holds(&track.times, place, shape.at_least, shape.window)
 }

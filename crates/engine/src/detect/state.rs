@@ -1,19 +1,23 @@
 //! What is remembered between events, and who owns it: one thread, in order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use super::episode::Episode;
-use super::fold::Entry;
-use super::window::{Ripple, TooLate, Window};
+use super::brief::{Brief, Halves};
+use super::evidence::{Evidence, Handle};
+use super::level::Levels;
+use super::shape::Counted;
+use super::table::{Hash, Table, Tick};
+use super::window::{Arrival, Lasting, Ripple, TooLate};
 use super::{Count, Key, Shape, Sighting};
 use crate::alert::{Alert, AlertId};
-use crate::rule::{Rule, RuleId, RuleSet};
+use crate::hash::Seed;
+use crate::rule::{Rule, RuleId, RuleNumber, RuleSet};
 use crate::time::{Span, Timestamp};
 
 /// Written in front of every saved state; one that is not ours is refused.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Limits of what is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,26 +26,52 @@ pub struct Caps {
     pub keys_max: usize,
     /// How late, in event time, an event may come and still be counted.
     pub lateness: Span,
+    /// Under which keys and values are hashed; a restored state goes on with its own. Whoever knows it can
+    /// prepare keys that slow us down.
+    pub seed: Seed,
 }
 
 /// Windows of all rules.
 #[derive(Debug)]
 pub struct State {
     caps: Caps,
-    windows: BTreeMap<RuleId, Windows>,
-    /// Every key by its newest event, oldest first.
-    recency: BTreeSet<(Timestamp, RuleId, Key)>,
+    seeds: [Seed; 2],
+    /// The newest event, as far as one event may move it.
+    clock: Timestamp,
+    evidence: Evidence,
+    rules: Vec<Remembered>,
+    /// Where the rules of the set that was used last stand among `rules`.
+    places: Places,
+    keys: usize,
     evicted: u64,
     late: u64,
+    ripples: Vec<Ripple>,
 }
 
 /// What is remembered for one rule.
+#[derive(Debug)]
+struct Remembered {
+    rule: RuleId,
+    /// What the rule asked when this was counted.
+    asked: u64,
+    keys: Keys,
+    /// Where brief windows are laid out.
+    scratch: Lasting,
+}
+
+/// The windows of a rule's keys, with or without marks.
 #[derive(Debug, Serialize, Deserialize)]
-struct Windows {
-    /// What the rule asked when this was counted. A rule that asks something else starts anew: counts of one
-    /// question are no counts of another.
-    asked: (u32, Shape, Option<String>),
-    keys: BTreeMap<Key, Window>,
+enum Keys {
+    Bare(Table<Brief<()>>),
+    Marked(Table<Brief<Halves>>),
+}
+
+/// From numbers of rules to places in a state.
+#[derive(Debug, Default)]
+struct Places {
+    /// The rule set that these are the numbers of.
+    set: u64,
+    by_number: Vec<Option<usize>>,
 }
 
 /// Something happened to an alert.
@@ -83,10 +113,65 @@ pub enum RestoreError {
     Damaged(#[source] postcard::Error),
 }
 
+/// A state on disk.
+#[derive(Serialize, Deserialize)]
+struct Saved<R, E> {
+    seed: Seed,
+    clock: Timestamp,
+    evidence: E,
+    rules: R,
+    evicted: u64,
+    late: u64,
+}
+
 impl Default for Caps {
     /// A million keys, 20 minutes: the bound of the slowest source that people use.
     fn default() -> Self {
-        Self { keys_max: 1_000_000, lateness: Span::seconds(20 * 60) }
+        Self { keys_max: 1_000_000, lateness: Span::seconds(20 * 60), seed: Seed::default() }
+    }
+}
+
+impl Keys {
+    fn new(counted: &Counted) -> Self {
+        match counted {
+            Counted::Moments | Counted::Events => Self::Bare(Table::default()),
+            Counted::Values(_) => Self::Marked(Table::default()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Bare(table) => table.len(),
+            Self::Marked(table) => table.len(),
+        }
+    }
+
+    fn turn(&self) -> Option<Tick> {
+        match self {
+            Self::Bare(table) => table.turn(),
+            Self::Marked(table) => table.turn(),
+        }
+    }
+
+    fn expire(&mut self, border: Tick, evidence: &mut Evidence) -> bool {
+        match self {
+            Self::Bare(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
+            Self::Marked(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
+        }
+    }
+
+    fn evict(&mut self, evidence: &mut Evidence) -> bool {
+        match self {
+            Self::Bare(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
+            Self::Marked(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
+        }
+    }
+
+    fn clear(&mut self, evidence: &mut Evidence) {
+        match self {
+            Self::Bare(table) => table.drain().for_each(|window| window.release(evidence)),
+            Self::Marked(table) => table.drain().for_each(|window| window.release(evidence)),
+        }
     }
 }
 
@@ -94,108 +179,159 @@ impl State {
     /// Remembers nothing yet.
     #[must_use]
     pub fn new(caps: Caps) -> Self {
-        Self { caps, windows: BTreeMap::new(), recency: BTreeSet::new(), evicted: 0, late: 0 }
+        let another = Seed::new(caps.seed.hash_one(1_u64), caps.seed.hash_one(2_u64));
+        Self {
+            caps,
+            seeds: [caps.seed, another],
+            clock: Timestamp::EARLIEST,
+            evidence: Evidence::new(caps.seed),
+            rules: Vec::new(),
+            places: Places::default(),
+            keys: 0,
+            evicted: 0,
+            late: 0,
+            ripples: Vec::new(),
+        }
     }
 
     /// Takes in one sighting and appends what it changed. Findings of rules that `rules` does not hold are
     /// passed over: they were made by a set that has been replaced.
     pub fn apply(&mut self, rules: &RuleSet, sighting: &Sighting, changes: &mut Vec<Change>) {
+        self.tick(sighting.time);
+        let mut kept = None;
         for finding in &sighting.findings {
-            let Some(rule) = rules.by_id(&finding.rule) else { continue };
-            match (&finding.count, Shape::of(rule)) {
+            let Some(number) = rules.number(&finding.rule, finding.number) else { continue };
+            match (&finding.count, rules.shape(number)) {
                 (Count::Alone, _) => changes.push(Change {
-                    alert: Alert::alone(rule, sighting),
+                    alert: Alert::alone(rules.rule(number), sighting),
                     revision: 1,
                     tell: true,
                     standing: Standing::Open,
                 }),
-                (Count::Within { key, values }, Some(shape)) => {
-                    let entry = Entry {
-                        time: sighting.time,
-                        kind: sighting.kind,
-                        uid: sighting.uid.clone(),
-                        values: values.iter().map(|value| value.as_str().into()).collect(),
-                        scene: sighting.scene.clone(),
-                    };
-                    self.count((rule, rules.counted_field(rule)), &shape, key, entry, changes);
+                (Count::Within { reading, key, values, .. }, Some(shape)) if *reading == shape.reading => {
+                    let handle = *kept.get_or_insert_with(|| self.evidence.keep(sighting));
+                    let marks: Vec<u64> = values.iter().map(|value| self.caps.seed.hash_one(value)).collect();
+                    let found = Found { key, marks: &marks, handle };
+                    self.count(rules, number, shape, sighting, &found, changes);
                 }
-                // The rule lost its `dedup` since the sighting was made.
-                (Count::Within { .. }, None) => {}
+                // The rule reads something else since the sighting was made, or lost its `dedup`.
+                (Count::Within { .. }, _) => {}
             }
         }
     }
 
     fn count(
         &mut self,
-        (rule, field): (&Rule, Option<&str>),
+        rules: &RuleSet,
+        number: RuleNumber,
         shape: &Shape,
-        key: &Key,
-        entry: Entry,
+        sighting: &Sighting,
+        found: &Found<'_>,
         changes: &mut Vec<Change>,
     ) {
-        let asked = (rule.version, *shape, field.map(str::to_owned));
-        if self.windows.get(&rule.id).is_some_and(|windows| windows.asked != asked) {
-            self.forget(&rule.id);
-        }
-        let windows = self.windows.entry(rule.id.clone());
-        let windows = windows.or_insert_with(|| Windows { asked, keys: BTreeMap::new() });
-        let window = windows.keys.entry(key.clone()).or_default();
-        let before = window.newest();
-        let ripples = match window.insert(entry, shape, self.caps.lateness) {
-            Ok(ripples) => ripples,
-            Err(TooLate) => {
-                self.late += 1;
-                return;
+        let rule = rules.rule(number);
+        let place = self.place(rules, number, shape);
+        self.expire(place, shape);
+        let hash = self.hash(found.key);
+        let Self { rules: remembered, evidence, ripples, caps, clock, .. } = self;
+        let Remembered { keys, scratch, .. } = &mut remembered[place];
+        let arrival = Arrival { time: sighting.time, uid: &sighting.uid, evidence: found.handle, marks: found.marks };
+        let before = keys.len();
+        let (asked, now) = ((shape, caps.lateness), Tick::of(*clock));
+        ripples.clear();
+        let (counted, window) = match keys {
+            Keys::Bare(table) => {
+                let brief = table.touch(hash, now);
+                (brief.insert(&arrival, asked, scratch, evidence, ripples), brief.window(scratch))
+            }
+            Keys::Marked(table) => {
+                let brief = table.touch(hash, now);
+                (brief.insert(&arrival, asked, scratch, evidence, ripples), brief.window(scratch))
             }
         };
-        let alert = |episode: &Episode| Alert::of_episode((rule, field), shape, key, episode);
-        for ripple in ripples {
-            changes.push(match ripple {
-                Ripple::Tell(place) | Ripple::Note(place) => Change {
-                    alert: alert(window.episode(place)),
-                    revision: window.episode(place).revision,
-                    tell: matches!(ripple, Ripple::Tell(_)),
-                    standing: Standing::Open,
-                },
-                Ripple::Gone(old, heir) => Change {
-                    alert: alert(&old),
-                    revision: old.revision + 1,
-                    tell: true,
-                    standing: Standing::Superseded { by: heir.map(|place| alert(window.episode(place)).id) },
-                },
-            });
+        if counted == Err(TooLate) {
+            self.late += 1;
         }
-        let now = window.newest();
-        self.touch(&rule.id, key, before, now);
+        if !ripples.is_empty() {
+            let key = shape.key_of(found.key);
+            changes.extend(ripples.drain(..).map(|ripple| change(rule, shape, &key, window, ripple, evidence)));
+        }
+        self.keys += self.rules[place].keys.len() - before;
+        self.evict();
     }
 
-    fn touch(&mut self, rule: &RuleId, key: &Key, before: Option<Timestamp>, now: Option<Timestamp>) {
-        if before == now {
-            return;
+    /// Where what is remembered for this rule stands; emptied if the rule asks something else by now.
+    fn place(&mut self, rules: &RuleSet, number: RuleNumber, shape: &Shape) -> usize {
+        if self.places.set != rules.fingerprint() {
+            self.places = Places { set: rules.fingerprint(), by_number: vec![None; rules.rules().len()] };
         }
-        if let Some(before) = before {
-            self.recency.remove(&(before, rule.clone(), key.clone()));
+        if let Some(place) = self.places.by_number[number.0 as usize] {
+            return place;
         }
-        self.recency.extend(now.map(|now| (now, rule.clone(), key.clone())));
-        while self.recency.len() > self.caps.keys_max {
-            let Some((_, rule, key)) = self.recency.pop_first() else { return };
-            self.evicted += 1;
-            if let Some(windows) = self.windows.get_mut(&rule) {
-                windows.keys.remove(&key);
+        let Rule { id, .. } = rules.rule(number);
+        let known = self.rules.iter().position(|remembered| remembered.rule == *id);
+        let place = known.unwrap_or_else(|| {
+            self.rules.push(Remembered::new(id.clone(), shape, Keys::new(&shape.counted)));
+            self.rules.len() - 1
+        });
+        let Self { rules, evidence, keys, .. } = self;
+        if rules[place].asked != shape.asked {
+            *keys -= rules[place].keys.len();
+            rules[place].keys.clear(evidence);
+            rules[place] = Remembered::new(id.clone(), shape, Keys::new(&shape.counted));
+        }
+        self.places.by_number[number.0 as usize] = Some(place);
+        place
+    }
+
+    /// The stream has come to this moment. One event moves it a little way at most: a time in the future must not
+    /// make all keys leave.
+    fn tick(&mut self, time: Timestamp) {
+        let first = self.clock == Timestamp::EARLIEST;
+        self.clock = if first { time } else { self.clock.max(time.min(self.clock.plus(self.caps.lateness))) };
+    }
+
+    /// Lets keys go that no event can be counted with any more.
+    fn expire(&mut self, place: usize, shape: &Shape) {
+        let wait = shape.window.plus(shape.quiet).plus(self.caps.lateness);
+        let border = Tick::of(self.clock.minus(wait)).before();
+        let keys = &mut self.rules[place].keys;
+        while keys.turn().is_some_and(|since| since <= border) {
+            self.keys -= usize::from(keys.expire(border, &mut self.evidence));
+        }
+    }
+
+    /// Lets the least recent keys go while there are too many.
+    fn evict(&mut self) {
+        while self.keys > self.caps.keys_max {
+            let oldest = self.rules.iter_mut().filter(|rule| rule.keys.len() > 0).min_by_key(|rule| rule.keys.turn());
+            let Some(rule) = oldest else { return };
+            let gone = usize::from(rule.keys.evict(&mut self.evidence));
+            self.keys -= gone;
+            self.evicted += gone as u64;
+        }
+    }
+
+    fn hash(&self, key: &[Option<String>]) -> Hash {
+        self.seeds.map(|seed| {
+            let mut hasher = seed.build_hasher();
+            for part in key {
+                match part {
+                    None => hasher.write_u8(0xff),
+                    Some(text) => {
+                        hasher.write_u64(text.len() as u64);
+                        hasher.write(text.as_bytes());
+                    }
+                }
             }
-        }
-    }
-
-    /// Drops all that is remembered for a rule.
-    fn forget(&mut self, rule: &RuleId) {
-        self.windows.remove(rule);
-        self.recency.retain(|(_, other, _)| other != rule);
+            hasher.finish()
+        })
     }
 
     /// Keys that are remembered.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.recency.len()
+        self.keys
     }
 
     /// Keys that had to leave since the beginning.
@@ -215,7 +351,10 @@ impl State {
     /// # Errors
     /// Never in practice: memory is the only thing that serialising needs.
     pub fn save(&self) -> Result<Vec<u8>, postcard::Error> {
-        postcard::to_extend(&(&self.windows, self.evicted, self.late), vec![VERSION])
+        let rules: Vec<_> = self.rules.iter().map(|it| (&it.rule, it.asked, it.scratch.kind(), &it.keys)).collect();
+        let Self { clock, evidence, evicted, late, .. } = self;
+        let (seed, clock, evicted, late) = (self.caps.seed, *clock, *evicted, *late);
+        postcard::to_extend(&Saved { seed, clock, evidence, rules, evicted, late }, vec![VERSION])
     }
 
     /// The state that was saved, exactly.
@@ -227,14 +366,50 @@ impl State {
         if version != VERSION {
             return Err(RestoreError::Version { found: version });
         }
-        let (windows, evicted, late): (BTreeMap<RuleId, Windows>, u64, u64) =
+        let saved: Saved<Vec<(RuleId, u64, Levels, Keys)>, Evidence> =
             postcard::from_bytes(body).map_err(RestoreError::Damaged)?;
-        let mut recency = BTreeSet::new();
-        for (rule, windows) in &windows {
-            for (key, window) in &windows.keys {
-                recency.extend(window.newest().map(|newest| (newest, rule.clone(), key.clone())));
-            }
-        }
-        Ok(Self { caps, windows, recency, evicted, late })
+        let rules = saved.rules.into_iter().map(|(rule, asked, levels, keys)| Remembered {
+            rule,
+            asked,
+            keys,
+            scratch: Lasting::new(levels),
+        });
+        let rules: Vec<Remembered> = rules.collect();
+        let keys = rules.iter().map(|rule| rule.keys.len()).sum();
+        let evidence = saved.evidence.seeded(saved.seed);
+        let (clock, evicted, late) = (saved.clock, saved.evicted, saved.late);
+        Ok(Self { clock, evidence, rules, keys, evicted, late, ..Self::new(Caps { seed: saved.seed, ..caps }) })
+    }
+}
+
+/// A finding, ready to be counted.
+struct Found<'a> {
+    key: &'a [Option<String>],
+    marks: &'a [u64],
+    handle: Handle,
+}
+
+impl Remembered {
+    fn new(rule: RuleId, shape: &Shape, keys: Keys) -> Self {
+        Self { rule, asked: shape.asked, keys, scratch: Lasting::new(Levels::new(&shape.counted)) }
+    }
+}
+
+fn change(rule: &Rule, shape: &Shape, key: &Key, window: &Lasting, ripple: Ripple, evidence: &Evidence) -> Change {
+    let episodes = window.episodes();
+    let alert = |episode: &super::episode::Episode| Alert::of_episode(rule, shape, key, episode.account(evidence));
+    match ripple {
+        Ripple::Tell(place) | Ripple::Note(place) => Change {
+            alert: alert(&episodes[place]),
+            revision: episodes[place].revision,
+            tell: matches!(ripple, Ripple::Tell(_)),
+            standing: Standing::Open,
+        },
+        Ripple::Gone(old, heir) => Change {
+            alert: alert(&old),
+            revision: old.revision + 1,
+            tell: true,
+            standing: Standing::Superseded { by: heir.map(|place| alert(&episodes[place]).id) },
+        },
     }
 }

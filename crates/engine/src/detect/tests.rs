@@ -1,6 +1,7 @@
 use super::*;
+use crate::event::Event;
 use crate::normalise::{Format, Limits, normalise};
-use crate::rule::RuleFile;
+use crate::rule::{RuleFile, RuleSet, Scratch};
 
 /// One detection that is told once a group and hour, and one count of its matches; `least` is what it asks.
 fn rules(least: u32) -> RuleSet {

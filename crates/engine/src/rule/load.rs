@@ -4,6 +4,7 @@
 //! correlations are joined to the detections they count. A fault in one rule leaves the others alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 
 use super::condition::{Collector, Program};
 use super::correlate::{self, Counted};
@@ -15,8 +16,10 @@ use super::placeholder::Placeholders;
 use super::sigma;
 use super::value::Names;
 use super::{Body, Correlation, Dedup, Problem, Rule, RuleFile, RuleNumber, RuleSet};
+use crate::detect::Shape;
 use crate::event::{Kind, LogSource};
 use crate::field::Fields;
+use crate::hash::Seed;
 use crate::normalise::glance;
 
 /// What a draft became.
@@ -211,12 +214,17 @@ fn assemble(
         });
     }
     let by_id = (0..).map(RuleNumber).zip(&rules).map(|(number, rule)| (rule.id.clone(), number)).collect();
+    let name = |field| fields.path(field).name();
+    let id = |number: RuleNumber| &rules[number.0 as usize].id;
+    let shapes: Vec<Option<Shape>> = rules.iter().map(|rule| Shape::of(rule, name, id)).collect();
+    let asked = rules.iter().zip(&shapes).map(|(rule, shape)| (&rule.id, shape.as_ref().map(|shape| shape.asked)));
+    let fingerprint = Seed::default().hash_one(asked.collect::<Vec<_>>());
     // What a glance at a record needs stands among the fields of the rules.
     for name in Kind::ALL.into_iter().flat_map(glance::members) {
         fields.intern(name);
     }
     let index = Index::new(collector.finish(), detections, &fields);
-    RuleSet { rules, by_id, fields, index, correlations }
+    RuleSet { rules, by_id, fields, index, correlations, shapes, fingerprint }
 }
 
 /// What all of these sources name alike.

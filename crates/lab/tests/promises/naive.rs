@@ -33,7 +33,7 @@ impl Found {
             last: alert.last,
             count: alert.count,
             events_total: alert.events_total,
-            event_ids: alert.event_ids.clone(),
+            event_ids: alert.event_ids.to_vec(),
         }
     }
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sonic_rs::Value;
 
-use super::{label, redact};
+use super::{TRACES, label, redact};
 
 #[test]
 fn secrets_are_replaced_wherever_they_stand() {
@@ -151,6 +151,11 @@ proptest! {
     #[test]
     fn any_text_is_redacted_without_a_panic(text in text()) {
         prop_assert_eq!(redact(&text), redact(&text));
+    }
+
+    #[test]
+    fn what_is_redacted_leaves_a_trace_that_labels_look_for(text in text()) {
+        prop_assert!(redact(&text) == text || !text.is_ascii() || TRACES.is_match(&text), "{text}");
     }
 
     #[test]

@@ -1,0 +1,91 @@
+//! Levels: how much of what a rule counts lies in the window that ends at each moment.
+//!
+//! The level of a moment is a function of the *set* of events in the window up to and with it, so equal times
+//! share one, and their order does not matter. A late event changes the levels of one stretch of moments, from
+//! its own on to at most a window later; nothing is taken back and counted again.
+
+use serde::{Deserialize, Serialize};
+
+use super::count;
+use super::distinct::Distinct;
+use super::shape::Counted;
+use crate::time::{Span, Timestamp};
+
+/// The levels of a window, by the way its rule counts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Levels {
+    /// Every moment counts by itself.
+    Moments,
+    /// How many events.
+    Events,
+    /// How many distinct marks.
+    Distinct(Distinct),
+}
+
+impl Levels {
+    pub(super) fn new(counted: &Counted) -> Self {
+        match counted {
+            Counted::Moments => Self::Moments,
+            Counted::Events => Self::Events,
+            Counted::Values(_) => Self::Distinct(Distinct::default()),
+        }
+    }
+
+    /// Forgets everything, and keeps the memory for what comes next.
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::Moments | Self::Events => {}
+            Self::Distinct(distinct) => distinct.clear(),
+        }
+    }
+
+    /// An event has come to stand at `place` among `times`.
+    pub(super) fn enter(&mut self, times: &[Timestamp], place: usize, marks: &[u64], window: Span) {
+        match self {
+            Self::Moments | Self::Events => {}
+            Self::Distinct(distinct) => distinct.enter(times, place, marks, window),
+        }
+    }
+
+    /// An event that stands among `times` already has brought these marks too. Answers whether any is new.
+    pub(super) fn add(&mut self, times: &[Timestamp], time: Timestamp, marks: &[u64], window: Span) -> bool {
+        match self {
+            Self::Moments | Self::Events => false,
+            Self::Distinct(distinct) => distinct.add(times, time, marks, window),
+        }
+    }
+
+    /// The level at the moment of the event at `place`, the last of its moment; the window begins at `start`.
+    pub(super) fn at(&self, start: usize, place: usize) -> u64 {
+        match self {
+            Self::Moments => 1,
+            Self::Events => count::at(start, place),
+            Self::Distinct(distinct) => distinct.at(place),
+        }
+    }
+
+    /// The first `gone` events have left `times`; none of the moments that are left looks back to `border`.
+    pub(super) fn forget(&mut self, gone: usize, border: Timestamp) {
+        match self {
+            Self::Moments | Self::Events => {}
+            Self::Distinct(distinct) => distinct.forget(gone, border),
+        }
+    }
+
+    /// Events have left although windows look back to them: the level of the last moment is what is left of it.
+    pub(super) fn recount(&mut self, times: &[Timestamp], window: Span) {
+        match self {
+            Self::Moments | Self::Events => {}
+            Self::Distinct(distinct) => distinct.recount(times, window),
+        }
+    }
+
+    /// Until when the level stays at `least` if nothing happens after the event at `place`, where it is reached.
+    pub(super) fn holds(&self, times: &[Timestamp], place: usize, least: u64, window: Span) -> Timestamp {
+        match self {
+            Self::Moments => times[place],
+            Self::Events => count::holds(times, place, least, window),
+            Self::Distinct(distinct) => distinct.holds(times[place], least, window),
+        }
+    }
+}

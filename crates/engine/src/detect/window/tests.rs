@@ -1,0 +1,307 @@
+use proptest::prelude::*;
+
+use super::super::brief::{Brief, Halves};
+use super::super::shape::Counted;
+use super::super::{Shape, Sighting};
+use super::*;
+use crate::alert::Scene;
+use crate::event::Kind;
+
+const LATENESS: Span = Span::seconds(600);
+
+fn shape(counted: Counted, at_least: u64) -> Shape {
+    let minute = Span::seconds(60);
+    Shape {
+        counted,
+        window: minute,
+        window_text: minute.to_string(),
+        at_least,
+        quiet: minute,
+        key: Vec::new(),
+        reading: 0,
+        asked: 0,
+    }
+}
+
+fn values() -> Counted {
+    Counted::Values("value".to_owned())
+}
+
+/// One key, and what people were told of it.
+struct Bench {
+    shape: Shape,
+    window: Brief<Halves>,
+    scratch: Lasting,
+    evidence: Evidence,
+}
+
+/// An event as (second, id, value).
+type Event<'a> = (i64, &'a str, u64);
+
+/// An episode as (crossed second, events, peak), whatever was told on the way.
+type Summary = (i64, u64, u64);
+
+/// A ripple with the episode that it speaks of.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Tell(Summary),
+    Note(Summary),
+    Gone(Summary, Option<Summary>),
+}
+
+fn summary(episode: &Episode) -> Summary {
+    (episode.crossed.micros() / 1_000_000, episode.events_total, episode.peak)
+}
+
+impl Bench {
+    fn new(counted: Counted, at_least: u64) -> Self {
+        let scratch = Lasting::new(Levels::new(&counted));
+        let shape = shape(counted, at_least);
+        Self { shape, window: Brief::default(), scratch, evidence: Evidence::default() }
+    }
+
+    fn try_insert(&mut self, (second, id, value): Event<'_>) -> Result<Vec<Told>, TooLate> {
+        let uid = Uid { origin: String::new(), id: id.to_owned() };
+        let time = Timestamp::from_micros(second * 1_000_000);
+        let sighting =
+            Sighting { uid: uid.clone(), time, kind: Kind::Json, scene: Scene::default(), findings: Vec::new() };
+        let handle = self.evidence.keep(&sighting);
+        let arrival = Arrival { time, uid: &uid, evidence: handle, marks: &[value] };
+        let mut ripples = Vec::new();
+        let Self { shape, window, scratch, evidence } = self;
+        window.insert(&arrival, (shape, LATENESS), scratch, evidence, &mut ripples)?;
+        let episodes = window.window(scratch).episodes();
+        let told = |ripple| match ripple {
+            Ripple::Tell(place) => Told::Tell(summary(&episodes[place])),
+            Ripple::Note(place) => Told::Note(summary(&episodes[place])),
+            Ripple::Gone(old, heir) => Told::Gone(summary(&old), heir.map(|place| summary(&episodes[place]))),
+        };
+        Ok(ripples.into_iter().map(told).collect())
+    }
+
+    fn insert(&mut self, event: Event<'_>) -> Vec<Told> {
+        self.try_insert(event).unwrap()
+    }
+
+    fn restart(&mut self) {
+        self.window = postcard::from_bytes(&postcard::to_stdvec(&self.window).unwrap()).unwrap();
+        self.evidence = postcard::from_bytes(&postcard::to_stdvec(&self.evidence).unwrap()).unwrap();
+    }
+}
+
+/// What stands at the end.
+fn standing(counted: Counted, at_least: u64, events: &[Event<'_>], restart_at: usize) -> Vec<Summary> {
+    let mut bench = Bench::new(counted, at_least);
+    let mut standing: Vec<Summary> = Vec::new();
+    for (place, event) in events.iter().enumerate() {
+        if place == restart_at {
+            bench.restart();
+        }
+        let cell = |found: &Summary| found.0.div_euclid(60);
+        for told in bench.insert(*event) {
+            let (Told::Tell(of) | Told::Note(of) | Told::Gone(of, _)) = &told;
+            standing.retain(|other| cell(other) != cell(of));
+            if let Told::Tell(of) | Told::Note(of) = told {
+                standing.push(of);
+            }
+        }
+    }
+    standing.sort_unstable();
+    standing
+}
+
+/// The same, by a look back over everything at every moment.
+fn naive(distinct: bool, at_least: u64, events: &[Event<'_>]) -> Vec<Summary> {
+    let mut sorted = events.to_vec();
+    sorted.sort_unstable();
+    let level = |from: i64, until: i64| {
+        let inside = sorted.iter().filter(|(time, ..)| *time > from && *time <= until);
+        if distinct {
+            inside.map(|(.., value)| *value).collect::<std::collections::BTreeSet<u64>>().len() as u64
+        } else {
+            inside.count() as u64
+        }
+    };
+    let mut found: Vec<(Summary, i64, std::collections::BTreeSet<usize>)> = Vec::new();
+    for &(now, ..) in &sorted {
+        let level_now = level(now - 60, now);
+        if level_now < at_least {
+            continue;
+        }
+        let hold = (now + 1..).find(|&then| level(then - 60, now) < at_least).unwrap();
+        let members = (0..sorted.len()).filter(|&place| sorted[place].0 > now - 60 && sorted[place].0 <= now);
+        match found.last_mut() {
+            Some((episode, held, all)) if now <= *held + 60 || now.div_euclid(60) == episode.0.div_euclid(60) => {
+                all.extend(members);
+                (episode.1, episode.2, *held) = (all.len() as u64, episode.2.max(level_now), hold);
+            }
+            _ => {
+                let members: std::collections::BTreeSet<usize> = members.collect();
+                found.push(((now, members.len() as u64, level_now), hold, members));
+            }
+        }
+    }
+    found.into_iter().map(|(episode, ..)| episode).collect()
+}
+
+#[test]
+fn the_third_event_in_a_minute_starts_one_episode_that_grows() {
+    let events = [(0, "a", 0), (10, "b", 0), (20, "c", 0), (30, "d", 0), (40, "e", 0)];
+    assert_eq!(standing(Counted::Events, 3, &events, 9), [(20, 5, 5)]);
+}
+
+#[test]
+fn events_spread_wider_than_the_window_start_none() {
+    assert_eq!(standing(Counted::Events, 3, &[(0, "a", 0), (31, "b", 0), (62, "c", 0), (93, "d", 0)], 9), []);
+}
+
+#[test]
+fn an_event_exactly_a_window_old_no_longer_counts() {
+    assert_eq!(standing(Counted::Events, 2, &[(0, "a", 0), (60, "b", 0)], 9), []);
+}
+
+#[test]
+fn the_same_value_again_is_not_another_value() {
+    let events = [(0, "a", 1), (1, "b", 1), (2, "c", 2), (3, "d", 3)];
+    assert_eq!(standing(values(), 3, &events, 9), [(3, 4, 3)]);
+}
+
+#[test]
+fn after_the_quiet_time_a_new_episode_starts() {
+    let events = [(0, "a", 0), (1, "b", 0), (2, "c", 0), (300, "d", 0), (301, "e", 0), (302, "f", 0)];
+    assert_eq!(standing(Counted::Events, 3, &events, 9), [(2, 3, 3), (302, 3, 3)]);
+}
+
+#[test]
+fn a_late_event_moves_the_crossing_and_supersedes() {
+    let mut bench = Bench::new(Counted::Events, 2);
+    assert_eq!(bench.insert((50, "b", 0)), []);
+    assert_eq!(bench.insert((70, "c", 0)), [Told::Tell((70, 2, 2))]);
+    assert_eq!(bench.insert((40, "a", 0)), [Told::Tell((50, 3, 3)), Told::Gone((70, 2, 2), Some((50, 3, 3)))]);
+}
+
+#[test]
+fn an_episode_that_a_late_event_starts_is_told_for_the_first_time() {
+    let mut bench = Bench::new(Counted::Events, 5);
+    for (second, id) in [(0, "a"), (10, "b"), (20, "c"), (40, "e")] {
+        assert_eq!(bench.insert((second, id, 0)), []);
+    }
+    assert_eq!(bench.insert((30, "d", 0)), [Told::Tell((40, 5, 5))]);
+    assert_eq!(bench.window.window(&bench.scratch).episodes()[0].revision, 1);
+}
+
+#[test]
+fn an_event_beyond_the_lateness_is_refused() {
+    let mut bench = Bench::new(Counted::Events, 2);
+    bench.insert((0, "a", 0));
+    bench.insert((2_000, "b", 0));
+    assert_eq!(bench.try_insert((1_399, "c", 0)), Err(TooLate));
+    assert_eq!(bench.insert((1_400, "d", 0)), []);
+}
+
+#[test]
+fn an_event_that_is_here_already_changes_nothing() {
+    let mut bench = Bench::new(values(), 1);
+    for (second, id) in [(0, "a"), (1, "b"), (1, "c")] {
+        bench.insert((second, id, 7));
+    }
+    for (second, id) in [(0, "a"), (1, "b"), (1, "c")] {
+        assert_eq!(bench.insert((second, id, 7)), []);
+    }
+}
+
+#[test]
+fn an_event_that_makes_all_before_it_too_old_still_finds_its_own_episode() {
+    let mut bench = Bench::new(Counted::Events, 1);
+    for second in [0, 1_000, 9_000] {
+        assert_eq!(bench.insert((second, &second.to_string(), 0)), [Told::Tell((second, 1, 1))]);
+    }
+}
+
+#[test]
+fn people_are_told_when_an_episode_has_doubled() {
+    let mut bench = Bench::new(Counted::Events, 2);
+    let told: Vec<i64> = (0..40)
+        .filter(|&second| {
+            let told = bench.insert((second, &format!("{second:02}"), 0));
+            matches!(told[..], [Told::Tell(_)])
+        })
+        .map(|second| second + 1)
+        .collect();
+    assert_eq!(told, [2, 4, 8, 16, 32]);
+    assert_eq!(bench.window.window(&bench.scratch).episodes()[0].revision, 5);
+}
+
+#[test]
+fn a_key_that_was_seen_for_long_keeps_no_more_than_its_windows_need() {
+    let mut bench = Bench::new(values(), 1_000);
+    for second in 0..20_000 {
+        bench.insert((second, &second.to_string(), second.unsigned_abs() % 7));
+    }
+    let kept = bench.window.window(&bench.scratch).track.times.len();
+    assert!((660..1_400).contains(&kept), "{kept} events for a minute and ten of lateness");
+}
+
+#[test]
+fn the_first_events_of_a_long_episode_are_still_named() {
+    let mut bench = Bench::new(Counted::Events, 1);
+    for second in 0..5_000 {
+        bench.insert((second, &second.to_string(), 0));
+    }
+    let account = bench.window.window(&bench.scratch).episodes()[0].account(&bench.evidence);
+    let first: Vec<String> = (0..50).map(|second| second.to_string()).collect();
+    assert_eq!((&account.sample[..], account.events_total), (&first[..], 5_000));
+}
+
+#[test]
+fn more_events_than_a_window_holds_cost_the_oldest_and_no_false_count() {
+    let mut bench = Bench::new(values(), COUNT_MAX as u64);
+    let mut last = Vec::new();
+    for number in 0..EVENTS_MAX as u64 + 10 {
+        let second = 1 + (number / 4_000).cast_signed();
+        last = bench.insert((second, &format!("{number:07}"), number % 50_000));
+    }
+    assert_eq!(last, [], "there are 50,000 values and no more");
+}
+
+proptest! {
+    #[test]
+    fn episodes_are_those_of_a_plain_evaluation_in_any_order_and_over_restarts(
+        drawn in proptest::collection::vec((0i64..500, 0u64..6, any::<u8>()), 1..70),
+        distinct: bool,
+        at_least in 1u64..6,
+        restart_at in 0usize..70,
+    ) {
+        let ids: Vec<String> = (0..drawn.len()).map(|place| format!("{place:03}")).collect();
+        let mut order: Vec<usize> = (0..drawn.len()).collect();
+        order.sort_by_key(|&place| drawn[place].2);
+        let events: Vec<Event<'_>> = order.iter().map(|&place| (drawn[place].0, &*ids[place], drawn[place].1)).collect();
+        let counted = || if distinct { values() } else { Counted::Events };
+        let expected = naive(distinct, at_least, &events);
+        prop_assert_eq!(&standing(counted(), at_least, &events, restart_at), &expected);
+        let mut sorted = events.clone();
+        sorted.sort_unstable();
+        prop_assert_eq!(standing(counted(), at_least, &sorted, restart_at), expected);
+    }
+
+    #[test]
+    fn a_long_stream_that_drops_most_of_its_events_is_no_exception(
+        drawn in proptest::collection::vec((0i64..40, 0u64..5, 0i64..600), 100..300),
+        distinct: bool,
+        at_least in 1u64..8,
+        restart_at in 0usize..300,
+    ) {
+        let mut second = 0;
+        let mut arrivals: Vec<(i64, i64, usize)> = Vec::new();
+        for (place, (step, _, held)) in drawn.iter().enumerate() {
+            second += step;
+            arrivals.push((second + held, second, place));
+        }
+        arrivals.sort_unstable();
+        let ids: Vec<String> = (0..drawn.len()).map(|place| format!("{place:03}")).collect();
+        let events: Vec<Event<'_>> =
+            arrivals.iter().map(|&(_, second, place)| (second, &*ids[place], drawn[place].1)).collect();
+        let counted = if distinct { values() } else { Counted::Events };
+        prop_assert_eq!(standing(counted, at_least, &events, restart_at), naive(distinct, at_least, &events));
+    }
+}
