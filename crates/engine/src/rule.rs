@@ -23,6 +23,7 @@ mod glob;
 mod grammar;
 mod grams;
 mod index;
+mod lint;
 mod literal;
 mod load;
 mod look;
@@ -219,13 +220,19 @@ impl RuleSet {
     /// for what matches; equal ids are a problem of the later file.
     #[must_use]
     pub fn compile(files: &[RuleFile]) -> (Self, Vec<Problem>) {
-        load::compile(files, &Placeholders::default())
+        load::compile(files, &Placeholders::default(), draft::Lints::Off)
     }
 
     /// As [`RuleSet::compile`], with values for the placeholders of rules that use `|expand`.
     #[must_use]
     pub fn compile_with(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
-        load::compile(files, placeholders)
+        load::compile(files, placeholders, draft::Lints::Off)
+    }
+
+    /// As [`RuleSet::compile_with`], and looks for what is legal and probably not meant. Takes about twice the time.
+    #[must_use]
+    pub fn check(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
+        load::compile(files, placeholders, draft::Lints::On)
     }
 
     /// The detection rules that match this event, in ascending order. `scratch` is reused between calls
