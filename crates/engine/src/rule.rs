@@ -40,12 +40,14 @@ mod steps;
 mod text;
 mod timepart;
 mod value;
+mod why;
 mod wildcard;
 mod witness;
 mod yaml;
 
 pub use look::Scratch;
 pub use placeholder::Placeholders;
+pub use why::{Explanation, explain};
 
 /// A rule's identity: its Sigma `id`, or one made from its path and title.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -271,16 +273,6 @@ impl RuleSet {
     #[must_use]
     pub fn by_id(&self, id: &RuleId) -> Option<&Rule> {
         self.by_id.get(id).map(|number| self.rule(*number))
-    }
-
-    /// Whether any kind of log feeds this rule; one that none does can only match JSON that is read as its log
-    /// source ([`RuleSet::read_json_as`]). A correlation is fed if its bases are.
-    #[must_use]
-    pub fn is_fed(&self, rule: &Rule) -> bool {
-        match &rule.body {
-            Body::Detection => index::is_fed(&rule.log_source),
-            Body::Correlation(asked) => asked.bases.iter().any(|base| self.is_fed(self.rule(*base))),
-        }
     }
 
     /// The field whose distinct values this rule counts, if it counts values.

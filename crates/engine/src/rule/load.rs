@@ -9,7 +9,7 @@ use super::condition::{Collector, Predicates, Program};
 use super::correlate::{self, Counted};
 use super::draft::{self, Draft, Lints, Source};
 use super::filter;
-use super::index::{Detection, Index};
+use super::index::{Detection, Index, is_fed};
 use super::lint;
 use super::modifier::Modifier;
 use super::place::{Document, Fault};
@@ -110,6 +110,13 @@ fn among(drafts: &[Draft<'_>]) -> Vec<Problem> {
             let message =
                 format!("{} has a rule of this title, too; people cannot tell them apart", other.document.path);
             problems.push(draft.document.problem(Fault::lint("duplicate_title", message).at(draft.title_place)));
+        }
+        if let Source::Detection(_) = draft.source
+            && !is_fed(&draft.log_source)
+            && !draft.allows("unfed")
+        {
+            let message = "no kind of log feeds its `logsource`; docs/kinds.md lists those that do";
+            problems.push(draft.document.problem(Fault::lint("unfed", message).at(draft.log_source_place)));
         }
         for (id, place) in draft.obsoletes.iter().filter(|_| !draft.allows("obsolete_rule")) {
             if let Some(old) = drafts.iter().find(|old| *old.id.0 == **id) {
