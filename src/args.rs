@@ -37,11 +37,25 @@ pub(crate) enum Command {
     Check {
         /// Configuration files, rule files or folders of rules; without any, the shipped rules.
         paths: Vec<PathBuf>,
+        /// What to print: words on standard error, or one JSON object a finding on standard output.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Findings,
+        #[command(flatten)]
+        placeholders: Given,
     },
     /// Runs the events that rules carry: those that must match and those that must not.
     Test {
         /// Rule files or folders; without any, the shipped rules.
         paths: Vec<PathBuf>,
+        /// A folder of SigmaHQ regression data: each `info.yml` in it names a rule, and says how many of the events
+        /// beside it must match.
+        #[arg(long, value_name = "DIR")]
+        regression: Option<PathBuf>,
+        /// What to print: words on standard error, one JSON object a test, or JUnit XML.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Report,
+        #[command(flatten)]
+        placeholders: Given,
     },
     /// Says for each input line which detection rules match. No state, no alerts.
     ///
@@ -83,6 +97,31 @@ pub(crate) struct Input {
     /// unless a second line follows a first one that is whole; any other is lines.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub placeholders: Given,
+}
+
+/// What the user gives to rules.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Given {
+    /// YAML of what `%name%` stands for in rules that use `|expand`, as `name: [value, value]`.
+    #[arg(long = "placeholders", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// How `check` prints what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Findings {
+    Text,
+    Json,
+}
+
+/// How `test` prints what came of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Report {
+    Text,
+    Json,
+    Junit,
 }
 
 fn parse_format(name: &str) -> Result<Format, engine::event::UnknownKind> {

@@ -11,8 +11,10 @@ use std::time::Duration;
 use connect::secret::Secret;
 use connect::{sink, source};
 use engine::normalise::Format;
-use engine::rule::Severity;
+use engine::rule::{Placeholders, Severity};
 use serde::{Deserialize, Deserializer};
+
+use crate::rules::Places;
 
 mod expand;
 
@@ -44,6 +46,9 @@ pub(crate) struct Config {
     /// Files or folders of rules beside the shipped ones.
     #[serde(default)]
     pub rules: Vec<PathBuf>,
+    /// What `%name%` stands for in rules that use `|expand`, such as `admins: [root, "adm_*"]`.
+    #[serde(default)]
+    pub placeholders: BTreeMap<String, Vec<String>>,
     /// Whether the shipped rules are used.
     #[serde(default = "yes")]
     pub shipped_rules: bool,
@@ -177,6 +182,12 @@ pub(crate) enum ConfigError {
 }
 
 impl Config {
+    /// Where its rules are, and what they need.
+    pub(crate) fn places(&self) -> Places {
+        let placeholders = Placeholders(self.placeholders.clone());
+        Places { shipped: self.shipped_rules, paths: self.rules.clone(), placeholders }
+    }
+
     /// Reads and checks a file. Nothing is connected to.
     ///
     /// # Errors

@@ -200,6 +200,7 @@ fn words(sort: &str) -> Option<&'static str> {
         "Vec<engine::event::Kind>" => "kinds",
         "Vec<String>" | "Names" | "LogGroups" => "names",
         "Properties" => "names and texts",
+        "BTreeMap<String, Vec<String>>" => "lists by name",
         "BTreeMap<String, Secret>" => "names and secrets",
         "Start" => "length of time or moment",
         "Framing" => "`lines` or `document`",

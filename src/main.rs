@@ -36,8 +36,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run { config } => command::run::run(&config),
         Command::Demo { listen, once } => command::demo::run(listen, once),
-        Command::Check { paths } => command::check::run(&paths),
-        Command::Test { paths } => command::test::run(paths),
+        Command::Check { paths, format, placeholders } => command::check::run(&paths, format, &placeholders),
+        Command::Test { paths, regression, format, placeholders } => {
+            command::test::run(paths, regression.as_deref(), format, &placeholders)
+        }
         Command::Match { input, logsource } => command::matching::run(&input, logsource.as_ref()),
         Command::Replay { input, store } => command::replay::run(&input, store.as_deref()),
         Command::Docs => command::docs::run(),

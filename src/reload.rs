@@ -112,6 +112,8 @@ fn swap(rules: &ArcSwap<RuleSet>, compiled: anyhow::Result<RuleSet>) {
 
 #[cfg(test)]
 mod tests {
+    use engine::rule::Placeholders;
+
     use super::*;
 
     #[tokio::test]
@@ -119,7 +121,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rules.yml");
         std::fs::write(&path, "old").unwrap();
-        let mut calls = Calls::listen(&Places { shipped: false, paths: vec![path.clone()] }).unwrap();
+        let mut calls =
+            Calls::listen(&Places { shipped: false, paths: vec![path.clone()], placeholders: Placeholders::default() })
+                .unwrap();
         for round in 0..3 {
             let new = folder.path().join("rules.yml~");
             std::fs::write(&new, format!("{round}")).unwrap();

@@ -1,9 +1,10 @@
 //! Where rules are read: the shipped pack inside the binary, and files and folders of the user.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use engine::rule::{Problem, RuleFile, RuleSet, Weight};
+use engine::rule::{Placeholders, Problem, RuleFile, RuleSet, Weight};
 use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
@@ -18,12 +19,18 @@ pub(crate) struct Places {
     pub shipped: bool,
     /// Files or folders, searched for `*.yml` and `*.yaml`.
     pub paths: Vec<PathBuf>,
+    /// What `%name%` stands for in rules that use `|expand`.
+    pub placeholders: Placeholders,
 }
 
 impl Places {
     /// What `--rules` on the command line means: these, or the shipped pack if there are none.
-    pub(crate) fn from_arguments(paths: Vec<PathBuf>) -> Self {
-        Self { shipped: paths.is_empty(), paths }
+    ///
+    /// # Errors
+    /// When the file of placeholders cannot be read.
+    pub(crate) fn from_arguments(paths: Vec<PathBuf>, placeholders: Option<&Path>) -> anyhow::Result<Self> {
+        let placeholders = placeholders.map(read_placeholders).transpose()?.unwrap_or_default();
+        Ok(Self { shipped: paths.is_empty(), paths, placeholders })
     }
 
     /// Reads the text of all of them, sorted by path.
@@ -53,7 +60,7 @@ impl Places {
     /// # Errors
     /// When the files cannot be read; broken rules are in the problems instead.
     pub(crate) fn compile(&self) -> anyhow::Result<(RuleSet, Vec<Problem>)> {
-        Ok(RuleSet::compile(&self.read()?))
+        Ok(RuleSet::compile_with(&self.read()?, &self.placeholders))
     }
 }
 
@@ -70,6 +77,15 @@ pub(crate) fn compile_all(places: &Places) -> anyhow::Result<RuleSet> {
         tracing::warn!(%problem, "rule");
     }
     Ok(rules)
+}
+
+/// A file of lines `name: [value, value]`.
+fn read_placeholders(path: &Path) -> anyhow::Result<Placeholders> {
+    let about = || format!("read placeholders {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(about)?;
+    let values: BTreeMap<String, Vec<String>> =
+        yaml_serde::from_str(&text).context("write each as `name: [value, value]`").with_context(about)?;
+    Ok(Placeholders(values))
 }
 
 fn gather(path: &Path, files: &mut Vec<RuleFile>) -> anyhow::Result<()> {

@@ -60,7 +60,7 @@ impl Lapwing {
         let started = clock.now();
         METRICS.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         METRICS.process_start.set(started.micros() as f64 / 1e6);
-        let places = Places { shipped: config.shipped_rules, paths: config.rules.clone() };
+        let places = config.places();
         let calls = reload::Calls::listen(&places)?;
         let compiled = compile_all(&places)?;
         METRICS.rules.set(i64::try_from(compiled.rules().len()).unwrap_or(i64::MAX));

@@ -11,7 +11,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use connect::source::{Batch, Body, HEAD_BYTES, Mark, Record, Refusal};
 use engine::alert::redact::redact;
-use engine::detect::{Sighting, sight};
+use engine::detect::{Sighting, sight, sight_matched};
 use engine::event::Event;
 use engine::normalise::{Limits, Reject, RejectReason, normalise};
 use engine::rule::{RuleSet, Scratch};
@@ -139,12 +139,16 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         Matched { feed, rules, mark: batch.mark, sightings: Vec::new(), rejects: Vec::new(), events: 0, bytes: 0 };
     let mut newest = None;
     for (index, record) in batch.records.iter().enumerate() {
+        let mut known = None;
         if let Body::Whole(bytes) = &record.body {
             matched.bytes += bytes.len() as u64;
-            if let Some(time) = matched.rules.dismiss(matched.feed.format, bytes, limits, scratch) {
-                matched.events += 1;
-                newest = newest.max(Some(time));
-                continue;
+            if let Some(glance) = matched.rules.glance(matched.feed.format, bytes, limits, scratch) {
+                if glance.rules.is_empty() {
+                    matched.events += 1;
+                    newest = newest.max(Some(glance.time));
+                    continue;
+                }
+                known = Some(glance.rules.to_vec());
             }
         }
         let refused = matched.rejects.len();
@@ -155,7 +159,11 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         matched.events += events.len() as u64;
         for event in events.drain(..) {
             newest = newest.max(Some(event.time));
-            if let Some(sighting) = sight(&matched.rules, &event, scratch) {
+            let sighting = match &known {
+                Some(known) => sight_matched(&matched.rules, &event, known),
+                None => sight(&matched.rules, &event, scratch),
+            };
+            if let Some(sighting) = sighting {
                 let json = sonic_rs::to_string(&event.raw).unwrap_or_default();
                 matched.sightings.push((sighting, redact(&json).into_owned()));
             }

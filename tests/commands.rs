@@ -120,7 +120,7 @@ fn wrong_use_ends_with_2_and_says_what_is_right() {
 fn a_rule_that_no_kind_of_log_feeds_is_warned_about() {
     let folder = folder();
     let text = "title: Typing error\nid: 7b0c9a34-93b8-4a44-9d9d-0c8a34d1e001\n\
-                logsource: {product: aws, service: cloudtrial}\n\
+                description: A typing error.\nlogsource: {product: aws, service: cloudtrial}\n\
                 detection: {selection: {eventName: StopLogging}, condition: selection}\nlevel: low\n";
     let ended = lapwing(&["check", &file(&folder, "typo.yml", text)]);
     assert_eq!(ended.status, 0, "{}", ended.said);
@@ -152,11 +152,19 @@ fn check_says_where_a_rule_is_broken() {
         (
             "modifier.yml",
             RULE.replace("{eventName: DeleteRole}\n", "{eventName|likely: DeleteRole}\n"),
-            ":10:3: error: ",
+            ":10:15: error: modifier `likely` is not known",
         ),
-        ("condition.yml", RULE.replace("condition: selection", "condition: selection and nobody"), ":11:3: error: "),
-        ("version.yml", RULE.replace("version: 1", "version: often"), ":3:1: error: "),
-        ("detection.yml", RULE.replace("detection:\n", "detections:\n"), ":1:1: error: `detection` is missing"),
+        (
+            "condition.yml",
+            RULE.replace("condition: selection", "condition: selection and nobody"),
+            ":11:28: error: the condition names `nobody`",
+        ),
+        ("version.yml", RULE.replace("version: 1", "version: often"), ":3:10: error: "),
+        (
+            "detection.yml",
+            RULE.replace("detection:\n", "detections:\n"),
+            ":1:1: error: `detection` is missing; did you mean `detection` by `detections`?",
+        ),
         (
             "syntax.yml",
             RULE.replace("{eventName: DeleteRole}\n", "{eventName: [DeleteRole}\n"),
@@ -165,7 +173,7 @@ fn check_says_where_a_rule_is_broken() {
         (
             "twice.yml",
             RULE.replace("level: high", "level: high\nlevel: low"),
-            ":1:1: error: this is no YAML: duplicate entry with key \"level\"",
+            ":13:1: error: key `level` stands here a second time; the first is in line 12",
         ),
     ] {
         let path = file(&folder, name, text);
@@ -229,7 +237,7 @@ fn check_of_a_good_configuration_checks_its_rules_too() {
     file(&folder, "mine.yml", RULE.replace("condition: selection", "condition: selection and nobody"));
     let ended = lapwing(&["check", &config]);
     assert_eq!(ended.status, 1, "{}", ended.said);
-    assert!(ended.said.contains("mine.yml:11:3: error: "), "{}", ended.said);
+    assert!(ended.said.contains("mine.yml:11:28: error: "), "{}", ended.said);
 }
 
 #[test]
@@ -253,6 +261,103 @@ fn test_says_which_example_of_which_rule_is_wrong() {
         assert!(ended.said.contains(&line), "{fault}: {}", ended.said);
     }
     assert!(ended.said.contains("1 rules, 3 examples, 2 faults"), "{}", ended.said);
+}
+
+#[test]
+fn test_shows_which_line_did_not_hold_and_what_the_event_has() {
+    let folder = folder();
+    let wrong = RULE.replace("match: [{eventName: DeleteRole}]", "match: [{eventName: PassRole}]");
+    let path = file(&folder, "wrong.yml", wrong);
+    let ended = lapwing(&["test", &path]);
+    assert!(ended.said.contains("no  eventName: DeleteRole    the event has \"PassRole\""), "{}", ended.said);
+
+    let ended = lapwing(&["test", "--format", "json", &path]);
+    assert_eq!(ended.status, 1, "{}", ended.said);
+    let cases: Vec<Value> = ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(cases.len(), 2, "{}", ended.out);
+    assert_eq!(cases[0]["why"]["parts"][0]["parts"][0]["found"], "\"PassRole\"", "{}", ended.out);
+    assert_eq!(cases[1]["fault"], Value::Null, "{}", ended.out);
+
+    let ended = lapwing(&["test", "--format", "junit", &path]);
+    assert!(ended.out.contains("<testsuite name=\"lapwing\" tests=\"2\" failures=\"1\""), "{}", ended.out);
+    assert!(ended.out.contains("the event has &quot;PassRole&quot;"), "{}", ended.out);
+}
+
+#[test]
+fn check_prints_findings_as_json_with_the_names_of_lints() {
+    let folder = folder();
+    let path = file(&folder, "odd.yml", RULE.replace("level: high", "lvel: high"));
+    let ended = lapwing(&["check", "--format", "json", &path]);
+    assert_eq!(ended.status, 0, "{}", ended.said);
+    let found: Vec<Value> = ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lints: Vec<&str> = found.iter().filter_map(|problem| problem["lint"].as_str()).collect();
+    assert_eq!(lints, ["missing_level", "unknown_key"], "{}", ended.out);
+    assert_eq!((&found[1]["line"], &found[1]["column"]), (&json!(12), &json!(1)), "{}", ended.out);
+
+    let ended = lapwing(&["check", &path]);
+    assert!(
+        ended.said.contains(":12:1: warning[unknown_key]: nothing reads `lvel`; did you mean `level`?"),
+        "{}",
+        ended.said
+    );
+}
+
+#[test]
+fn placeholders_come_from_a_file_or_from_the_configuration() {
+    let folder = folder();
+    let rule = RULE.replace("{eventName: DeleteRole}\n", "{eventName|expand: '%deletions%'}\n");
+    let path = file(&folder, "rule.yml", rule);
+    let given = file(&folder, "given.txt", "deletions: [DeleteRole, 'Remove*']\n");
+    let ended = lapwing(&["test", &path]);
+    assert!(ended.said.contains("give its values under `placeholders:`"), "{}", ended.said);
+    for command in ["test", "check"] {
+        let ended = lapwing(&[command, "--placeholders", &given, &path]);
+        assert_eq!(ended.status, 0, "{command}: {}", ended.said);
+    }
+    let text = format!(
+        "shipped_rules: false\nrules: [{path:?}]\nplaceholders: {{deletions: [DeleteRole]}}\nsources: {{in: {{stdin: {{}}}}}}\n"
+    );
+    let ended = lapwing(&["check", &file(&folder, "lapwing.conf", text)]);
+    assert_eq!(ended.status, 0, "{}", ended.said);
+}
+
+#[test]
+fn filters_of_the_user_leave_events_out_of_shipped_rules() {
+    let folder = folder();
+    let filter = "title: Planned stop\nlogsource: {product: aws, service: cloudtrail}\n\
+                  filter: {rules: [9df88d71-f0c0-4a40-ba02-5f4336510b15], planned: {awsRegion: eu-north-1}, condition: not planned}\n";
+    file(&folder, "filter.yml", filter);
+    let config = format!("rules: [{:?}]\nsources: {{in: {{stdin: {{}}}}}}\n", folder.path());
+    let ended = lapwing(&["check", &file(&folder, "lapwing.conf", config)]);
+    assert_eq!(ended.status, 0, "{}", ended.said);
+    assert!(ended.said.contains(": filtered by Planned stop"), "{}", ended.said);
+}
+
+#[test]
+fn regression_data_is_run_against_the_rules_that_it_names() {
+    let folder = folder();
+    let rule = RULE.replace("{product: aws, service: cloudtrail}", "{product: windows, category: process_creation}");
+    let rule = file(&folder, "rule.yml", rule.replace("eventName: DeleteRole}\n", "Image|endswith: '\\a.exe'}\n"));
+    let data = folder.path().join("data/one");
+    std::fs::create_dir_all(&data).unwrap();
+    let info = |count: usize| {
+        format!(
+            "rule_metadata: [{{id: 4c5f0f3e-6a3f-4b4e-9d0a-0a64d2f6a001}}]\nregression_tests_info:\n  \
+             - {{name: Positive, type: evtx, match_count: {count}, path: far/away/x.evtx}}\n"
+        )
+    };
+    let event = |image: &str| json!({"Event": {"System": {"EventID": 1}, "EventData": {"Image": image}}});
+    std::fs::write(data.join("x.json"), format!("{}\n{}", event("C:\\a.exe"), event("C:\\b.exe"))).unwrap();
+    let arguments = ["test", "--regression", data.to_str().unwrap(), &rule];
+    std::fs::write(data.join("info.yml"), info(1)).unwrap();
+    let ended = lapwing(&arguments);
+    assert_eq!(ended.status, 0, "{}", ended.said);
+    assert!(ended.said.contains("1 rules, 1 examples, 0 faults"), "{}", ended.said);
+    std::fs::write(data.join("info.yml"), info(2)).unwrap();
+    let ended = lapwing(&arguments);
+    assert_eq!(ended.status, 1, "{}", ended.said);
+    assert!(ended.said.contains("matches 1 of 2 events in"), "{}", ended.said);
+    assert!(ended.said.contains("the event has \"C:\\\\b.exe\""), "{}", ended.said);
 }
 
 #[test]

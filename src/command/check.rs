@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::rule::{Problem, Weight};
+use engine::rule::{Problem, RuleSet, Weight};
+use serde_json::json;
 
-use super::{Outcome, say};
+use super::{Outcome, print, say};
+use crate::args::{Findings, Given};
 use crate::config::Config;
 use crate::connectors;
 use crate::rules::Places;
@@ -13,12 +15,12 @@ use crate::rules::Places;
 ///
 /// # Errors
 /// When a file cannot be read.
-pub(crate) fn run(paths: &[PathBuf]) -> anyhow::Result<Outcome> {
+pub(crate) fn run(paths: &[PathBuf], format: Findings, given: &Given) -> anyhow::Result<Outcome> {
     let (configs, rules): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(is_config);
     let mut faults = 0;
     for path in &configs {
         match check_config(path) {
-            Ok(Places { shipped, paths }) => faults += check_rules(&Places { shipped, paths })?,
+            Ok(places) => faults += check_rules(&places, format)?,
             Err(error) => {
                 say(&format!("{error:#}"));
                 faults += 1;
@@ -26,7 +28,7 @@ pub(crate) fn run(paths: &[PathBuf]) -> anyhow::Result<Outcome> {
         }
     }
     if !rules.is_empty() || configs.is_empty() {
-        faults += check_rules(&Places::from_arguments(rules))?;
+        faults += check_rules(&Places::from_arguments(rules, given.file.as_deref())?, format)?;
     }
     Ok(if faults == 0 { Outcome::Done } else { Outcome::Found })
 }
@@ -44,29 +46,40 @@ fn check_config(path: &Path) -> anyhow::Result<Places> {
         connectors::build_sink(sink).map_err(|error| error.context(format!("{}: sinks.{name}", path.display())))?;
     }
     say(&format!("{}: {} sources, {} sinks: good", path.display(), config.sources.len(), config.sinks.len()));
-    Ok(Places { shipped: config.shipped_rules, paths: config.rules })
+    Ok(config.places())
 }
 
-fn check_rules(places: &Places) -> anyhow::Result<usize> {
-    let (rules, problems) = places.compile()?;
+fn check_rules(places: &Places, format: Findings) -> anyhow::Result<usize> {
+    let (rules, problems) = RuleSet::check(&places.read()?, &places.placeholders);
     for problem in &problems {
-        let weight = match problem.weight {
-            Weight::Error => "error",
-            Weight::Warning => "warning",
-        };
-        let Problem { path, line, column, message, .. } = problem;
-        say(&format!("{path}:{line}:{column}: {weight}: {message}"));
+        match format {
+            Findings::Text => say(&words(problem)),
+            // A reader that has left is a normal end, and the exit status still tells.
+            Findings::Json => drop(print(&format!("{}\n", object(problem)))?),
+        }
     }
-    let unfed: Vec<_> = rules.rules().iter().filter(|rule| !rules.is_fed(rule)).collect();
-    for rule in &unfed {
-        let fed = "no kind of log feeds its `logsource`; docs/kinds.md lists those that do";
-        say(&format!("{}:1:1: warning: {}: {fed}", rule.path, rule.title));
+    for rule in rules.rules().iter().filter(|rule| !rule.filters.is_empty()) {
+        say(&format!("{}: {}: filtered by {}", rule.path, rule.title, rule.filters.join(", ")));
     }
     let errors = problems.iter().filter(|problem| problem.weight == Weight::Error).count();
-    say(&format!(
-        "{} rules good, {errors} broken, {} warnings",
-        rules.rules().len(),
-        problems.len() - errors + unfed.len()
-    ));
+    say(&format!("{} rules good, {errors} broken, {} warnings", rules.rules().len(), problems.len() - errors));
     Ok(errors)
+}
+
+fn weight(problem: &Problem) -> &'static str {
+    match problem.weight {
+        Weight::Error => "error",
+        Weight::Warning => "warning",
+    }
+}
+
+fn words(problem: &Problem) -> String {
+    let Problem { path, line, column, message, lint, .. } = problem;
+    let lint = lint.map_or_else(String::new, |lint| format!("[{lint}]"));
+    format!("{path}:{line}:{column}: {}{lint}: {message}", weight(problem))
+}
+
+fn object(problem: &Problem) -> serde_json::Value {
+    let Problem { path, line, column, message, lint, .. } = problem;
+    json!({ "path": path, "line": line, "column": column, "weight": weight(problem), "lint": lint, "message": message })
 }

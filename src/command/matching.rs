@@ -17,7 +17,8 @@ use crate::rules::Places;
 /// # Errors
 /// When rules or files cannot be read.
 pub(crate) fn run(input: &Input, log_source: Option<&LogSource>) -> anyhow::Result<Outcome> {
-    let (mut rules, outcome) = super::replay::compile(&Places::from_arguments(input.rules.clone()))?;
+    let (mut rules, outcome) =
+        super::replay::compile(&Places::from_arguments(input.rules.clone(), input.placeholders.file.as_deref())?)?;
     if let Some(log_source) = log_source {
         rules.read_json_as(log_source);
     }

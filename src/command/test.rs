@@ -1,98 +1,147 @@
-//! `lapwing test`: rules against the events that they carry.
+//! `lapwing test`: rules against the events that they carry, or against SigmaHQ's regression data.
 
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
 use engine::detect::{Caps, State, sight};
 use engine::event::{Event, Kind, LogSource, Uid};
 use engine::normalise::{Format, Limits, normalise};
-use engine::rule::{Body, Rule, RuleNumber, RuleSet, Scratch, Weight};
+use engine::rule::{Body, Placeholders, Rule, RuleFile, RuleNumber, RuleSet, Scratch, Weight, explain};
 use engine::time::Timestamp;
+use indicatif::{ProgressBar, ProgressStyle};
 
+use self::report::{Case, Reporter};
 use super::{Outcome, say};
+use crate::args::{Given, Report};
 use crate::rules::Places;
 
-/// Runs every example of every rule.
+mod regression;
+mod report;
+
+/// Rules and what is needed to say why one did not do as it should.
+struct Bench {
+    rules: RuleSet,
+    files: Vec<RuleFile>,
+    placeholders: Placeholders,
+}
+
+/// Runs every example of every rule, or of the regression data.
 ///
 /// # Errors
 /// When the files cannot be read.
-pub(crate) fn run(paths: Vec<PathBuf>) -> anyhow::Result<Outcome> {
-    let (mut rules, problems) = Places::from_arguments(paths).compile()?;
-    let broken: Vec<_> = problems.iter().filter(|problem| problem.weight == Weight::Error).collect();
-    for problem in &broken {
-        say(&format!("broken: {problem}"));
+pub(crate) fn run(
+    paths: Vec<PathBuf>,
+    regression: Option<&Path>,
+    format: Report,
+    given: &Given,
+) -> anyhow::Result<Outcome> {
+    let places = Places::from_arguments(paths, given.file.as_deref())?;
+    let files = places.read()?;
+    let (rules, problems) = RuleSet::compile_with(&files, &places.placeholders);
+    let mut reporter = Reporter::new(format);
+    let mut bench = Bench { rules, files, placeholders: places.placeholders };
+    for problem in problems.iter().filter(|problem| problem.weight == Weight::Error) {
+        reporter.take(Case {
+            rule: problem.path.clone(),
+            name: "loads".to_owned(),
+            fault: Some(format!("broken: {problem}")),
+            ..Case::default()
+        })?;
     }
-    let (mut examples, mut faults) = (0, broken.len());
-    for number in (0..).map(RuleNumber).take(rules.rules().len()) {
-        let tests = rules.rule(number).tests.clone();
-        let kind = kind_of(&mut rules, number);
-        let fires = tests.fires.iter().map(|events| (events, true));
-        let ignores = tests.ignores.iter().map(|events| (events, false));
-        for (place, (events, wanted)) in fires.chain(ignores).enumerate() {
-            examples += 1;
-            if fired(&rules, number, kind, events) != wanted {
-                let Rule { path, title, .. } = rules.rule(number);
-                let (fault, list) = if wanted {
-                    ("does not fire on", format!("match[{place}]"))
-                } else {
-                    ("fires on", format!("ignore[{}]", place - tests.fires.len()))
+    match regression {
+        None => bench.own_examples(&mut reporter)?,
+        Some(folder) => regression::run(&mut bench, folder, &mut reporter)?,
+    }
+    reporter.finish(bench.rules.rules().len())
+}
+
+impl Bench {
+    fn own_examples(&mut self, reporter: &mut Reporter) -> anyhow::Result<()> {
+        let count = self.rules.rules().len();
+        let bar = progress(count as u64);
+        for number in (0..).map(RuleNumber).take(count) {
+            let tests = self.rules.rule(number).tests.clone();
+            let kind = self.kind_of(number);
+            let fires = tests.fires.iter().map(|events| (events, true));
+            let ignores = tests.ignores.iter().map(|events| (events, false));
+            for (place, (events, wanted)) in fires.chain(ignores).enumerate() {
+                let list = match place.checked_sub(tests.fires.len()) {
+                    None => format!("tests.match[{place}]"),
+                    Some(place) => format!("tests.ignore[{place}]"),
                 };
-                say(&format!("{path}: {title}: {fault} tests.{list}"));
-                faults += 1;
-            }
-        }
-    }
-    say(&format!("{} rules, {examples} examples, {faults} faults", rules.rules().len()));
-    Ok(if faults == 0 { Outcome::Done } else { Outcome::Found })
-}
-
-/// The kind whose events this rule reads; plain JSON of the rule's own log source if we know no such kind.
-fn kind_of(rules: &mut RuleSet, number: RuleNumber) -> Kind {
-    let LogSource { product, service, .. } = &rules.rule(number).log_source;
-    let fits = |kind: &Kind| {
-        kind.log_source().is_some_and(|(own_product, own_service)| {
-            product.as_deref().is_none_or(|name| name == own_product)
-                && service.as_deref().is_none_or(|name| name == own_service)
-                && (product.is_some() || service.is_some())
-        })
-    };
-    Kind::ALL.into_iter().find(fits).unwrap_or_else(|| {
-        let source = rules.rule(number).log_source.clone();
-        rules.read_json_as(&source);
-        Kind::Json
-    })
-}
-
-fn fired(rules: &RuleSet, number: RuleNumber, kind: Kind, events: &[serde_json::Value]) -> bool {
-    let mut scratch = Scratch::default();
-    match rules.rule(number).body {
-        Body::Detection => events.iter().enumerate().any(|(place, document)| {
-            event(kind, place, document).is_some_and(|event| rules.matches(&event, &mut scratch).contains(&number))
-        }),
-        Body::Correlation(_) => {
-            let (mut state, mut changes) = (State::new(Caps::default()), Vec::new());
-            for (place, document) in events.iter().enumerate() {
-                let (mut found, mut rejects) = (Vec::new(), Vec::new());
-                let body = document.to_string();
-                let position = place.to_string();
-                normalise(
-                    Format::Known(kind),
-                    body.as_bytes(),
-                    &position,
-                    &Limits::default(),
-                    &mut found,
-                    &mut rejects,
-                );
-                for reject in rejects {
-                    say(&format!("{}: example event {place}: {}", rules.rule(number).path, reject.detail));
+                let Rule { path, title, id, .. } = self.rules.rule(number);
+                let mut case =
+                    Case { rule: format!("{path}: {title}"), id: id.0.to_string(), name: list, ..Case::default() };
+                if self.fires(number, kind, events) != wanted {
+                    let fault = if wanted { "does not fire on" } else { "fires on" };
+                    case.fault = Some(format!("{fault} {}", case.name));
+                    case.why = events.first().and_then(|event| self.why(number, event));
                 }
-                for event in &found {
-                    if let Some(sighting) = sight(rules, event, &mut scratch) {
-                        state.apply(rules, &sighting, &mut changes);
+                bar.suspend(|| reporter.take(case))?;
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// The kind whose events this rule reads; plain JSON of the rule's own log source if we know no such kind.
+    fn kind_of(&mut self, number: RuleNumber) -> Kind {
+        let LogSource { product, service, .. } = &self.rules.rule(number).log_source;
+        let fits = |kind: &Kind| {
+            kind.log_source().is_some_and(|(own_product, own_service)| {
+                product.as_deref().is_none_or(|name| name == own_product)
+                    && service.as_deref().is_none_or(|name| name == own_service)
+                    && (product.is_some() || service.is_some())
+            })
+        };
+        Kind::ALL.into_iter().find(fits).unwrap_or_else(|| {
+            let source = self.rules.rule(number).log_source.clone();
+            self.rules.read_json_as(&source);
+            Kind::Json
+        })
+    }
+
+    /// Whether the rule matches the event.
+    fn matches(&self, number: RuleNumber, kind: Kind, place: usize, document: &serde_json::Value) -> bool {
+        let mut scratch = Scratch::default();
+        event(kind, place, document).is_some_and(|event| self.rules.matches(&event, &mut scratch).contains(&number))
+    }
+
+    fn fires(&self, number: RuleNumber, kind: Kind, events: &[serde_json::Value]) -> bool {
+        let rules = &self.rules;
+        match rules.rule(number).body {
+            Body::Detection => {
+                events.iter().enumerate().any(|(place, document)| self.matches(number, kind, place, document))
+            }
+            Body::Correlation(_) => {
+                let (mut state, mut changes) = (State::new(Caps::default()), Vec::new());
+                let mut scratch = Scratch::default();
+                for (place, document) in events.iter().enumerate() {
+                    let (mut found, mut rejects) = (Vec::new(), Vec::new());
+                    let body = document.to_string();
+                    let (format, position) = (Format::Known(kind), place.to_string());
+                    normalise(format, body.as_bytes(), &position, &Limits::default(), &mut found, &mut rejects);
+                    for reject in rejects {
+                        say(&format!("{}: example event {place}: {}", rules.rule(number).path, reject.detail));
+                    }
+                    for event in &found {
+                        if let Some(sighting) = sight(rules, event, &mut scratch) {
+                            state.apply(rules, &sighting, &mut changes);
+                        }
                     }
                 }
+                changes.iter().any(|change| change.alert.rule == rules.rule(number).id)
             }
-            changes.iter().any(|change| change.alert.rule == rules.rule(number).id)
         }
+    }
+
+    /// Line by line, why a detection does or does not match.
+    fn why(&self, number: RuleNumber, document: &serde_json::Value) -> Option<engine::rule::Explanation> {
+        let rule = self.rules.rule(number);
+        let file = self.files.iter().find(|file| file.path == rule.path)?;
+        let event = sonic_rs::from_str(&document.to_string()).ok()?;
+        explain(file, &rule.id, &self.placeholders, &event)
     }
 }
 
@@ -101,4 +150,12 @@ fn event(kind: Kind, place: usize, document: &serde_json::Value) -> Option<Event
     let raw = sonic_rs::from_str(&document.to_string()).ok()?;
     let uid = Uid { origin: String::new(), id: place.to_string() };
     Some(Event { uid, time: Timestamp::default(), kind, raw })
+}
+
+fn progress(count: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta}");
+    ProgressBar::new(count).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

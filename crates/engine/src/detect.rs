@@ -29,7 +29,7 @@ mod window;
 
 pub(crate) use episode::Account;
 pub(crate) use shape::{Counted, Shape};
-pub use sight::sight;
+pub use sight::{sight, sight_matched};
 pub use state::{Caps, Change, RestoreError, Standing, State};
 
 /// The values that an alert is about, field by field.

@@ -12,7 +12,7 @@ use crate::detect::Shape;
 use crate::event::{Event, Kind, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
-use crate::time::{Span, Timestamp};
+use crate::time::Span;
 
 mod ast;
 mod column;
@@ -26,6 +26,7 @@ mod grammar;
 mod grams;
 mod index;
 mod leaf;
+mod lint;
 mod literal;
 mod load;
 mod look;
@@ -43,12 +44,14 @@ mod steps;
 mod text;
 mod timepart;
 mod value;
+mod why;
 mod wildcard;
 mod witness;
 mod yaml;
 
-pub use look::Scratch;
+pub use look::{Glance, Scratch};
 pub use placeholder::Placeholders;
+pub use why::{Explanation, explain};
 
 /// A rule's identity: its Sigma `id`, or one made from its path and title.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -227,13 +230,19 @@ impl RuleSet {
     /// for what matches; equal ids are a problem of the later file.
     #[must_use]
     pub fn compile(files: &[RuleFile]) -> (Self, Vec<Problem>) {
-        load::compile(files, &Placeholders::default())
+        load::compile(files, &Placeholders::default(), draft::Lints::Off)
     }
 
     /// As [`RuleSet::compile`], with values for the placeholders of rules that use `|expand`.
     #[must_use]
     pub fn compile_with(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
-        load::compile(files, placeholders)
+        load::compile(files, placeholders, draft::Lints::Off)
+    }
+
+    /// As [`RuleSet::compile_with`], and looks for what is legal and probably not meant. Takes about twice the time.
+    #[must_use]
+    pub fn check(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
+        load::compile(files, placeholders, draft::Lints::On)
     }
 
     /// The detection rules that match this event, in ascending order. `scratch` is reused between calls
@@ -242,13 +251,18 @@ impl RuleSet {
         self.index.matches(event, scratch)
     }
 
-    /// When a raw record happened, if a look at its text shows already that it is one event and that no rule
-    /// matches it; most are such, and need neither be parsed nor normalised. Nothing if the record must go the
-    /// whole way, through [`normalise`](crate::normalise::normalise) and [`sight`](crate::detect::sight), which
-    /// then would find that too. A plain CloudTrail record takes half the time of the whole way.
+    /// What a look at a raw record's text shows, if it shows that the record is one event. Most match nothing: those
+    /// need neither be parsed nor normalised. Nothing if only the whole way, [`normalise`](crate::normalise::normalise)
+    /// and [`matches`](Self::matches), can tell; where both can, they tell the same.
     #[must_use]
-    pub fn dismiss(&self, format: Format, body: &[u8], limits: &Limits, scratch: &mut Scratch) -> Option<Timestamp> {
-        self.index.dismiss(format, body, limits, scratch)
+    pub fn glance<'s>(
+        &self,
+        format: Format,
+        body: &[u8],
+        limits: &Limits,
+        scratch: &'s mut Scratch,
+    ) -> Option<Glance<'s>> {
+        self.index.glance(format, body, limits, scratch)
     }
 
     /// Lets plain JSON events be read by the rules of this log source too. A part that it leaves out is unknown:
@@ -281,16 +295,6 @@ impl RuleSet {
     #[must_use]
     pub fn by_id(&self, id: &RuleId) -> Option<&Rule> {
         self.by_id.get(id).map(|number| self.rule(*number))
-    }
-
-    /// Whether any kind of log feeds this rule; one that none does can only match JSON that is read as its log
-    /// source ([`RuleSet::read_json_as`]). A correlation is fed if its bases are.
-    #[must_use]
-    pub fn is_fed(&self, rule: &Rule) -> bool {
-        match &rule.body {
-            Body::Detection => index::is_fed(&rule.log_source),
-            Body::Correlation(asked) => asked.bases.iter().any(|base| self.is_fed(self.rule(*base))),
-        }
     }
 
     /// How this rule's events become episodes; nothing for one that alerts once an event.

@@ -1,20 +1,26 @@
-//! What loading rules costs: `cargo run --release -p lab --example load -- FOLDER…`.
+//! What loading rules costs: `cargo run --release -p lab --example load -- [--check] FOLDER…`.
 //!
+//! With `--check` lints look at them, too, and what each found is counted.
 //! Prints one line: rules, problems, seconds of user CPU for reading and compiling (files are read before), and
 //! the most memory that the process held.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use engine::rule::{RuleFile, RuleSet, Weight};
+use engine::rule::{Placeholders, RuleFile, RuleSet, Weight};
 
 fn main() -> std::io::Result<()> {
     let mut files = Vec::new();
-    for folder in std::env::args().skip(1) {
+    let check = std::env::args().nth(1).is_some_and(|first| first == "--check");
+    for folder in std::env::args().skip(1 + usize::from(check)) {
         gather(Path::new(&folder), &mut files)?;
     }
     let bytes: usize = files.iter().map(|file| file.text.len()).sum();
     let (before, start) = (user_seconds(), std::time::Instant::now());
-    let (set, problems) = RuleSet::compile(&files);
+    let (set, problems) = match check {
+        true => RuleSet::check(&files, &Placeholders::default()),
+        false => RuleSet::compile(&files),
+    };
     let (user, wall) = (user_seconds() - before, start.elapsed().as_secs_f64());
     let errors = problems.iter().filter(|problem| problem.weight == Weight::Error).count();
     let line = format!(
@@ -23,7 +29,13 @@ fn main() -> std::io::Result<()> {
         problems.len() - errors,
         resident_kilobytes_max() / 1024
     );
-    std::io::Write::write_all(&mut std::io::stdout(), format!("{line}\n").as_bytes())
+    let mut found: BTreeMap<&str, (usize, String)> = BTreeMap::new();
+    for problem in &problems {
+        let lint = found.entry(problem.lint.unwrap_or("-")).or_insert_with(|| (0, problem.to_string()));
+        lint.0 += 1;
+    }
+    let found: String = found.iter().map(|(lint, (count, first))| format!("{count:5} {lint}: {first}\n")).collect();
+    std::io::Write::write_all(&mut std::io::stdout(), format!("{line}\n{found}").as_bytes())
 }
 
 fn gather(path: &Path, files: &mut Vec<RuleFile>) -> std::io::Result<()> {

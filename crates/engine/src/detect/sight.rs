@@ -12,8 +12,14 @@ use crate::rule::{Body, Measure, RuleNumber, RuleSet, Scratch};
 /// facets only for events that matched.
 #[must_use]
 pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Sighting> {
+    sight_matched(rules, event, rules.matches(event, scratch))
+}
+
+/// As [`sight`], for an event of which it is known already which rules match it, in ascending order.
+#[must_use]
+pub fn sight_matched(rules: &RuleSet, event: &Event, matched: &[RuleNumber]) -> Option<Sighting> {
     let mut findings = Vec::new();
-    for &number in rules.matches(event, scratch) {
+    for &number in matched {
         if rules.rule(number).alerts {
             findings.push(alone(rules, number, event));
         }

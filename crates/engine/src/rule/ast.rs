@@ -1,7 +1,5 @@
 //! What a rule says, read but not yet compiled. Names follow the specification.
 
-#![expect(dead_code, reason = "lints and correlations of every type, which come next, read the rest")]
-
 use super::modifier::Modifier;
 use super::number::Number;
 use super::place::Place;
@@ -10,7 +8,6 @@ use crate::event::LogSource;
 /// A `detection` section, or the selections and condition of a filter.
 #[derive(Clone, Debug)]
 pub(super) struct Detections {
-    pub(super) place: Place,
     /// In the order of the text.
     pub(super) named: Vec<Named>,
     /// Any of these.
@@ -44,8 +41,6 @@ pub(super) struct Item {
     pub(super) field: Option<String>,
     pub(super) modifiers: Vec<Modifier>,
     pub(super) values: Vec<Written>,
-    /// Whether the values stand in a list, be it of one.
-    pub(super) is_list: bool,
 }
 
 /// A value and where it stands.
@@ -143,13 +138,16 @@ pub(super) enum CorrelationCondition {
         /// Whose values are counted, summed and so on.
         field: Option<Vec<String>>,
         /// Rank for `value_percentile`.
+        #[expect(dead_code, reason = "for the correlation types that come next")]
         percentile: Option<Number>,
     },
     /// An expression over rule names, for temporal types.
+    #[expect(dead_code, reason = "for the correlation types that come next")]
     Extended(ConditionExpr),
 }
 
 /// One name for fields that differ from rule to rule.
+#[expect(dead_code, reason = "for the correlation types that come next")]
 #[derive(Clone, Debug)]
 pub(super) struct FieldAlias {
     pub(super) alias: String,

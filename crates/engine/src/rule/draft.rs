@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ast::{CorrelationRule, Detections, FilterRule};
+use super::ast::{Condition, CorrelationRule, Detection, Detections, FilterRule, Item, Named};
+use super::lint;
 use super::own::{self, Own};
 use super::place::{Document, Fault, Place};
 use super::yaml::{self, Entry, Node, Value};
@@ -29,6 +30,10 @@ pub(super) struct Draft<'d> {
     pub(super) source: Source,
     /// Of `id`, or of the document's start.
     pub(super) id_place: Place,
+    pub(super) title_place: Place,
+    pub(super) log_source_place: Place,
+    /// Ids of rules that this one says it makes obsolete.
+    pub(super) obsoletes: Vec<(String, Place)>,
 }
 
 /// What it asks.
@@ -47,8 +52,52 @@ pub(super) struct Read<'d> {
     pub(super) counted: Vec<String>,
 }
 
+/// Whether what is only odd is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lints {
+    On,
+    Off,
+}
+
+impl Draft<'_> {
+    /// The selections of a detection or filter.
+    pub(super) fn named(&self) -> &[Named] {
+        match &self.source {
+            Source::Detection(section) => &section.named,
+            Source::Filter(filter) => &filter.detection.named,
+            Source::Correlation(_) => &[],
+        }
+    }
+
+    pub(super) fn conditions(&self) -> &[Condition] {
+        match &self.source {
+            Source::Detection(section) => &section.conditions,
+            Source::Filter(filter) => &filter.detection.conditions,
+            Source::Correlation(_) => &[],
+        }
+    }
+
+    /// Every line of every selection.
+    pub(super) fn items(&self) -> Vec<&Item> {
+        fn gather<'d>(detection: &'d Detection, items: &mut Vec<&'d Item>) {
+            match detection {
+                Detection::All(lines) => items.extend(lines),
+                Detection::Any(parts) => parts.iter().for_each(|part| gather(part, items)),
+            }
+        }
+        let mut items = Vec::new();
+        self.named().iter().for_each(|named| gather(&named.detection, &mut items));
+        items
+    }
+
+    /// Whether the rule's author wants to hear nothing of this lint.
+    pub(super) fn allows(&self, lint: &str) -> bool {
+        self.own.allow.iter().any(|name| name == lint)
+    }
+}
+
 /// Reads a document; nothing if it is empty.
-pub(super) fn read(document: Document<'_>) -> Option<Read<'_>> {
+pub(super) fn read(document: Document<'_>, lints: Lints) -> Option<Read<'_>> {
     let refused = |fault, counted| Read { draft: None, problems: vec![document.problem(fault)], counted };
     let node = match yaml::read(document.text) {
         Ok(None) => return None,
@@ -59,6 +108,12 @@ pub(super) fn read(document: Document<'_>) -> Option<Read<'_>> {
     let mut faults = Vec::new();
     Some(match draft(document, &node, &mut faults) {
         Ok(draft) => {
+            if let Some(draft) = &draft {
+                if lints == Lints::On {
+                    faults.extend(lint::document(&node, draft));
+                }
+                faults.retain(|fault| fault.name().is_none_or(|name| !draft.allows(name)));
+            }
             let problems = faults.into_iter().map(|fault| document.problem(fault)).collect();
             Read { draft, problems, counted: Vec::new() }
         }
@@ -85,7 +140,7 @@ fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>)
     if let Source::Detection(_) = &source
         && let Some(timeframe) = node.get("detection").and_then(|detection| detection.value.get("timeframe"))
     {
-        let fault = Fault::warning("`timeframe` has no meaning in a detection; use a correlation");
+        let fault = Fault::lint("timeframe", "`timeframe` has no meaning in a detection; use a correlation");
         warnings.push(fault.at(timeframe.place));
     }
     let sort = match &source {
@@ -110,6 +165,9 @@ fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>)
         own: own::read(node, sort)?,
         source,
         id_place: node.get("id").map_or(node.place, |id| id.value.place),
+        title_place: node.get("title").map_or(node.place, |title| title.value.place),
+        log_source_place: node.get("logsource").map_or(node.place, |source| source.place),
+        obsoletes: obsoletes(node),
     }))
 }
 
@@ -154,6 +212,14 @@ fn counted(node: &Node<'_>) -> Vec<String> {
     let rules = node.get("correlation").and_then(|correlation| correlation.value.get("rules"));
     let names = rules.map_or(&[][..], |rules| rules.value.each());
     names.iter().filter_map(Node::text).map(str::to_owned).collect()
+}
+
+/// The rules that this one stands in for, by its own word.
+fn obsoletes(node: &Node<'_>) -> Vec<(String, Place)> {
+    let related = node.get("related").map_or(&[][..], |related| related.value.each());
+    let text = |node: &Node<'_>, key| node.get(key).and_then(|entry| entry.value.text()).map(str::to_owned);
+    let old = related.iter().filter(|entry| text(entry, "type").as_deref() == Some("obsolete"));
+    old.filter_map(|entry| Some((text(entry, "id")?, entry.place))).collect()
 }
 
 /// The text under a key of this mapping.
@@ -219,7 +285,7 @@ fn identity(
     if is_filter {
         return RuleId(format!("filter {}:{}", document.path, document.first_line).into());
     }
-    warnings.push(Fault::warning("`id` is missing; alerts are known by path and title until it has one"));
+    warnings.push(Fault::lint("missing_id", "`id` is missing; alerts are known by path and title until it has one"));
     let mut hasher = blake3::Hasher::new();
     // The length keeps two rules apart whose path and title join to the same text.
     hasher.update(&(document.path.len() as u64).to_le_bytes());
@@ -231,7 +297,7 @@ fn identity(
 
 fn severity(node: &Node<'_>, warnings: &mut Vec<Fault>) -> Result<Severity, Fault> {
     let Some(level) = text(node, "level")? else {
-        warnings.push(Fault::warning("`level` is missing; medium is taken"));
+        warnings.push(Fault::lint("missing_level", "`level` is missing; medium is taken"));
         return Ok(Severity::Medium);
     };
     Ok(match level {
@@ -245,7 +311,7 @@ fn severity(node: &Node<'_>, warnings: &mut Vec<Fault>) -> Result<Severity, Faul
                 "`{other}` is no level; medium is taken. Levels are informational, low, medium, high, critical"
             );
             let place = node.get("level").map_or(node.place, |level| level.value.place);
-            warnings.push(Fault::warning(message).at(place));
+            warnings.push(Fault::lint("level_unknown", message).at(place));
             Severity::Medium
         }
     })

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use super::RuleNumber;
 use super::condition::{Predicates, Program};
-use super::look::{self, Scratch};
+use super::look::{self, Glance, Scratch};
 use super::plan::Plan;
 use crate::event::{Event, Kind, LogSource};
 use crate::field::Fields;
 use crate::normalise::{Format, Limits, glance};
-use crate::time::Timestamp;
 
 /// Conditions of all detection rules and the ways to find them.
 #[derive(Debug, Default)]
@@ -55,15 +54,15 @@ impl Index {
         self.plans.insert(kind, Plan::new(fields, &self.predicates, glance::members(kind), admitted));
     }
 
-    pub(super) fn dismiss(
+    pub(super) fn glance<'s>(
         &self,
         format: Format,
         body: &[u8],
         limits: &Limits,
-        scratch: &mut Scratch,
-    ) -> Option<Timestamp> {
+        scratch: &'s mut Scratch,
+    ) -> Option<Glance<'s>> {
         let (kind, text) = glance::record(format, body, limits)?;
-        look::dismiss(self.plans.get(&kind)?, &self.predicates, (format, kind), text, scratch)
+        look::glance(self.plans.get(&kind)?, &self.predicates, (format, kind), text, scratch)
     }
 
     pub(super) fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {

@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 
-use super::condition::{Collector, Program};
+use super::condition::{Collector, Predicates, Program};
 use super::correlate::{self, Counted};
-use super::draft::{self, Draft, Source};
+use super::draft::{self, Draft, Lints, Source};
 use super::filter;
-use super::index::{Detection, Index};
+use super::index::{Detection, Index, is_fed};
+use super::lint;
+use super::modifier::Modifier;
 use super::place::{Document, Fault};
 use super::placeholder::Placeholders;
 use super::sigma;
@@ -28,17 +30,20 @@ pub(super) enum Compiled {
     Correlation(Counted),
 }
 
-pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders) -> (RuleSet, Vec<Problem>) {
+pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Lints) -> (RuleSet, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     let mut counted = Vec::new();
     for document in documents(files) {
-        let Some(read) = draft::read(document) else { continue };
+        let Some(read) = draft::read(document, lints) else { continue };
         problems.extend(read.problems);
         drafts.extend(read.draft);
         counted.extend(read.counted.into_iter().map(|name| (name, document.path)));
     }
     let drafts = distinct(drafts, &mut problems);
+    if lints == Lints::On {
+        problems.extend(among(&drafts));
+    }
 
     let mut fields = Fields::default();
     let mut collector = Collector::default();
@@ -64,7 +69,11 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders) -> (RuleS
     // A rule that is there to be counted stays silent though its correlation is broken; else each single
     // event would raise an alert.
     quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts).ok()));
-    let set = assemble(drafts, compiled, filters, &quiet, fields, collector);
+    let predicates = collector.finish();
+    if lints == Lints::On {
+        problems.extend(vain(&drafts, &compiled, &predicates, &fields));
+    }
+    let set = assemble(drafts, compiled, filters, &quiet, fields, predicates);
     (set, sorted(problems))
 }
 
@@ -92,6 +101,54 @@ fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draf
         }
     }
     kept
+}
+
+/// What is odd about rules beside each other.
+fn among(drafts: &[Draft<'_>]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut titles: BTreeMap<&str, &Draft<'_>> = BTreeMap::new();
+    for draft in drafts {
+        if let Some(other) = titles.insert(&draft.title, draft)
+            && !draft.allows("duplicate_title")
+        {
+            let message =
+                format!("{} has a rule of this title, too; people cannot tell them apart", other.document.path);
+            problems.push(draft.document.problem(Fault::lint("duplicate_title", message).at(draft.title_place)));
+        }
+        if let Source::Detection(_) = draft.source
+            && !is_fed(&draft.log_source)
+            && !draft.allows("unfed")
+        {
+            let message = "no kind of log feeds its `logsource`; docs/kinds.md lists those that do";
+            problems.push(draft.document.problem(Fault::lint("unfed", message).at(draft.log_source_place)));
+        }
+        for (id, place) in draft.obsoletes.iter().filter(|_| !draft.allows("obsolete_rule")) {
+            if let Some(old) = drafts.iter().find(|old| *old.id.0 == **id) {
+                let message = format!("this rule makes `{}` obsolete, which is still loaded; leave it out", old.title);
+                problems.push(draft.document.problem(Fault::lint("obsolete_rule", message).at(*place)));
+            }
+        }
+    }
+    problems
+}
+
+/// Rules that no event can match.
+fn vain(drafts: &[Draft<'_>], compiled: &[Option<Compiled>], predicates: &Predicates, fields: &Fields) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (draft, compiled) in drafts.iter().zip(compiled) {
+        let (Source::Detection(section), Some(Compiled::Detection(_, program))) = (&draft.source, compiled) else {
+            continue;
+        };
+        let all = draft.items().into_iter().filter(|item| item.modifiers.contains(&Modifier::All));
+        let arrays: Vec<&str> = all.filter_map(|item| item.field.as_deref()).collect();
+        if let Some(reason) =
+            lint::never(program, predicates, fields, &arrays).filter(|_| !draft.allows("never_matches"))
+        {
+            let fault = Fault::lint("never_matches", format!("the rule can never match: {reason}"));
+            problems.push(draft.document.problem(fault.at(section.conditions[0].place)));
+        }
+    }
+    problems
 }
 
 /// Compiles the correlations. Returns the detections that only count: some correlation names them and
@@ -160,7 +217,7 @@ fn assemble(
     mut filters: Vec<Vec<String>>,
     quiet: &BTreeSet<usize>,
     mut fields: Fields,
-    collector: Collector,
+    predicates: Predicates,
 ) -> RuleSet {
     let mut numbers = Vec::new();
     let mut next = 0;
@@ -223,7 +280,7 @@ fn assemble(
     for name in Kind::ALL.into_iter().flat_map(glance::members) {
         fields.intern(name);
     }
-    let index = Index::new(collector.finish(), detections, &fields);
+    let index = Index::new(predicates, detections, &fields);
     RuleSet { rules, by_id, fields, index, correlations, shapes, fingerprint }
 }
 

@@ -42,6 +42,15 @@ struct Marks {
     candidates: Vec<u32>,
 }
 
+/// What a glance at a raw record shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance<'s> {
+    /// When it happened.
+    pub time: Timestamp,
+    /// The detection rules that match it, in ascending order.
+    pub rules: &'s [RuleNumber],
+}
+
 struct Look<'p, 'e> {
     plan: &'p Plan,
     predicates: &'p Predicates,
@@ -62,14 +71,14 @@ pub(super) fn matches<'s>(
     &scratch.matched
 }
 
-/// When a record happened, if a skim of its text shows that it is one event and that no rule of `plan` matches it.
-pub(super) fn dismiss(
+/// What a skim of a record's text shows, if it shows that the record is one event.
+pub(super) fn glance<'s>(
     plan: &Plan,
     predicates: &Predicates,
     (format, kind): (Format, Kind),
     text: &str,
-    scratch: &mut Scratch,
-) -> Option<Timestamp> {
+    scratch: &'s mut Scratch,
+) -> Option<Glance<'s>> {
     let mut found = Found::start(plan.fields, std::mem::take(&mut scratch.found));
     let time = skim::skim(&plan.tree, plan.strings, text, &mut found)
         .and_then(|()| glance::time(format, kind, |number| member(&found, plan.members[number])));
@@ -78,7 +87,7 @@ pub(super) fn dismiss(
         found = decide(plan, predicates, found, scratch);
     }
     scratch.found = found.forget();
-    time.filter(|_| scratch.matched.is_empty())
+    Some(Glance { time: time?, rules: &scratch.matched })
 }
 
 /// A member at the top of the record; one that stands there twice is not for a glance.

@@ -138,7 +138,7 @@ impl Test {
     }
 
     /// The tests that a text decides; the others are never true of one.
-    fn holds_text(&self, text: &str) -> bool {
+    pub(super) fn holds_text(&self, text: &str) -> bool {
         match self {
             Self::OneOf(set) => {
                 let text = set.case.prepare(text);

@@ -14,7 +14,6 @@ pub(super) struct Own {
     pub(super) dedup: Option<(Vec<String>, Span)>,
     pub(super) tests: Tests,
     /// Lints that it silences.
-    #[expect(dead_code, reason = "the lints come next")]
     pub(super) allow: Vec<String>,
 }
 
@@ -26,7 +25,6 @@ pub(super) enum Sort {
 }
 
 /// The keys that are read here.
-#[expect(dead_code, reason = "the lints come next")]
 pub(super) const KEYS: [&str; 5] = ["version", "runbook", "dedup", "tests", "lapwing"];
 
 /// # Errors

@@ -48,7 +48,6 @@ impl Fault {
         Self { weight: Weight::Warning, ..Self::error(message) }
     }
 
-    #[expect(dead_code, reason = "the lints come next")]
     /// The rule stands; a rule may allow itself what the lint of this name finds.
     pub(super) fn lint(name: &'static str, message: impl Into<String>) -> Self {
         Self { lint: Some(name), ..Self::warning(message) }
@@ -60,7 +59,6 @@ impl Fault {
         self
     }
 
-    #[expect(dead_code, reason = "the lints come next")]
     /// What silences it.
     pub(super) fn name(&self) -> Option<&'static str> {
         self.lint

@@ -55,7 +55,6 @@ impl Placeholders {
     }
 }
 
-#[expect(dead_code, reason = "the lints come next")]
 /// Whether a value has a placeholder in it.
 pub(super) fn is_in(text: &str) -> bool {
     parts(text).iter().any(|part| matches!(part, Part::Placeholder(_)))

@@ -23,7 +23,7 @@ fn detection(section: &str) -> RuleSet {
     set
 }
 
-fn rule(section: &str) -> String {
+pub(super) fn rule(section: &str) -> String {
     let section: String = section.lines().map(|line| format!("  {line}\n")).collect();
     format!("title: A\nid: a\nlevel: low\ndetection:\n{section}")
 }

@@ -41,7 +41,7 @@ pub(super) fn selections<'e, 'd: 'e>(
     if conditions.is_empty() {
         return Err(Fault::error("the condition is empty").at(condition.value.place));
     }
-    Ok(Detections { place: section.place, named, conditions })
+    Ok(Detections { named, conditions })
 }
 
 fn detection(node: &Node<'_>) -> Result<Detection, Fault> {
@@ -70,7 +70,7 @@ fn list(elements: &[Node<'_>], place: Place) -> Result<Detection, Fault> {
 
 fn keywords(elements: &[Node<'_>], place: Place) -> Result<Item, Fault> {
     let values = elements.iter().map(written).collect::<Result<_, _>>()?;
-    Ok(Item { key: String::new(), place, field: None, modifiers: Vec::new(), values, is_list: true })
+    Ok(Item { key: String::new(), place, field: None, modifiers: Vec::new(), values })
 }
 
 /// One line of a selection.
@@ -98,7 +98,6 @@ fn item(entry: &Entry<'_>) -> Result<Item, Fault> {
         field: Some(field.to_owned()).filter(|field| !field.is_empty()),
         modifiers,
         values: values.iter().map(written).collect::<Result<_, _>>()?,
-        is_list: matches!(entry.value.value, Value::List(_)),
     })
 }
 

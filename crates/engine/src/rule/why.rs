@@ -1,0 +1,177 @@
+//! Why a rule does or does not match an event, line by line: for people who try a rule.
+//!
+//! Reads the rule again and asks each line by itself, so it is slow and never on the road of an event.
+
+use std::fmt;
+
+use serde::Serialize;
+use sonic_rs::Value;
+
+use super::ast::{Detection, Item, Named};
+use super::condition::{Collector, Predicates, Program};
+use super::draft::{self, Lints, Source};
+use super::found::{Found, Tree};
+use super::place::Document;
+use super::placeholder::Placeholders;
+use super::value::{self, Names};
+use super::{RuleFile, RuleId, sigma};
+use crate::field::{FieldId, Fields};
+
+/// Longest value of an event that is shown.
+const SHOWN_CHARACTERS_MAX: usize = 120;
+
+/// One thing that a rule asks and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// What is asked, as the rule writes it.
+    pub asked: String,
+    /// Whether it is true of the event.
+    pub holds: bool,
+    /// For a line: what the event has there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// What it is made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Explanation>,
+}
+
+/// Why the detection rule `id`, read from `file`, does or does not match the event; nothing if the file has no such
+/// rule, or one that cannot be compiled. Filters are left aside.
+#[must_use]
+pub fn explain(file: &RuleFile, id: &RuleId, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
+    let drafts = Document::split(&file.path, &file.text).into_iter();
+    let mut drafts = drafts.filter_map(|document| draft::read(document, Lints::Off)?.draft);
+    let draft = drafts.find(|draft| draft.id == *id)?;
+    let Source::Detection(section) = &draft.source else { return None };
+    let whole = |names: &mut Names<'_>| sigma::compile(section, names).ok();
+    let holds = ask(placeholders, event, whole)?.0;
+    let texts: Vec<&str> = section.conditions.iter().map(|condition| condition.text.trim()).collect();
+    let parts = section.named.iter().map(|named| selection(named, placeholders, event)).collect::<Option<_>>()?;
+    Some(Explanation { asked: texts.join(" or "), holds, found: None, parts })
+}
+
+fn selection(named: &Named, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
+    let mut explanation = detection(&named.detection, placeholders, event)?;
+    explanation.asked = match named.detection {
+        Detection::All(_) => named.name.clone(),
+        Detection::Any(_) => format!("{} (any of)", named.name),
+    };
+    Some(explanation)
+}
+
+fn detection(detection: &Detection, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
+    let (asked, parts): (_, Vec<Explanation>) = match detection {
+        Detection::All(items) => {
+            ("all of", items.iter().map(|item| line(item, placeholders, event)).collect::<Option<_>>()?)
+        }
+        Detection::Any(parts) => {
+            let parts = parts.iter().map(|part| self::detection(part, placeholders, event)).collect::<Option<_>>()?;
+            ("any of", parts)
+        }
+    };
+    let holds = match detection {
+        Detection::All(_) => parts.iter().all(|part| part.holds),
+        Detection::Any(_) => parts.iter().any(|part| part.holds),
+    };
+    Some(Explanation { asked: asked.to_owned(), holds, found: None, parts })
+}
+
+fn line(item: &Item, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
+    let (holds, fields) = ask(placeholders, event, |names| value::compile(item, names).ok())?;
+    let values: Vec<String> = item.values.iter().map(|written| written.value.to_string()).collect();
+    let asked = match values.as_slice() {
+        [only] if item.field.is_some() => format!("{}: {only}", item.key),
+        several if item.field.is_some() => format!("{}: [{}]", item.key, several.join(", ")),
+        several => format!("anywhere: [{}]", several.join(", ")),
+    };
+    let found = item.field.as_ref().map(|_| shown(&fields, event));
+    Some(Explanation { asked, holds, found, parts: Vec::new() })
+}
+
+/// Compiles something by itself and asks it of the event.
+fn ask(
+    placeholders: &Placeholders,
+    event: &Value,
+    compile: impl FnOnce(&mut Names<'_>) -> Option<Program>,
+) -> Option<(bool, Fields)> {
+    let (mut fields, mut collector) = (Fields::default(), Collector::default());
+    let program = compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders })?;
+    let predicates = collector.finish();
+    let ids = (0..).map(FieldId).take(fields.len());
+    let tree = Tree::new(ids.map(|field| (field, fields.path(field))));
+    let mut found = Found::start(fields.len(), Found::default());
+    found.read(&tree, true, event);
+    let holds = holds(&program, &predicates, &found);
+    Some((holds, fields))
+}
+
+fn holds(program: &Program, predicates: &Predicates, found: &Found<'_>) -> bool {
+    let part = |part: &Program| holds(part, predicates, found);
+    match program {
+        Program::Ask(number) => predicates.get(*number).holds(found),
+        Program::And(parts) => parts.iter().all(part),
+        Program::Or(parts) => parts.iter().any(part),
+        Program::Not(inner) => !part(inner),
+        Program::AtLeast(least, parts) => parts.iter().filter(|inner| part(inner)).count() as u64 >= *least,
+    }
+}
+
+/// What the event has in the first of these fields, the one that the line is about.
+fn shown(fields: &Fields, event: &Value) -> String {
+    let mut values = Vec::new();
+    fields.path(FieldId(0)).any(event, &mut |value| {
+        let text = sonic_rs::to_string(value).unwrap_or_default();
+        let cut = text.char_indices().nth(SHOWN_CHARACTERS_MAX).map(|(end, _)| format!("{}…", &text[..end]));
+        values.push(cut.unwrap_or(text));
+        values.len() == 5
+    });
+    if values.is_empty() { "nothing".to_owned() } else { values.join(", ") }
+}
+
+impl Explanation {
+    fn write(&self, out: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        let mark = if self.holds { "yes" } else { "no " };
+        write!(out, "{:indent$}{mark} {}", "", self.asked, indent = 2 * depth)?;
+        if let Some(found) = &self.found {
+            write!(out, "    the event has {found}")?;
+        }
+        writeln!(out)?;
+        self.parts.iter().try_for_each(|part| part.write(out, depth + 1))
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(out, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn each_line_says_whether_it_holds_and_what_the_event_has() {
+        let text = "title: A\nid: a\nlevel: low\ndetection:\n  s:\n    - {eventName: [X, Y], a.b|endswith: '/x'}\n    \
+                    - {u|exists: true}\n  k: [evil]\n  f: {c|gt: 5}\n  condition: (s or k) and not f\n";
+        let file = RuleFile { path: "a.yml".to_owned(), text: text.to_owned() };
+        let event = sonic_rs::from_str(r#"{"eventName":"x","a":[{"b":"1/y"},{"b":null}],"c":7}"#).unwrap();
+        let explanation = explain(&file, &RuleId("a".into()), &Placeholders::default(), &event).unwrap();
+        assert_snapshot!(explanation, @r#"
+        no  (s or k) and not f
+          no  s (any of)
+            no  all of
+              yes eventName: [X, Y]    the event has "x"
+              no  a.b|endswith: /x    the event has "1/y", null
+            no  all of
+              no  u|exists: true    the event has nothing
+          no  k
+            no  anywhere: [evil]
+          yes f
+            yes c|gt: 5    the event has 7
+        "#);
+        assert_eq!(explain(&file, &RuleId("b".into()), &Placeholders::default(), &event), None);
+    }
+}
