@@ -17,7 +17,7 @@ use rsigma_eval::{Engine, JsonEvent, RuleFieldSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::rsigma;
+use crate::{probes, rsigma};
 
 /// The list of explained differences.
 const EXPLAINED: &str = include_str!("../differences.toml");
@@ -165,6 +165,13 @@ pub(crate) fn explanations() -> anyhow::Result<Vec<Explanation>> {
 /// Compares both over all that we have, twice: each event with the rules of its log source, and every event
 /// with all rules.
 pub(crate) fn run() -> anyhow::Result<()> {
+    // Both are told, whatever the first came to.
+    let probed = probes::run();
+    sigmahq()?;
+    probed
+}
+
+fn sigmahq() -> anyhow::Result<()> {
     let shared = corpus::shared().context("no shared data folder; LAPWING_SHARED names one")?;
     let sigma = SigmaHq::open()?.context("no shared data folder")?;
     let rules = sigma.rules(sigmahq::ALL)?;

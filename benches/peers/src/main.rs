@@ -2,6 +2,7 @@
 
 mod agree;
 mod page;
+mod probes;
 mod ratios;
 mod rsigma;
 
