@@ -10,9 +10,11 @@ use anyhow::{Context, bail, ensure};
 use engine::event::{Event, Kind, LogSource};
 use engine::normalise::{Format, Limits, normalise};
 use engine::rule::{RuleFile, RuleSet, Scratch, Weight};
+use lab::apart::Prepared;
 use lab::corpus;
 use lab::replay::Record;
 use lab::sigmahq::{self, SigmaHq};
+use lab::speed::timed;
 use rsigma_eval::{Engine, JsonEvent, RuleFieldSet};
 use serde::Deserialize;
 use serde_json::Value;
@@ -201,6 +203,38 @@ fn sigmahq() -> anyhow::Result<()> {
     let found = left.len();
     print!("{}", Report { differences: left, rules: &rules });
     ensure!(found == 0, "{found} pairs of rule and event differ, and nothing explains why");
+    Ok(())
+}
+
+/// Compares both over the first `events` of a bench's case, routed alike.
+pub(crate) fn of_case(prepared: &Prepared, events: usize) -> anyhow::Result<()> {
+    let rules = prepared.rule_files()?;
+    let json = prepared.case.events.log_source().unwrap_or_default();
+    let explanations = explanations()?;
+    let mut both = Both::new(&rules, &json)?;
+    let (mut left, mut counts) = (Vec::new(), BTreeMap::new());
+    let (mut read, mut failed) = (0, None);
+    timed(&prepared.records, |record| {
+        read += 1;
+        if read > events || failed.is_some() {
+            return;
+        }
+        let record = Record { position: format!("line {read}"), body: record.to_vec() };
+        match both.compare(prepared.case.events.format(), &record, &json) {
+            Ok(found) => left.extend(unexplained(found, &explanations, &mut counts)),
+            Err(error) => failed = Some(error),
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let found = left.len();
+    ensure!(
+        found == 0,
+        "{}: {found} pairs differ\n{}",
+        prepared.case.name,
+        Report { differences: left, rules: &rules }
+    );
     Ok(())
 }
 
