@@ -96,13 +96,16 @@ impl Both {
         json: &LogSource,
     ) -> anyhow::Result<Vec<Difference>> {
         let (mut events, mut rejects) = (Vec::new(), Vec::new());
+        // As a worker does: what is dismissed by a look at its text is never asked again.
+        let dismissed = self.ours.dismiss(format, &record.body, &Limits::default(), &mut self.scratch).is_some();
         normalise(format, &record.body, &record.position, &Limits::default(), &mut events, &mut rejects);
         self.rejected += rejects.len() as u64;
+        ensure!(!dismissed || events.len() == 1, "{}: dismissed as one event, holds {}", record.position, events.len());
         let mut found = Vec::new();
         for event in &events {
             self.events += 1;
             let document: Value = serde_json::from_str(&sonic_rs::to_string(&event.raw)?)?;
-            let ours = self.ours(event);
+            let ours = if dismissed { BTreeSet::new() } else { self.ours(event) };
             let theirs = self.theirs(event.kind, &document, json);
             self.agreed += ours.intersection(&theirs).count() as u64;
             let sides = [(Only::Lapwing, ours.difference(&theirs)), (Only::Rsigma, theirs.difference(&ours))];

@@ -17,8 +17,8 @@ pub const COLUMNS: &str = "\
 Events are counted per second of user CPU time (`getrusage`) on one thread, in a process of its own for each run;\n\
 loading rules is measured apart, reading the file and finding lines is counted for nobody. `from … to` are the least\n\
 and the most of up to three runs. *Held* and *peak* are memory after loading and at most, beyond what the bench itself\n\
-holds. Ours is the whole road of a worker: bytes, `normalise`, `RuleSet::matches`; for windows `sight` and\n\
-`State::apply`, alerts counted and not stored. It is told nothing about the events (`auto`), but that Windows events are\n\
+holds. Ours is the whole road of a worker: bytes, `RuleSet::dismiss`, `normalise`, `RuleSet::matches`; for windows\n\
+`sight` and `State::apply`, alerts counted and not stored. It is told nothing about the events (`auto`), but that Windows events are\n\
 Windows; the plain JSON of the mixture is tried on all rules. The allocator is the system's.\n";
 
 /// One row of the bench: an engine a line, ours first.
