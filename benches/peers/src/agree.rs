@@ -180,23 +180,26 @@ fn sigmahq() -> anyhow::Result<()> {
     let shared = corpus::shared().context("no shared data folder; LAPWING_SHARED names one")?;
     let sigma = SigmaHq::open()?.context("no shared data folder")?;
     let rules = sigma.rules(sigmahq::ALL)?;
-    let records = corpus::everything(&shared, &sigma)?;
+    let (real, invented) = (corpus::everything(&shared, &sigma)?, sigmahq::invented(&rules, 1));
     let explanations = explanations()?;
     let any = LogSource::default();
     let mut both = Both::new(&rules, &any)?;
     let mut left = Vec::new();
     let mut counts = BTreeMap::new();
-    for (routing, format) in [("routed by kind", Format::Auto), ("all rules", Format::Known(Kind::Json))] {
+    let json = Format::Known(Kind::Json);
+    let passes = [
+        ("real events, the rules of their log source", Format::Auto, &real),
+        ("real events, all rules", json, &real),
+        ("invented events, all rules", json, &invented),
+    ];
+    for (what, format, records) in passes {
         (both.agreed, both.events, both.rejected) = (0, 0, 0);
         let before = left.len();
-        for record in &records {
+        for record in records {
             left.extend(unexplained(both.compare(format, record, &any)?, &explanations, &mut counts));
         }
         let (events, rejected, agreed, differ) = (both.events, both.rejected, both.agreed, left.len() - before);
-        println!(
-            "{routing}: {} rules × {events} events ({rejected} not read), {agreed} pairs in both, {differ} unexplained",
-            rules.len()
-        );
+        println!("{what}: {events} ({rejected} not read), {agreed} pairs in both, {differ} unexplained");
     }
     for (place, explanation) in explanations.iter().enumerate() {
         let count = counts.get(&place).copied().unwrap_or(0);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::lanes::timed;
 use super::{ReadError, lines, samples};
 use crate::replay::Record;
-use crate::sigmahq::{ALL, SigmaHq, SigmaHqError, invented};
+use crate::sigmahq::{SigmaHq, SigmaHqError};
 
 /// Folders of the shared data that hold files of events.
 const FOLDERS: [&str; 4] = ["data", "data/samples", "data/streams", "data/streams/panther_scenarios"];
@@ -17,8 +17,8 @@ const FOLDERS: [&str; 4] = ["data", "data/samples", "data/streams", "data/stream
 /// Where an entry of a file keeps its events; without any of these it is an event itself.
 const HOLDERS: [&str; 4] = ["event", "payload", "events", "samples"];
 
-/// The project's samples, every event of the shared folder, SigmaHQ's regression data, and what is invented of
-/// its rules: each as JSON text with a time that can be read, known by its file and line.
+/// The project's samples, every event of the shared folder, and SigmaHQ's regression data: each as JSON text
+/// with a time that can be read, known by its file and line.
 ///
 /// # Errors
 /// [`SigmaHqError`] if a file cannot be read.
@@ -48,9 +48,6 @@ pub fn everything(shared: &Path, sigma: &SigmaHq) -> Result<Vec<Record>, SigmaHq
         for (number, event) in (1..).zip(expected.events) {
             found.push(record(&format!("{}:{number}", expected.path), event));
         }
-    }
-    for (position, event) in invented(&sigma.rules(ALL)?, 1) {
-        found.push(Record { position, body: event.to_string().into_bytes() });
     }
     Ok(found)
 }

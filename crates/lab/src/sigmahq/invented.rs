@@ -8,6 +8,7 @@ use engine::rule::RuleFile;
 use serde_json::{Map, Number, Value, json};
 
 use crate::chance::Chance;
+use crate::replay::Record;
 
 /// One event is odd in one field in one of these ways.
 #[derive(Clone, Copy)]
@@ -39,10 +40,10 @@ const ODD: [Odd; 11] = [
     Odd::Nested,
 ];
 
-/// For each rule one plain event and some odd ones, each with the rule's path and a number. Equal seeds give
+/// For each rule one plain event and some odd ones, known by the rule's path and a number. Equal seeds give
 /// equal events.
 #[must_use]
-pub fn invented(rules: &[RuleFile], seed: u64) -> Vec<(String, Value)> {
+pub fn invented(rules: &[RuleFile], seed: u64) -> Vec<Record> {
     let mut chance = Chance::new(seed);
     let mut events = Vec::new();
     for rule in rules {
@@ -58,7 +59,8 @@ pub fn invented(rules: &[RuleFile], seed: u64) -> Vec<(String, Value)> {
             }
             twist(&mut event, odd, &mut chance);
             event.insert("@timestamp".to_owned(), json!("2026-01-01T00:00:00Z"));
-            events.push((format!("{}#{number}", rule.path), Value::Object(event)));
+            let body = Value::Object(event).to_string().into_bytes();
+            events.push(Record { position: format!("{}#{number}", rule.path), body });
         }
     }
     events
@@ -185,8 +187,8 @@ mod tests {
         let rules = [RuleFile { path: "r.yml".into(), text: text.into() }];
         let events = invented(&rules, 1);
         assert_eq!(events.len(), ODD.len());
-        let (position, event) = &events[0];
-        assert_eq!(position, "r.yml#0");
+        assert_eq!(events[0].position, "r.yml#0");
+        let event: Value = serde_json::from_slice(&events[0].body).unwrap();
         assert_eq!(event["a"], "C:\\before x*y after");
         assert_eq!((&event["b.c"], &event["d"]), (&json!(6), &json!("p q")));
         assert_eq!(invented(&rules, 1), invented(&rules, 1));
