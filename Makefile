@@ -26,8 +26,9 @@ check: ## formatting and lints only: quick, for while you work
 	@.ci/test --quick
 
 # As the demo: what is measured needs neither cloud SDK nor Kafka.
-bench: ## a user's day, end to end: events a second, delay, memory, alerts found
+bench: ## the engine's table and a user's day, end to end: events a second, delay, memory, what was found
 	@.ci/need cargo cc
+	cargo bench --locked --no-default-features --bench engine
 	cargo bench --locked --no-default-features --bench day
 
 # Outside the workspace: another engine is no part of the product. What it reads lies in the shared data folder.

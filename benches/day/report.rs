@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::process::Command;
 use std::time::Duration;
+
+use lab::table;
 
 use crate::sender::Sent;
 use crate::service::Commits;
@@ -33,8 +34,8 @@ impl Report {
              The service as it ships, shipped rules, an empty store on disk, a webhook receiver. Client, service and\n\
              receiver share the machine. A run whose alerts differ from those of `lapwing replay` on the same bytes fails.\n\n",
         );
-        writeln!(page, "- machine: {}", machine())?;
-        writeln!(page, "- commit: {}", commit())?;
+        writeln!(page, "- machine: {}", table::machine())?;
+        writeln!(page, "- commit: {}", table::commit())?;
         let mean = self.bytes as f64 / self.events as f64;
         writeln!(
             page,
@@ -91,24 +92,4 @@ fn quantile(times: &[Duration], share: f64) -> Duration {
 
 fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
-}
-
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let described = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or("unknown").to_owned();
-    let model = described.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown model", |(_, model)| model);
-    format!("{cores} cores, {model}; load average {load}, which counts the bench itself and whoever else worked")
-}
-
-fn commit() -> String {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|files| !files.is_empty());
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
-    if changed { format!("{commit} with changes that are not committed") } else { commit }
 }

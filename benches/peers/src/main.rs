@@ -1,6 +1,8 @@
 //! Lapwing's engine beside rsigma: `ratios` says how fast, `agree` says whether they find the same.
 
+mod agree;
 mod page;
+mod probes;
 mod ratios;
 mod rsigma;
 
@@ -20,6 +22,7 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((command, names)) if command == "ratios" => ratios::run(names),
+        Some((command, [])) if command == "agree" => agree::run(),
         _ => bail!("usage: peers ratios [PART OF A ROW'S NAME…] | agree"),
     }
 }

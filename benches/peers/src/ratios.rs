@@ -11,8 +11,10 @@ use lab::case::{CASES, Case};
 use lab::corpus;
 use lab::sigmahq::{self, SigmaHq};
 use lab::speed::Series;
+use lab::table::{self, Row};
 
 use crate::OURS;
+use crate::agree;
 use crate::page;
 use crate::rsigma::Routing;
 
@@ -22,21 +24,8 @@ const ROUNDS: usize = 3;
 /// An engine that has spent this much on a row does not run again.
 const ENOUGH: Duration = Duration::from_secs(12);
 
-/// One engine on one row.
-pub(crate) struct Measured {
-    /// What the table calls it.
-    pub(crate) engine: &'static str,
-    pub(crate) series: Series,
-}
-
-/// One row of the table.
-pub(crate) struct Row {
-    pub(crate) case: Case,
-    /// Bytes of an event on average.
-    pub(crate) event_bytes: f64,
-    /// Ours first.
-    pub(crate) engines: Vec<Measured>,
-}
+/// Events that are compared one by one where no setting of rsigma routes as ours does.
+const COMPARED: usize = 20_000;
 
 /// Measures the rows whose names hold one of `names`, or all; prints them, and keeps a whole run's.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
@@ -52,17 +41,17 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
     bar.set_style(ProgressStyle::with_template("{pos}/{len} {bar:30} {elapsed} {msg}")?);
     let mut rows = Vec::new();
     let mut out = io::stdout();
-    writeln!(out, "{}", page::HEAD)?;
+    writeln!(out, "{}", table::HEAD)?;
     for case in cases {
         bar.set_message(format!("{}: preparing", case.name));
         let prepared = Prepared::new(case, &shared, &sigma, &folder)?;
         let row = measure(&prepared, &bar)?;
-        bar.suspend(|| writeln!(out, "{}", page::lines(&row)))?;
+        bar.suspend(|| writeln!(out, "{}", row.lines()))?;
         bar.inc(1);
         rows.push(row);
     }
     bar.finish_and_clear();
-    write!(out, "{}", page::growth(&rows))?;
+    write!(out, "{}", table::growth(&rows))?;
     if names.is_empty() {
         let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
         std::fs::write(readme, page::page(&rows)).context("write benches/peers/README.md")?;
@@ -72,25 +61,40 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
 
 fn measure(prepared: &Prepared, bar: &ProgressBar) -> anyhow::Result<Row> {
     let case = prepared.case;
-    let mut engines = vec![Measured { engine: OURS, series: Series::default() }];
-    engines.extend(
-        Routing::of(&case).iter().map(|routing| Measured { engine: routing.name(), series: Series::default() }),
-    );
-    let mut events = 0;
+    let mut engines = vec![(OURS, Series::default())];
+    engines.extend(Routing::of(&case).iter().map(|routing| (routing.name(), Series::default())));
     for round in 1..=ROUNDS {
-        for Measured { engine, series } in &mut engines {
+        for (engine, series) in &mut engines {
             if series.spent() > ENOUGH {
                 continue;
             }
             bar.set_message(format!("{}: {engine}, round {round} of {ROUNDS}", case.name));
-            let figures = prepared.measure(engine)?;
-            events = figures.events;
-            series.push(figures);
+            series.push(prepared.measure(engine)?);
         }
     }
-    for Measured { engine, series } in &engines {
-        series.found().with_context(|| format!("{}: {engine} does not always find the same", case.name))?;
+    bar.set_message(format!("{}: comparing what was found", case.name));
+    same(prepared, &engines)?;
+    Ok(Row { case, engines })
+}
+
+/// Fails if the engines found different things for a reason that nobody has written down: a faster wrong answer
+/// is not faster.
+fn same(prepared: &Prepared, engines: &[(&'static str, Series)]) -> anyhow::Result<()> {
+    let case = prepared.case;
+    let found = |(engine, series): &(&'static str, Series)| {
+        series.found().with_context(|| format!("{}: {engine} does not always find the same", case.name))
+    };
+    let all: Vec<u64> = engines.iter().map(found).collect::<Result<_, _>>()?;
+    let ours = all[0];
+    if case.counts() {
+        ensure!(all.iter().all(|theirs| *theirs == ours), "{}: alerts are {all:?}", case.name);
+        return Ok(());
     }
-    let bytes = std::fs::metadata(&prepared.records).map_or(0, |file| file.len());
-    Ok(Row { case, event_bytes: bytes as f64 / (events.max(1)) as f64 - 1.0, engines })
+    let by_hand = engines.iter().position(|(engine, _)| *engine == Routing::ByHand.name());
+    match by_hand.map(|place| all[place]) {
+        // Equal routing, equal number: all that a count can say.
+        Some(theirs) if theirs == ours => Ok(()),
+        Some(_) => agree::of_case(prepared, usize::MAX),
+        None => agree::of_case(prepared, COMPARED),
+    }
 }

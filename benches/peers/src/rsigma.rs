@@ -91,7 +91,7 @@ pub(crate) fn run(case: &Case, routing: Routing, rules: &[RuleFile], records: &P
     let figures = start.loaded(engine.rule_count());
     let source = case.events.log_source().map(|source| log_source(&source));
     let mut found = 0;
-    let (events, run) = match (routing, source) {
+    let pass = match (routing, source) {
         (Routing::ByHand, Some(source)) => timed(records, |record| {
             let document = parse(record);
             found += engine.evaluate_pruned(&JsonEvent::borrow(&document), &source).len() as u64;
@@ -101,7 +101,7 @@ pub(crate) fn run(case: &Case, routing: Routing, rules: &[RuleFile], records: &P
             found += engine.evaluate(&JsonEvent::borrow(&document)).len() as u64;
         })?,
     };
-    Ok(Figures { events, found, run, peak_bytes: start.peak(), ..figures })
+    Ok(Figures { events: pass.events, bytes: pass.bytes, found, run: pass.took, peak_bytes: start.peak(), ..figures })
 }
 
 /// Its own defaults but two: room for all keys, as it would drop most of them, and no results for the rules
@@ -113,12 +113,12 @@ fn correlations(start: &Start, rules: &[RuleFile], records: &Path) -> anyhow::Re
     engine.add_collection(&collection(rules)?)?;
     let figures = start.loaded(engine.detection_rule_count() + engine.correlation_rule_count());
     let mut found = 0;
-    let (events, run) = timed(records, |record| {
+    let pass = timed(records, |record| {
         let document = parse(record);
         let results = engine.process_event(&JsonEvent::borrow(&document));
         found += results.iter().filter(|result| result.is_correlation()).count() as u64;
     })?;
-    Ok(Figures { events, found, run, peak_bytes: start.peak(), ..figures })
+    Ok(Figures { events: pass.events, bytes: pass.bytes, found, run: pass.took, peak_bytes: start.peak(), ..figures })
 }
 
 fn by_schema(start: &Start, rules: &SigmaCollection, records: &Path) -> anyhow::Result<Figures> {
@@ -130,11 +130,11 @@ fn by_schema(start: &Start, rules: &SigmaCollection, records: &Path) -> anyhow::
     let mut router = SchemaRouter::build(rules, classifier, plan, sets, config, false, detail, extractor, false)?;
     let figures = start.loaded(router.detection_rule_count());
     let mut found = 0;
-    let (events, run) = timed(records, |record| {
+    let pass = timed(records, |record| {
         let document = parse(record);
         found += router.route(&JsonEvent::borrow(&document)).results.len() as u64;
     })?;
-    Ok(Figures { events, found, run, peak_bytes: start.peak(), ..figures })
+    Ok(Figures { events: pass.events, bytes: pass.bytes, found, run: pass.took, peak_bytes: start.peak(), ..figures })
 }
 
 /// As its command line program does; straight from the bytes, without the copy that makes.

@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
+mod everything;
 mod keys;
 mod lanes;
 mod mixture;
 mod stream;
 
+pub use everything::everything;
 pub use keys::{Keys, keys};
 pub use lanes::{cloudtrail, mixed, windows};
 pub use mixture::{Lane, mixture};

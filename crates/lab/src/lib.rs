@@ -12,3 +12,4 @@ pub mod replay;
 pub mod score;
 pub mod sigmahq;
 pub mod speed;
+pub mod table;

@@ -14,8 +14,10 @@ use serde_json::Value;
 use crate::chance::Chance;
 use crate::corpus::{ReadError, shared};
 
+mod invented;
 mod regression;
 
+pub use invented::invented;
 pub use regression::{Expectation, flatten};
 
 /// The unpacked archive.

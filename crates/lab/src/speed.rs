@@ -5,9 +5,10 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use engine::detect::{Caps, Change, State, sight};
+use engine::detect::{Caps, Change, State, sight, sight_matched};
+use engine::event::Event;
 use engine::normalise::{Limits, normalise};
-use engine::rule::{RuleFile, RuleSet, Scratch};
+use engine::rule::{RuleFile, RuleNumber, RuleSet, Scratch};
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, KEYS};
@@ -20,6 +21,8 @@ pub struct Figures {
     pub rules: u64,
     /// Events read.
     pub events: u64,
+    /// Their bytes.
+    pub bytes: u64,
     /// Matches, or alerts over windows where the case counts these.
     pub found: u64,
     /// User time of loading the rules.
@@ -117,39 +120,51 @@ pub fn ours(case: &Case, rules: &[RuleFile], records: &Path) -> io::Result<Figur
     let (mut events, mut rejects) = (Vec::new(), Vec::new());
     let (format, limits) = (case.events.format(), Limits::default());
     let mut scratch = Scratch::default();
+    let mut state = State::new(Caps { keys_max: 2 * usize::try_from(KEYS).unwrap_or(0), ..Caps::default() });
+    let mut changes: Vec<Change> = Vec::new();
     let mut found = 0;
-    let (read, run) = if case.counts() {
-        let mut state = State::new(Caps { keys_max: 2 * usize::try_from(KEYS).unwrap_or(0), ..Caps::default() });
-        let mut changes: Vec<Change> = Vec::new();
-        timed(records, |record| {
+    // As a worker does: what no rule matches is mostly seen before anything is parsed.
+    let mut each = |record: &[u8], take: &mut dyn FnMut(&Event, Option<&[RuleNumber]>, &mut Scratch)| {
+        let glance = set.glance(format, record, &limits, &mut scratch).map(|glance| glance.rules.to_vec());
+        if glance.as_ref().is_none_or(|rules| !rules.is_empty()) {
             normalise(format, record, "bench", &limits, &mut events, &mut rejects);
-            for event in events.drain(..) {
-                let Some(sighting) = sight(&set, &event, &mut scratch) else { continue };
-                state.apply(&set, &sighting, &mut changes);
-                found += changes.drain(..).filter(|change| change.revision == 1).count() as u64;
-            }
-        })?
+            events.drain(..).for_each(|event| take(&event, glance.as_deref(), &mut scratch));
+        }
+    };
+    let read = if case.counts() {
+        let mut count = |event: &Event, known: Option<&[RuleNumber]>, scratch: &mut Scratch| {
+            let sighting = match known {
+                Some(known) => sight_matched(&set, event, known),
+                None => sight(&set, event, scratch),
+            };
+            let Some(sighting) = sighting else { return };
+            state.apply(&set, &sighting, &mut changes);
+            found += changes.drain(..).filter(|change| change.revision == 1).count() as u64;
+        };
+        timed(records, |record| each(record, &mut count))?
     } else {
-        timed(records, |record| {
-            let glance = set.glance(format, record, &limits, &mut scratch).map(|glance| glance.rules.len());
-            found += glance.unwrap_or(0) as u64;
-            if glance == Some(0) {
-                return;
-            }
-            // What matches is parsed and normalised, as a worker does.
-            normalise(format, record, "bench", &limits, &mut events, &mut rejects);
-            for event in events.drain(..) {
-                if glance.is_none() {
-                    found += set.matches(&event, &mut scratch).len() as u64;
-                }
-            }
-        })?
+        let mut count = |event: &Event, known: Option<&[RuleNumber]>, scratch: &mut Scratch| {
+            found += known.unwrap_or_else(|| set.matches(event, scratch)).len() as u64;
+        };
+        timed(records, |record| each(record, &mut count))?
     };
     if let Some(reject) = rejects.first() {
         return Err(io::Error::other(format!("{} records rejected, the first: {}", rejects.len(), reject.detail)));
     }
-    figures = Figures { events: read, found, run, peak_bytes: start.peak(), ..figures };
+    figures =
+        Figures { events: read.events, bytes: read.bytes, found, run: read.took, peak_bytes: start.peak(), ..figures };
     Ok(figures)
+}
+
+/// What one pass over a file came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pass {
+    /// Lines.
+    pub events: u64,
+    /// Bytes of the lines.
+    pub bytes: u64,
+    /// User time that was spent on them.
+    pub took: Duration,
 }
 
 /// Hands every line of a file to `each`, and answers how many there were and what user time `each` took.
@@ -157,11 +172,11 @@ pub fn ours(case: &Case, rules: &[RuleFile], records: &Path) -> io::Result<Figur
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn timed(path: &Path, mut each: impl FnMut(&[u8])) -> io::Result<(u64, Duration)> {
+pub fn timed(path: &Path, mut each: impl FnMut(&[u8])) -> io::Result<Pass> {
     let mut file = File::open(path)?;
     let mut block = vec![0; 8 << 20];
     let mut held = 0;
-    let (mut events, mut took) = (0, Duration::ZERO);
+    let mut pass = Pass::default();
     loop {
         let read = file.read(&mut block[held..])?;
         held += read;
@@ -171,10 +186,11 @@ pub fn timed(path: &Path, mut each: impl FnMut(&[u8])) -> io::Result<(u64, Durat
         for line in &lines {
             each(line);
         }
-        took += meter::user_time().saturating_sub(start);
-        events += lines.len() as u64;
+        pass.took += meter::user_time().saturating_sub(start);
+        pass.events += lines.len() as u64;
+        pass.bytes += lines.iter().map(|line| line.len() as u64).sum::<u64>();
         if read == 0 {
-            return Ok((events, took));
+            return Ok(pass);
         }
         block.copy_within(whole..held, 0);
         held -= whole;
@@ -193,13 +209,13 @@ mod tests {
         std::fs::create_dir_all(crate::sigmahq::built()).unwrap();
         std::fs::write(&path, lines.join("\n") + "\n").unwrap();
         let mut next = 0;
-        let (events, _) = timed(&path, |line| {
+        let pass = timed(&path, |line| {
             assert_eq!(line, lines[next].as_bytes());
             next += 1;
         })
         .unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(events, 300_000);
+        assert_eq!((pass.events, pass.bytes), (300_000, 51 * 300_000));
     }
 
     #[test]

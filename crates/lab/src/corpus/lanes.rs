@@ -37,13 +37,16 @@ pub fn mixed(shared: &Path) -> Result<Vec<Lane>, ReadError> {
         let templates = events(&tests, |test| {
             test["log_types"].as_array().is_some_and(|types| types.iter().any(|of| of == log_type))
         })?;
-        Ok(Lane { weight, templates: templates.into_iter().map(|event| timed(event).to_string()).collect() })
+        Ok(Lane {
+            weight,
+            templates: templates.into_iter().map(|event| timed(event, Format::Auto).to_string()).collect(),
+        })
     };
     let mut google = tested(6, "GCP.AuditLog")?;
     for file in ["plaso_gcp_logging", "plaso_azure_activity_log"] {
         google.templates.extend(lines(&shared.join(format!("data/samples/{file}.jsonl.gz")))?);
     }
-    google.templates.retain(|record| serde_json::from_str(record).is_ok_and(|record| is_read(&record)));
+    google.templates.retain(|record| serde_json::from_str(record).is_ok_and(|record| is_read(&record, Format::Auto)));
     Ok(vec![
         Lane { weight: 65, templates: cloudtrail(shared)? },
         tested(10, "GitHub.Audit")?,
@@ -83,16 +86,16 @@ fn events(path: &Path, wanted: impl Fn(&Value) -> bool) -> Result<Vec<Value>, Re
 }
 
 /// The record with a time that every reader of JSON knows, if ours finds none in it.
-pub(super) fn timed(mut record: Value) -> Value {
-    if record.is_object() && !is_read(&record) {
+pub(super) fn timed(mut record: Value, format: Format) -> Value {
+    if record.is_object() && !is_read(&record, format) {
         record["@timestamp"] = Value::String("2026-01-01T00:00:00Z".to_owned());
     }
     record
 }
 
-fn is_read(record: &Value) -> bool {
+fn is_read(record: &Value, format: Format) -> bool {
     let (mut events, mut rejects) = (Vec::new(), Vec::new());
     let body = record.to_string();
-    normalise(Format::Auto, body.as_bytes(), "lane", &Limits::default(), &mut events, &mut rejects);
+    normalise(format, body.as_bytes(), "lane", &Limits::default(), &mut events, &mut rejects);
     rejects.is_empty() && !events.is_empty()
 }
