@@ -76,6 +76,10 @@ impl Bench {
                     let fault = if wanted { "does not fire on" } else { "fires on" };
                     case.fault = Some(format!("{fault} {}", case.name));
                     case.why = events.first().and_then(|event| self.why(number, event));
+                    let filters = &self.rules.rule(number).filters;
+                    if wanted && case.why.as_ref().is_some_and(|why| why.holds) && !filters.is_empty() {
+                        case.fault = Some(format!("{fault} {}: left out by {}", case.name, filters.join(" or ")));
+                    }
                 }
                 bar.suspend(|| reporter.take(case))?;
             }
