@@ -218,6 +218,16 @@ fn assemble(
             filters: std::mem::take(&mut filters[place]),
         });
     }
+    indexed(rules, correlations, detections, fields, predicates)
+}
+
+fn indexed(
+    rules: Vec<Rule>,
+    correlations: Vec<Vec<RuleNumber>>,
+    detections: Vec<Detection>,
+    mut fields: Fields,
+    predicates: Predicates,
+) -> RuleSet {
     let by_id = (0..).map(RuleNumber).zip(&rules).map(|(number, rule)| (rule.id.clone(), number)).collect();
     let name = |field| fields.path(field).name();
     let id = |number: RuleNumber| &rules[number.0 as usize].id;
