@@ -393,7 +393,8 @@ fn match_reads_plain_json_as_the_log_source_that_it_is_told() {
         lines(&ended.out)[0]["rules"].as_array().map_or(0, Vec::len)
     };
     assert_eq!(ask("product=paint,service=mixer"), 1);
-    assert_eq!(ask("product=paint"), 0, "a rule for one service is not for all of the product");
+    assert_eq!(ask("product=paint"), 1, "which service it is, nobody said");
+    assert_eq!(ask("product=paint,service=roller"), 0, "a rule for one service is not for another");
     assert_eq!(ask("product=windows,service=security"), 0);
 }
 

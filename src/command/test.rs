@@ -23,6 +23,8 @@ struct Bench {
     rules: RuleSet,
     files: Vec<RuleFile>,
     placeholders: Placeholders,
+    /// What plain JSON is read as.
+    read_as: Option<LogSource>,
 }
 
 /// Runs every example of every rule, or of the regression data.
@@ -39,7 +41,7 @@ pub(crate) fn run(
     let files = places.read()?;
     let (rules, problems) = RuleSet::compile_with(&files, &places.placeholders);
     let mut reporter = Reporter::new(format);
-    let mut bench = Bench { rules, files, placeholders: places.placeholders };
+    let mut bench = Bench { rules, files, placeholders: places.placeholders, read_as: None };
     for problem in problems.iter().filter(|problem| problem.weight == Weight::Error) {
         reporter.take(Case {
             rule: problem.path.clone(),
@@ -76,6 +78,10 @@ impl Bench {
                     let fault = if wanted { "does not fire on" } else { "fires on" };
                     case.fault = Some(format!("{fault} {}", case.name));
                     case.why = events.first().and_then(|event| self.why(number, event));
+                    let filters = &self.rules.rule(number).filters;
+                    if wanted && case.why.as_ref().is_some_and(|why| why.holds) && !filters.is_empty() {
+                        case.fault = Some(format!("{fault} {}: left out by {}", case.name, filters.join(" or ")));
+                    }
                 }
                 bar.suspend(|| reporter.take(case))?;
             }
@@ -96,10 +102,19 @@ impl Bench {
             })
         };
         Kind::ALL.into_iter().find(fits).unwrap_or_else(|| {
-            let source = self.rules.rule(number).log_source.clone();
-            self.rules.read_json_as(&source);
+            self.read_as_its_own(number);
             Kind::Json
         })
+    }
+
+    /// Lets plain JSON be read as this rule's log source. Planning for all rules takes a while, so what follows on
+    /// a rule of the same source changes nothing.
+    fn read_as_its_own(&mut self, number: RuleNumber) {
+        let source = self.rules.rule(number).log_source.clone();
+        if self.read_as.as_ref() != Some(&source) {
+            self.rules.read_json_as(&source);
+            self.read_as = Some(source);
+        }
     }
 
     /// Whether the rule matches the event.

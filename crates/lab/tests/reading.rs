@@ -30,13 +30,14 @@ enum Damage {
 }
 
 fn gather(folder: &Path, texts: &mut Vec<String>) {
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(folder).expect("the repository can be read");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("the repository can be read").path()).collect();
     paths.sort();
     for path in paths {
         if path.is_dir() {
             gather(&path, texts);
         } else {
-            texts.push(std::fs::read_to_string(&path).unwrap());
+            texts.push(std::fs::read_to_string(&path).expect("a rule is text"));
         }
     }
 }

@@ -74,8 +74,7 @@ fn one(
                 reporter.leave_out(&format!("{}: rule {id} is not loaded", path.display()));
                 continue;
             };
-            let source = bench.rules.rule(number).log_source.clone();
-            bench.rules.read_json_as(&source);
+            bench.read_as_its_own(number);
             let matched =
                 events.iter().enumerate().filter(|(place, event)| bench.matches(number, Kind::Json, *place, event));
             let matched: Vec<usize> = matched.map(|(place, _)| place).collect();

@@ -31,7 +31,6 @@ pub(super) struct Draft<'d> {
     /// Of `id`, or of the document's start.
     pub(super) id_place: Place,
     pub(super) title_place: Place,
-    pub(super) log_source_place: Place,
     /// Ids of rules that this one says it makes obsolete.
     pub(super) obsoletes: Vec<(String, Place)>,
 }
@@ -166,7 +165,6 @@ fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>)
         source,
         id_place: node.get("id").map_or(node.place, |id| id.value.place),
         title_place: node.get("title").map_or(node.place, |title| title.value.place),
-        log_source_place: node.get("logsource").map_or(node.place, |source| source.place),
         obsoletes: obsoletes(node),
     }))
 }

@@ -15,9 +15,10 @@ mod contradiction;
 mod correlation;
 mod field;
 mod selection;
+mod set;
 mod value;
 
-pub(super) use contradiction::never;
+pub(super) use set::set;
 
 /// One document, as lints see it.
 pub(super) struct Looked<'l> {
@@ -31,7 +32,7 @@ type Report<'r> = dyn FnMut(Place, String) + 'r;
 type Lint = (&'static str, fn(&Looked<'_>, &mut Report<'_>));
 
 /// Every lint of one document, in the order of their names.
-const LINTS: [Lint; 47] = [
+const LINTS: [Lint; 48] = [
     ("all_of_one", selection::all_of_one),
     ("all_of_them", selection::all_of_them),
     ("all_with_one_value", value::all_with_one_value),
@@ -74,6 +75,7 @@ const LINTS: [Lint; 47] = [
     ("them_of_one", selection::them_of_one),
     ("title_format", about::title_format),
     ("trailing_space", value::trailing_space),
+    ("unfed", field::unfed),
     ("unknown_field", field::unknown),
     ("unknown_key", about::unknown_key),
     ("unused_selection", selection::unused),
@@ -82,7 +84,7 @@ const LINTS: [Lint; 47] = [
 ];
 
 /// Lints that need more than one document, or the compiled rule, and those of the reader itself.
-pub(super) const OTHERS: [&str; 9] = [
+pub(super) const OTHERS: [&str; 8] = [
     "duplicate_title",
     "missing_id",
     "missing_level",
@@ -91,7 +93,6 @@ pub(super) const OTHERS: [&str; 9] = [
     "never_matches",
     "obsolete_rule",
     "unknown_lint",
-    "unfed",
 ];
 
 /// Looks at one document with every lint.

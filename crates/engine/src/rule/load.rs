@@ -10,9 +10,8 @@ use super::condition::{Collector, Predicates, Program};
 use super::correlate::{self, Counted};
 use super::draft::{self, Draft, Lints, Source};
 use super::filter;
-use super::index::{Detection, Index, is_fed};
+use super::index::{Detection, Index};
 use super::lint;
-use super::modifier::Modifier;
 use super::place::{Document, Fault};
 use super::placeholder::Placeholders;
 use super::sigma;
@@ -41,9 +40,6 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
         counted.extend(read.counted.into_iter().map(|name| (name, document.path)));
     }
     let drafts = distinct(drafts, &mut problems);
-    if lints == Lints::On {
-        problems.extend(among(&drafts));
-    }
 
     let mut fields = Fields::default();
     let mut collector = Collector::default();
@@ -71,7 +67,7 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
     quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts).ok()));
     let predicates = collector.finish();
     if lints == Lints::On {
-        problems.extend(vain(&drafts, &compiled, &predicates, &fields));
+        problems.extend(lint::set(&drafts, &compiled, &predicates, &fields));
     }
     let set = assemble(drafts, compiled, filters, &quiet, fields, predicates);
     (set, sorted(problems))
@@ -101,54 +97,6 @@ fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draf
         }
     }
     kept
-}
-
-/// What is odd about rules beside each other.
-fn among(drafts: &[Draft<'_>]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut titles: BTreeMap<&str, &Draft<'_>> = BTreeMap::new();
-    for draft in drafts {
-        if let Some(other) = titles.insert(&draft.title, draft)
-            && !draft.allows("duplicate_title")
-        {
-            let message =
-                format!("{} has a rule of this title, too; people cannot tell them apart", other.document.path);
-            problems.push(draft.document.problem(Fault::lint("duplicate_title", message).at(draft.title_place)));
-        }
-        if let Source::Detection(_) = draft.source
-            && !is_fed(&draft.log_source)
-            && !draft.allows("unfed")
-        {
-            let message = "no kind of log feeds its `logsource`; docs/kinds.md lists those that do";
-            problems.push(draft.document.problem(Fault::lint("unfed", message).at(draft.log_source_place)));
-        }
-        for (id, place) in draft.obsoletes.iter().filter(|_| !draft.allows("obsolete_rule")) {
-            if let Some(old) = drafts.iter().find(|old| *old.id.0 == **id) {
-                let message = format!("this rule makes `{}` obsolete, which is still loaded; leave it out", old.title);
-                problems.push(draft.document.problem(Fault::lint("obsolete_rule", message).at(*place)));
-            }
-        }
-    }
-    problems
-}
-
-/// Rules that no event can match.
-fn vain(drafts: &[Draft<'_>], compiled: &[Option<Compiled>], predicates: &Predicates, fields: &Fields) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (draft, compiled) in drafts.iter().zip(compiled) {
-        let (Source::Detection(section), Some(Compiled::Detection(_, program))) = (&draft.source, compiled) else {
-            continue;
-        };
-        let all = draft.items().into_iter().filter(|item| item.modifiers.contains(&Modifier::All));
-        let arrays: Vec<&str> = all.filter_map(|item| item.field.as_deref()).collect();
-        if let Some(reason) =
-            lint::never(program, predicates, fields, &arrays).filter(|_| !draft.allows("never_matches"))
-        {
-            let fault = Fault::lint("never_matches", format!("the rule can never match: {reason}"));
-            problems.push(draft.document.problem(fault.at(section.conditions[0].place)));
-        }
-    }
-    problems
 }
 
 /// Compiles the correlations. Returns the detections that only count: some correlation names them and
@@ -270,6 +218,16 @@ fn assemble(
             filters: std::mem::take(&mut filters[place]),
         });
     }
+    indexed(rules, correlations, detections, fields, predicates)
+}
+
+fn indexed(
+    rules: Vec<Rule>,
+    correlations: Vec<Vec<RuleNumber>>,
+    detections: Vec<Detection>,
+    mut fields: Fields,
+    predicates: Predicates,
+) -> RuleSet {
     let by_id = (0..).map(RuleNumber).zip(&rules).map(|(number, rule)| (rule.id.clone(), number)).collect();
     let name = |field| fields.path(field).name();
     let id = |number: RuleNumber| &rules[number.0 as usize].id;

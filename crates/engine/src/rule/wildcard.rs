@@ -51,7 +51,18 @@ pub(super) fn plain(pieces: &[Piece]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_whose_wildcards_are_escaped_reads_as_itself(text in r"[a-z*?\\ä]{0,12}") {
+            let escaped: String =
+                text.chars().flat_map(|char| matches!(char, '*' | '?' | '\\').then_some('\\').into_iter().chain([char])).collect();
+            prop_assert_eq!(plain(&read(&escaped)), Some(text));
+        }
+    }
 
     #[test]
     fn escapes_are_read_as_the_specification_lists_them() {

@@ -22,7 +22,7 @@ pub struct Expectation {
 }
 
 #[derive(Deserialize)]
-struct Info {
+struct Expected {
     rule_metadata: Vec<Named>,
     #[serde(default)]
     regression_tests_info: Vec<Asked>,
@@ -51,7 +51,7 @@ impl SigmaHq {
             }
             let damaged = |error: String| ReadError { path: path.clone(), source: std::io::Error::other(error) };
             let text = fs::read_to_string(&path).map_err(|source| ReadError { path: path.clone(), source })?;
-            let info: Info = yaml_serde::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+            let info: Expected = yaml_serde::from_str(&text).map_err(|error| damaged(error.to_string()))?;
             let mut events = Vec::new();
             for beside in files(path.parent().unwrap_or(&path))? {
                 if beside.extension().is_some_and(|extension| extension == "json") {

@@ -37,12 +37,7 @@ struct Goal<'p> {
 }
 
 /// Why no event can match, if none can.
-pub(in super::super) fn never(
-    program: &Program,
-    predicates: &Predicates,
-    fields: &Fields,
-    arrays: &[&str],
-) -> Option<String> {
+pub(super) fn never(program: &Program, predicates: &Predicates, fields: &Fields, arrays: &[&str]) -> Option<String> {
     let mut proof = Proof { predicates, fields, arrays, facts: Vec::new(), steps: 0, reason: None };
     if proof.possible(&mut vec![Goal { program, wanted: true }]) {
         return None;

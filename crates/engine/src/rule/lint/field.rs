@@ -2,7 +2,8 @@
 
 use super::{Looked, Report};
 use crate::event::{Kind, LogSource};
-use crate::rule::index::includes;
+use crate::rule::draft::Source;
+use crate::rule::index::{includes, is_fed};
 use crate::rule::nearest;
 
 /// Members of a CloudTrail record, as "CloudTrail record contents" of its user guide lists them.
@@ -107,6 +108,15 @@ pub(super) fn with_space(looked: &Looked<'_>, report: &mut Report<'_>) {
         {
             report(item.place, format!("field `{field}` begins or ends with a space"));
         }
+    }
+}
+
+pub(super) fn unfed(looked: &Looked<'_>, report: &mut Report<'_>) {
+    if let Source::Detection(_) = looked.draft.source
+        && !is_fed(&looked.draft.log_source)
+    {
+        let place = looked.node.get("logsource").map_or(looked.node.place, |source| source.place);
+        report(place, "no kind of log feeds its `logsource`; docs/kinds.md lists those that do".to_owned());
     }
 }
 

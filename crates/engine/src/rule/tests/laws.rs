@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{compile, event};
 use crate::event::Kind;
 use crate::normalise::{Format, Limits, normalise};
-use crate::rule::Scratch;
+use crate::rule::{Placeholders, RuleFile, RuleId, RuleSet, Scratch, explain};
 
 /// One line of a selection: `field|modifier|all: values`.
 #[derive(Clone, Debug)]
@@ -322,5 +322,41 @@ proptest! {
         let (set, _) = compile(&[("a.yml", &rule), ("b.yml", &noise)]);
         let logged = json!({"a": values, "b": noise, "c": document}).to_string();
         set.matches(&event(Kind::Json, &logged), &mut Scratch::default());
+    }
+}
+
+proptest! {
+    // Each reads and plans for its rules anew.
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn an_explanation_says_what_matching_says(rules in vec(written(), 1..4), documents in vec(document(), 1..6)) {
+        let texts: Vec<String> = rules.iter().enumerate().map(|(number, rule)| rule.text(number)).collect();
+        let file = RuleFile { path: "a.yml".to_owned(), text: texts.join("\n---\n") };
+        for document in &documents {
+            let event = sonic_rs::from_str(&document.to_string()).unwrap();
+            for (number, rule) in rules.iter().enumerate() {
+                let id = RuleId(number.to_string().into());
+                let why = explain(&file, &id, &Placeholders::default(), &event).unwrap();
+                prop_assert_eq!(why.holds, rule.holds(document), "{}{}", why, document);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_said_to_never_match_never_does(rules in vec(written(), 1..6), documents in vec(document(), 1..24)) {
+        let file = |(number, rule): (usize, &Written)| {
+            RuleFile { path: number.to_string(), text: rule.text(number) }
+        };
+        let files: Vec<RuleFile> = rules.iter().enumerate().map(file).collect();
+        let (_, problems) = RuleSet::check(&files, &Placeholders::default());
+        let said = problems.iter().filter(|problem| problem.lint == Some("never_matches"));
+        for never in said {
+            let rule = &rules[never.path.parse::<usize>().unwrap()];
+            // Fields are taken to hold one value.
+            for document in documents.iter().filter(|document| !document.to_string().contains('[')) {
+                prop_assert!(!rule.holds(document), "{}: {}", never, document);
+            }
+        }
     }
 }
