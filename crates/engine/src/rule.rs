@@ -110,7 +110,7 @@ pub struct Problem {
 pub enum Weight {
     /// The rule is not loaded.
     Error,
-    /// The rule is loaded.
+    /// The rule is loaded, unless it says itself that it cannot be used.
     Warning,
 }
 

@@ -15,7 +15,7 @@ use super::value::Names;
 
 /// What a filter's condition says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Says {
+pub(super) enum Says {
     /// Which events the rules still match.
     Kept,
     /// Which events they no longer match.
@@ -78,11 +78,15 @@ fn program(filter: &FilterRule, names: &mut Names<'_>) -> Result<Program, Fault>
     }
 }
 
-/// None if it could be either.
-fn said(condition: &ConditionExpr) -> Option<Says> {
+/// What a condition says; nothing if it could be either.
+pub(super) fn said(condition: &ConditionExpr) -> Option<Says> {
     match condition {
         ConditionExpr::Not(_) => Some(Says::Kept),
-        ConditionExpr::And(parts) if parts.iter().all(|part| said(part) == Some(Says::Kept)) => Some(Says::Kept),
+        ConditionExpr::And(parts) | ConditionExpr::Or(parts)
+            if parts.iter().all(|part| said(part) == Some(Says::Kept)) =>
+        {
+            Some(Says::Kept)
+        }
         _ if has_not(condition) => None,
         _ => Some(Says::LeftOut),
     }

@@ -2,6 +2,7 @@
 
 use super::{Looked, Named, Place, Report};
 use crate::rule::ast::{ConditionExpr, Quantifier, SelectorPattern};
+use crate::rule::filter::{self, Says};
 
 /// Calls `visit` with every name and selector of an expression.
 fn walk(expression: &ConditionExpr, visit: &mut dyn FnMut(&ConditionExpr)) {
@@ -78,14 +79,7 @@ pub(super) fn of_without_star(looked: &Looked<'_>, report: &mut Report<'_>) {
 
 pub(super) fn filter_without_not(looked: &Looked<'_>, report: &mut Report<'_>) {
     for condition in looked.conditions().iter().filter(|_| looked.is_filter()) {
-        let mut negated = false;
-        if let ConditionExpr::Not(_) = condition.expression {
-            negated = true;
-        }
-        if let ConditionExpr::And(parts) = &condition.expression {
-            negated = parts.iter().all(|part| matches!(part, ConditionExpr::Not(_)));
-        }
-        if !negated {
+        if filter::said(&condition.expression) == Some(Says::LeftOut) {
             let message = format!(
                 "read as what the filter leaves out; other tools take it for what is kept. Write `not ({})`, which \
                  all read alike",

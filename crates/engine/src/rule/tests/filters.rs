@@ -56,6 +56,9 @@ fn conditions_that_both_keep_and_leave_out_are_refused() {
     }
     let (set, _) = filtered("{product: aws}", "{rules: any, a: {u: x}, b: {u: y}, condition: [a, b]}");
     assert_eq!(titles(&set, Kind::AwsCloudtrail, r#"{"a":"x","u":"y"}"#), [""; 0], "either is left out");
+    let (set, _) = filtered("{product: aws}", "{rules: any, a: {u: x}, b: {v: y}, condition: not a or not b}");
+    assert_eq!(titles(&set, Kind::AwsCloudtrail, r#"{"a":"x","v":"y"}"#), ["One", "Two"], "one of both is kept");
+    assert_eq!(titles(&set, Kind::AwsCloudtrail, r#"{"a":"x","u":"x","v":"y"}"#), [""; 0], "both are left out");
     let (set, _) = filtered("{product: aws}", "{rules: any, a: {u: x}, b: {v: y}, condition: not a and not b}");
     assert_eq!(titles(&set, Kind::AwsCloudtrail, r#"{"a":"x","v":"y"}"#), [""; 0], "either is left out");
 }
