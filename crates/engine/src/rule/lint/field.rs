@@ -88,6 +88,58 @@ const GITHUB_AUDIT: [&str; 40] = [
     "workflow_run_id",
 ];
 
+/// Members of GitHub's webhook payloads, and `event`, which is the header's. Single events have others.
+const GITHUB_WEBHOOK: [&str; 48] = [
+    "action",
+    "after",
+    "alert",
+    "before",
+    "changes",
+    "check_run",
+    "check_suite",
+    "comment",
+    "commits",
+    "compare",
+    "created",
+    "deleted",
+    "deployment",
+    "deployment_status",
+    "discussion",
+    "enterprise",
+    "event",
+    "forced",
+    "forkee",
+    "head_commit",
+    "hook",
+    "hook_id",
+    "installation",
+    "issue",
+    "key",
+    "label",
+    "member",
+    "membership",
+    "number",
+    "organization",
+    "package",
+    "pull_request",
+    "pusher",
+    "ref",
+    "ref_type",
+    "release",
+    "repositories",
+    "repository",
+    "requested_action",
+    "review",
+    "rule",
+    "sender",
+    "state",
+    "team",
+    "workflow",
+    "workflow_job",
+    "workflow_run",
+    "zen",
+];
+
 /// What is known of a kind's top-level members.
 struct Vocabulary {
     kind: Kind,
@@ -96,9 +148,10 @@ struct Vocabulary {
     closed: bool,
 }
 
-const VOCABULARIES: [Vocabulary; 2] = [
+const VOCABULARIES: [Vocabulary; 3] = [
     Vocabulary { kind: Kind::AwsCloudtrail, names: &CLOUDTRAIL, closed: true },
     Vocabulary { kind: Kind::GithubAudit, names: &GITHUB_AUDIT, closed: false },
+    Vocabulary { kind: Kind::GithubWebhook, names: &GITHUB_WEBHOOK, closed: false },
 ];
 
 pub(super) fn with_space(looked: &Looked<'_>, report: &mut Report<'_>) {

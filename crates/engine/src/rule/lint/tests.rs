@@ -182,6 +182,31 @@ fn the_page_on_rules_names_each_lint() {
 }
 
 #[test]
+fn fields_are_doubted_only_where_they_are_known() {
+    for (source, field, said) in [
+        ("{product: aws, service: cloudtrail}", "eventNmae", Some("did you mean `eventName`?")),
+        ("{product: aws, service: cloudtrail}", "status", Some("no record of aws.cloudtrail has a field `status`")),
+        ("{product: aws, service: cloudtrail}", "requestParameters.anything", None),
+        ("{product: github, service: audit}", "actr", Some("did you mean `actor`?")),
+        ("{product: github, service: audit}", "something_of_one_action", None),
+        ("{product: github, service: webhook}", "repositroy.full_name", Some("did you mean `repository`?")),
+        ("{product: github}", "actr", None),
+        ("{product: windows, service: security}", "EvnetID", None),
+    ] {
+        let text =
+            GOOD.replace("{product: aws, service: cloudtrail}", source).replace("eventName:", &format!("{field}:"));
+        let text = text.replace("    requestParameters.roleArn|endswith: ':role/x'\n", "");
+        let text = text.replace("  filter: {errorCode|exists: true}\n", "").replace(" and not filter", "");
+        let found = check(&text);
+        let found = found.iter().find(|problem| problem.lint == Some("unknown_field"));
+        match (said, found) {
+            (Some(said), Some(found)) => assert!(found.message.contains(said), "{field}: {found}"),
+            (said, found) => assert_eq!((said, found), (None, None), "{source} {field}"),
+        }
+    }
+}
+
+#[test]
 fn a_rule_silences_a_lint_by_its_name() {
     for (lint, old, new) in [
         ("title_format", "Role taken", "Role taken."),
