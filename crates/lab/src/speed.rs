@@ -107,6 +107,9 @@ impl Start {
     }
 }
 
+/// Takes an event, and the rules that match it if a glance showed them.
+type Take<'t> = dyn FnMut(&Event, Option<&[RuleNumber]>, &mut Scratch) + 't;
+
 /// Our engine over one case. `records` holds one event a line.
 ///
 /// # Errors
@@ -124,7 +127,7 @@ pub fn ours(case: &Case, rules: &[RuleFile], records: &Path) -> io::Result<Figur
     let mut changes: Vec<Change> = Vec::new();
     let mut found = 0;
     // As a worker does: what no rule matches is mostly seen before anything is parsed.
-    let mut each = |record: &[u8], take: &mut dyn FnMut(&Event, Option<&[RuleNumber]>, &mut Scratch)| {
+    let mut each = |record: &[u8], take: &mut Take<'_>| {
         let glance = set.glance(format, record, &limits, &mut scratch).map(|glance| glance.rules.to_vec());
         if glance.as_ref().is_none_or(|rules| !rules.is_empty()) {
             normalise(format, record, "bench", &limits, &mut events, &mut rejects);

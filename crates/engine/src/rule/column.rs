@@ -5,10 +5,9 @@
 
 use std::collections::HashMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use rustc_hash::FxBuildHasher;
 
-use super::grams::Grams;
+use super::grams;
 use super::literal::Where;
 
 /// A literal's place among all that one plan asks for.
@@ -22,8 +21,9 @@ pub(super) enum Column {
     Whole(HashMap<Box<str>, Atom, FxBuildHasher>, usize),
     Starts(Affixes),
     Ends(Affixes),
-    Inside(Grams),
-    Short(Box<AhoCorasick>, Vec<Atom>),
+    Inside(grams::Long),
+    /// Literals of one byte stand apart.
+    Short(grams::Short, Vec<(u8, Atom)>),
 }
 
 /// Literals as a tree of their bytes.
@@ -49,17 +49,12 @@ impl Column {
             }
             Where::Start => Self::Starts(literals.iter().map(|(text, atom)| (text.bytes(), *atom)).collect()),
             Where::End => Self::Ends(literals.iter().map(|(text, atom)| (text.bytes().rev(), *atom)).collect()),
-            Where::Inside => Self::Inside(Grams::new(literals)),
+            Where::Inside => Self::Inside(grams::Long::new(literals)),
             Where::Short => {
-                let texts = literals.iter().map(|(text, _)| text);
-                let automaton = AhoCorasick::builder()
-                    // A table of every state and byte: so few states stay in the cache.
-                    .kind(Some(AhoCorasickKind::DFA))
-                    // Values are short: looking for rare bytes first took a tenth of the time of all matching.
-                    .prefilter(false)
-                    .build(texts)
-                    .expect("literals of four bytes have fewer than 2^31 states");
-                Self::Short(Box::new(automaton), literals.iter().map(|(_, atom)| *atom).collect())
+                let byte = |(text, atom): &(&str, Atom)| Some((*text.as_bytes().first_chunk::<1>()?, *atom));
+                let (single, short): (Vec<_>, Vec<_>) = literals.iter().copied().partition(|(text, _)| text.len() == 1);
+                let single = single.iter().filter_map(byte).map(|([byte], atom)| (byte, atom)).collect();
+                Self::Short(grams::Short::new(&short), single)
             }
         }
     }
@@ -74,10 +69,10 @@ impl Column {
             Self::Starts(literals) => literals.scan(text.bytes(), hit),
             Self::Ends(literals) => literals.scan(text.bytes().rev(), hit),
             Self::Inside(literals) => literals.scan(text, hit),
-            Self::Short(automaton, atoms) => {
-                for found in automaton.find_overlapping_iter(text) {
-                    hit(atoms[found.pattern().as_usize()]);
-                }
+            Self::Short(literals, single) => {
+                let there = single.iter().filter(|(byte, _)| text.as_bytes().contains(byte));
+                there.for_each(|(_, atom)| hit(*atom));
+                literals.scan(text, hit);
             }
         }
     }

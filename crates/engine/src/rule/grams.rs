@@ -3,7 +3,8 @@
 //! Every literal is known by two of its grams (four bytes in a row), one byte apart: those that the fewest other
 //! literals hold. Wherever it stands in a text, one of the two stands in an even place. So a pass looks at every
 //! second gram of the text, in a small set of bits that stays in the nearest cache, and compares whole literals only
-//! where a bit is set. Cost: about 0.6 ns a byte, whatever the number of literals.
+//! where a bit is set. Cost: about 0.6 ns a byte, whatever the number of literals. Short literals are known by one gram
+//! of two bytes, and every place is looked at.
 //!
 //! Tried before: an Aho-Corasick automaton. With the 5,000 literals that public rules ask of a Windows command line
 //! it has megabytes of states, and each byte waits for memory: 10 ns a byte, most of the time of all matching.
@@ -13,14 +14,10 @@ use std::collections::HashMap;
 use super::column::Atom;
 use crate::hash::Seed;
 
-const GRAM_BYTES: usize = 4;
-
-/// Literals shorter than this have no two grams.
-pub(super) const LITERAL_BYTES_MIN: usize = GRAM_BYTES + 1;
-
-/// Literals of at least [`LITERAL_BYTES_MIN`] each, ready to be found in a text.
+/// Literals, ready to be found in a text. They are known by grams of `BYTES` bytes, and a pass looks at every `STEP`th
+/// place; so each must be at least `BYTES + STEP - 1` long.
 #[derive(Debug)]
-pub(super) struct Grams {
+pub(super) struct Grams<const BYTES: usize, const STEP: usize> {
     /// One bit a gram, by its hash: whether some literal is known by such a gram.
     bits: Vec<u64>,
     /// By the upper part of the same hash: where its entries begin in `entries`.
@@ -29,6 +26,14 @@ pub(super) struct Grams {
     /// All literals, one behind the other.
     text: Vec<u8>,
 }
+
+/// For literals of five bytes and more.
+pub(super) type Long = Grams<4, 2>;
+/// For literals of two to four bytes.
+pub(super) type Short = Grams<2, 1>;
+
+/// Shorter literals are [`Short`].
+pub(super) const LONG_BYTES_MIN: usize = 5;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -41,28 +46,29 @@ struct Entry {
     atom: Atom,
 }
 
-/// Bits a literal: one text gram in sixteen then meets a bit by chance.
-const BITS_EACH: usize = 32;
+/// Bits an entry: one text gram in sixteen then meets a bit by chance.
+const BITS_EACH: usize = 16;
 const WORD_BITS: usize = 64;
 
-impl Grams {
+impl<const BYTES: usize, const STEP: usize> Grams<BYTES, STEP> {
     pub(super) fn new(literals: &[(&str, Atom)]) -> Self {
-        let popularity = popularity(literals);
+        let popularity = Self::popularity(literals);
+        let entries = STEP * literals.len();
         let mut grams = Self {
-            bits: vec![0; (literals.len() * BITS_EACH).next_power_of_two().max(WORD_BITS) / WORD_BITS],
-            starts: vec![0; (2 * literals.len()).next_power_of_two() + 1],
-            entries: Vec::with_capacity(2 * literals.len()),
+            bits: vec![0; (entries * BITS_EACH).next_power_of_two().max(WORD_BITS) / WORD_BITS],
+            starts: vec![0; entries.next_power_of_two() + 1],
+            entries: Vec::with_capacity(entries),
             text: Vec::new(),
         };
         for (literal, atom) in literals {
             let bytes = literal.as_bytes();
-            let grams_here: Vec<u32> = of(bytes).collect();
-            let pairs = grams_here.windows(2).enumerate();
-            let rarest = pairs.min_by_key(|(_, pair)| pair.iter().map(|gram| popularity[gram]).sum::<u32>());
-            let (offset, pair) = rarest.expect("literals are long enough for two grams");
+            let here: Vec<u32> = Self::of(bytes).collect();
+            let choices = here.windows(STEP).enumerate();
+            let rarest = choices.min_by_key(|(_, choice)| choice.iter().map(|gram| popularity[gram]).sum::<u32>());
+            let (offset, choice) = rarest.expect("literals are long enough for their grams");
             let start = number(grams.text.len());
             grams.text.extend_from_slice(bytes);
-            for (offset, gram) in (offset..).zip(pair) {
+            for (offset, gram) in (offset..).zip(choice) {
                 let bit = grams.bit(*gram);
                 grams.bits[bit / WORD_BITS] |= 1 << (bit % WORD_BITS);
                 let (offset, length) = (number(offset), number(bytes.len()));
@@ -85,11 +91,14 @@ impl Grams {
     /// Tells every literal that the text contains, once for each place where it stands.
     pub(super) fn scan(&self, text: &str, mut hit: impl FnMut(Atom)) {
         let text = text.as_bytes();
-        for (place, gram) in of(text).enumerate().step_by(2) {
+        let mut place = 0;
+        while let Some(bytes) = text.get(place..place + BYTES).and_then(|bytes| bytes.first_chunk::<BYTES>()) {
+            let gram = gram(bytes);
             let bit = self.bit(gram);
             if self.bits[bit / WORD_BITS] >> (bit % WORD_BITS) & 1 == 1 {
                 self.compare(text, place, gram, &mut hit);
             }
+            place += STEP;
         }
     }
 
@@ -114,24 +123,28 @@ impl Grams {
     fn slot(&self, gram: u32) -> usize {
         (hash(gram) >> 16) as usize & (self.starts.len() - 2)
     }
-}
 
-/// In how many literals each gram stands.
-fn popularity(literals: &[(&str, Atom)]) -> HashMap<u32, u32, Seed> {
-    let mut popularity: HashMap<u32, u32, Seed> = HashMap::default();
-    for (literal, _) in literals {
-        for gram in of(literal.as_bytes()) {
-            *popularity.entry(gram).or_default() += 1;
+    /// In how many literals each gram stands.
+    fn popularity(literals: &[(&str, Atom)]) -> HashMap<u32, u32, Seed> {
+        let mut popularity: HashMap<u32, u32, Seed> = HashMap::default();
+        for (literal, _) in literals {
+            for gram in Self::of(literal.as_bytes()) {
+                *popularity.entry(gram).or_default() += 1;
+            }
         }
+        popularity
     }
-    popularity
+
+    fn of(bytes: &[u8]) -> impl Iterator<Item = u32> {
+        bytes.array_windows::<BYTES>().map(gram)
+    }
 }
 
-fn of(bytes: &[u8]) -> impl Iterator<Item = u32> {
-    bytes.array_windows::<GRAM_BYTES>().map(|gram| u32::from_le_bytes(*gram))
+fn gram<const BYTES: usize>(bytes: &[u8; BYTES]) -> u32 {
+    bytes.iter().rev().fold(0, |gram, byte| gram << 8 | u32::from(*byte))
 }
 
-/// The middle of a product, to which all four bytes have added.
+/// The middle of a product, to which all bytes have added.
 fn hash(gram: u32) -> u32 {
     let product = u64::from(gram).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     #[expect(clippy::cast_possible_truncation, reason = "32 bits are wanted")]
@@ -151,17 +164,31 @@ mod tests {
 
     use super::*;
 
+    fn found<const BYTES: usize, const STEP: usize>(literals: &[(&str, Atom)], text: &str) -> BTreeSet<Atom> {
+        let mut found = BTreeSet::new();
+        Grams::<BYTES, STEP>::new(literals).scan(text, |atom| {
+            found.insert(atom);
+        });
+        found
+    }
+
     proptest! {
         #[test]
         fn every_literal_is_found_wherever_it_stands(
-            literals in proptest::collection::btree_set("[abä]{5,8}", 0..40),
+            long in proptest::collection::btree_set("[abä]{5,8}", 0..40),
+            short in proptest::collection::btree_set("[abc]{2,4}", 0..20),
             text in "[abcä]{0,40}",
         ) {
-            let literals: Vec<(&str, Atom)> = literals.iter().map(String::as_str).zip((0..).map(Atom)).collect();
-            let mut found = BTreeSet::new();
-            Grams::new(&literals).scan(&text, |atom| { found.insert(atom); });
-            let expected = literals.iter().filter(|(literal, _)| text.contains(literal)).map(|(_, atom)| *atom);
-            prop_assert_eq!(found, expected.collect::<BTreeSet<_>>());
+            let atoms = |literals| -> Vec<(&str, Atom)> {
+                let literals: &BTreeSet<String> = literals;
+                literals.iter().map(String::as_str).zip((0..).map(Atom)).collect()
+            };
+            let expected = |literals: &[(&str, Atom)]| -> BTreeSet<Atom> {
+                literals.iter().filter(|(literal, _)| text.contains(literal)).map(|(_, atom)| *atom).collect()
+            };
+            let (long, short) = (atoms(&long), atoms(&short));
+            prop_assert_eq!(found::<4, 2>(&long, &text), expected(&long));
+            prop_assert_eq!(found::<2, 1>(&short, &text), expected(&short));
         }
     }
 }

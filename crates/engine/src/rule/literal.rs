@@ -7,7 +7,7 @@ use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::glob::Unit;
-use super::grams::LITERAL_BYTES_MIN;
+use super::grams::LONG_BYTES_MIN;
 use super::matcher::Test;
 use super::number::Number;
 use super::text::{Case, fold};
@@ -45,7 +45,7 @@ pub(super) struct Literals {
 }
 
 /// Shorter literals of regular expressions are in most values and tell nothing.
-const REGEX_LITERAL_BYTES_MIN: usize = 3;
+const REGEX_LONG_BYTES_MIN: usize = 3;
 /// More alternatives than this cost more than they tell.
 const REGEX_LITERALS_MAX: usize = 64;
 /// Places in an expression that are looked at: each costs a walk over the rest of it.
@@ -56,7 +56,7 @@ impl Literal {
         // Every value holds and ends with the empty text as it begins with it: one question, one literal.
         let position = match position {
             Where::End | Where::Inside if text.is_empty() => Where::Start,
-            Where::Inside if text.len() < LITERAL_BYTES_MIN => Where::Short,
+            Where::Inside if text.len() < LONG_BYTES_MIN => Where::Short,
             position => position,
         };
         Self { position, text: text.into() }
@@ -150,7 +150,7 @@ fn texts(found: &Seq) -> Option<Vec<Box<str>>> {
     // The extractor tells each letter case by itself.
     texts.sort_unstable();
     texts.dedup();
-    let telling = !texts.is_empty() && texts.iter().all(|text| text.len() >= REGEX_LITERAL_BYTES_MIN);
+    let telling = !texts.is_empty() && texts.iter().all(|text| text.len() >= REGEX_LONG_BYTES_MIN);
     (telling && texts.len() <= REGEX_LITERALS_MAX).then_some(texts)
 }
 
