@@ -1,14 +1,14 @@
 # The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers docs console venv advisories
+.PHONY: help demo test check bench bench-peers agree docs console venv advisories
 
 # Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 CONSOLE := $(shell find console -path console/node_modules -prune -o -path console/dist -prune -o -type f -print 2>/dev/null)
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # No cloud SDK and no Kafka library: the demo needs neither and builds in a fraction of the time.
 demo: ## build Lapwing and watch it find an attack in a day of sample logs
@@ -36,6 +36,11 @@ bench-peers: ## our engine beside rsigma, same bytes, same run: ratios (`make be
 	@.ci/need cargo cc
 	CARGO_TARGET_DIR="$(abspath $(BUILT))" cargo build --release --locked --manifest-path benches/peers/Cargo.toml
 	"$(BUILT)/release/peers" ratios $(ROWS)
+
+agree: ## whether our engine and rsigma find the same, over all rules and all events that we have
+	@.ci/need cargo cc
+	CARGO_TARGET_DIR="$(abspath $(BUILT))" cargo build --release --locked --manifest-path benches/peers/Cargo.toml
+	"$(BUILT)/release/peers" agree
 
 docs: ## the pages of docs/ that are made from the source
 	@.ci/need cargo cc
