@@ -3,7 +3,6 @@
 //! Looking each field up by itself would go through the members of the same objects again and again: 15 fields
 //! of a CloudTrail record cost 0.45 µs that way and 0.15 µs in one walk.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use rustc_hash::FxBuildHasher;
@@ -210,8 +209,8 @@ impl<'e> Found<'e> {
     }
 
     fn read_strings(&mut self, value: &'e Value) {
-        if let Some(text) = value.as_str() {
-            self.push_string(Leaf::Text(Cow::Borrowed(text)));
+        if value.is_str() || value.is_number() {
+            self.push_string(Leaf::of(value));
         } else if let Some(elements) = value.as_array() {
             elements.iter().for_each(|element| self.read_strings(element));
         } else if let Some(members) = value.as_object() {
@@ -219,7 +218,7 @@ impl<'e> Found<'e> {
         }
     }
 
-    /// A string of the document, wherever it stands.
+    /// A string or number of the document, wherever it stands.
     pub(super) fn push_string(&mut self, value: Leaf<'e>) {
         self.push(self.anywhere(), false, value);
     }
@@ -229,7 +228,7 @@ impl<'e> Found<'e> {
         FieldId(self.fields)
     }
 
-    /// All strings of the document, if they were asked for.
+    /// All strings and numbers of the document, if they were asked for.
     pub(super) fn strings(&self) -> impl Iterator<Item = &Leaf<'e>> {
         self.of(self.anywhere())
     }

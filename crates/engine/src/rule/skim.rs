@@ -64,6 +64,9 @@ impl<'e> Skim<'_, 'e> {
             b'n' => self.word("null", Leaf::Null, end, found)?,
             _ => {
                 let digits = self.number()?;
+                if self.strings {
+                    found.push_string(Leaf::Number(number(digits)?));
+                }
                 if let Some(end) = end {
                     end.push(Leaf::Number(number(digits)?), found);
                 }

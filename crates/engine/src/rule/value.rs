@@ -161,8 +161,8 @@ fn texts(subject: Subject, how: &How, values: &[Written]) -> Result<Vec<Test>, F
             tests.push(Test::Null);
             continue;
         }
-        if how.position == Position::Whole && !matches!(value, Scalar::Text(_)) {
-            exact.numbers.extend(number(value));
+        if how.position == Position::Whole && how.encodings.is_empty() {
+            exact.numbers.extend(equal_number(value));
         }
         for units in patterns(value, how).map_err(|message| Fault::error(message).at(written.place))? {
             match units.as_slice() {
@@ -200,6 +200,13 @@ fn texts(subject: Subject, how: &How, values: &[Written]) -> Result<Vec<Test>, F
         tests.push(Test::EndsWith(case, sorted(ends)));
     }
     Ok(tests)
+}
+
+/// The number that a value stands for: quotes change nothing, but a text must be spelt as the number is.
+fn equal_number(value: &Scalar) -> Option<Number> {
+    let Scalar::Text(text) = value else { return number(value) };
+    let number = Number::parse(text)?;
+    number.whole().filter(|whole| whole.to_string() == *text).map(|_| number)
 }
 
 /// What a value looks like as a pattern over the whole text; several if it is encoded or a number.

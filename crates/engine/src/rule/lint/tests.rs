@@ -252,7 +252,7 @@ fn what_some_event_matches_is_no_contradiction() {
         "s: {a|cased: X}\nf: {a|cased: x}\ncondition: s and not f",
         "s: {a: X}\nf: {a|cased: x}\ncondition: s and not f",
         "s: {a|gte: 5, a|lte: 5}\ncondition: s",
-        "s: {a: 443}\nf: {a: '443'}\ncondition: s and not f",
+        "s: {a: 443}\nf: {a: '443.0'}\ncondition: s and not f",
         "s: {a: '443.0'}\nt: {a: 443}\ncondition: s and t",
         "s: {a|startswith: b}\nt: {a|startswith: bc}\ncondition: s and t",
         "s: {a|exists: true, a: null}\ncondition: s",

@@ -174,6 +174,12 @@ impl Line {
             }),
             (modifier, wanted) => {
                 let wanted = text(wanted).unwrap();
+                // Quotes around a number change nothing.
+                let whole = wanted.parse::<i64>().ok().filter(|whole| whole.to_string() == wanted);
+                let equal = |value: &&&Value| value.is_number() && value.as_f64() == whole.map(|whole| whole as f64);
+                if whole.is_some() && matches!(modifier, "" | "cased") && found.iter().find(equal).is_some() {
+                    return true;
+                }
                 found.iter().filter_map(|value| text(value)).any(|value| fits(modifier, &wanted, &value))
             }
         };

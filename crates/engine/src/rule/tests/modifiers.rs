@@ -247,6 +247,7 @@ fn lines_are_and_maps_in_a_list_are_or_and_keywords_search_every_string() {
         ("s: [evil, bad]\ncondition: s", r#"{"a":[{"b":"so BAD"}]}"#, true, "a keyword deep inside"),
         ("s: ['e*l']\ncondition: s", r#"{"a":"an evil one"}"#, true, "a keyword with a wildcard"),
         ("s: evil\ncondition: s", r#"{"evil":"x"}"#, false, "names of fields are not searched"),
+        ("s: [4711, x]\ncondition: s", r#"{"a":[4711]}"#, true, "a number is part of the event too"),
         ("s: {'|all': [evil, bad]}\ncondition: s", r#"{"a":"evil","b":"good"}"#, false, "all keywords"),
         ("s: {'|all': [evil, bad]}\ncondition: s", r#"{"a":"evil","b":"bad"}"#, true, "all keywords, anywhere"),
         ("s: {a: x}\nf: {b: y}\ncondition: s and not f", r#"{"a":"x","b":"z"}"#, true, "not"),
