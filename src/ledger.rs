@@ -167,6 +167,14 @@ impl Ledger {
                 caused.drain(..).for_each(|change| changes.take(change));
                 commit.sightings.extend(remembered(sighting));
             }
+            // Windows that wait for the end of their time must not wait for an event that matches. It is written
+            // down, so that a restart judges none of them again.
+            if let Some(newest) = batch.newest.filter(|_| self.state.waits()) {
+                let tick = Sighting::tick(newest);
+                self.state.apply(&batch.rules, &tick, &mut caused);
+                caused.drain(..).for_each(|change| changes.take(change));
+                commit.sightings.push(tick);
+            }
             METRICS.events_duplicate.with_label_values(&[&batch.feed.name]).inc_by(duplicates);
             if batch.feed.keeps_position {
                 commit.marks.entry(batch.feed.name.clone()).or_default().0.extend(batch.mark.0.clone());

@@ -15,6 +15,7 @@ use engine::detect::{Sighting, sight, sight_matched};
 use engine::event::Event;
 use engine::normalise::{Limits, Reject, RejectReason, normalise};
 use engine::rule::{RuleSet, Scratch};
+use engine::time::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::feed::Feed;
@@ -53,6 +54,8 @@ pub(crate) struct Matched {
     pub rejects: Vec<Reject>,
     /// Events normalised.
     pub events: u64,
+    /// When the newest of them happened.
+    pub newest: Option<Timestamp>,
     /// Bytes of records.
     pub bytes: u64,
 }
@@ -135,9 +138,16 @@ fn work(deals: &Receiver<Deal>, matched: &SyncSender<Matched>, limits: &Limits) 
 
 fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut Vec<Event>) -> Matched {
     let Deal { load: Load { feed, batch }, rules } = deal;
-    let mut matched =
-        Matched { feed, rules, mark: batch.mark, sightings: Vec::new(), rejects: Vec::new(), events: 0, bytes: 0 };
-    let mut newest = None;
+    let mut matched = Matched {
+        feed,
+        rules,
+        mark: batch.mark,
+        sightings: Vec::new(),
+        rejects: Vec::new(),
+        events: 0,
+        newest: None,
+        bytes: 0,
+    };
     for (index, record) in batch.records.iter().enumerate() {
         let mut known = None;
         if let Body::Whole(bytes) = &record.body {
@@ -145,7 +155,7 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
             if let Some(glance) = matched.rules.glance(matched.feed.format, bytes, limits, scratch) {
                 if glance.rules.is_empty() {
                     matched.events += 1;
-                    newest = newest.max(Some(glance.time));
+                    matched.newest = matched.newest.max(Some(glance.time));
                     continue;
                 }
                 known = Some(glance.rules.to_vec());
@@ -158,7 +168,7 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         }
         matched.events += events.len() as u64;
         for event in events.drain(..) {
-            newest = newest.max(Some(event.time));
+            matched.newest = matched.newest.max(Some(event.time));
             let sighting = match &known {
                 Some(known) => sight_matched(&matched.rules, &event, known),
                 None => sight(&matched.rules, &event, scratch),
@@ -169,7 +179,7 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
             }
         }
     }
-    if let Some(newest) = newest {
+    if let Some(newest) = matched.newest {
         matched.feed.saw(newest);
     }
     matched

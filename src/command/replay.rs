@@ -8,6 +8,7 @@ use anyhow::Context;
 use engine::detect::{Caps, Change, Ledger, State, sight};
 use engine::normalise::{Limits, normalise};
 use engine::rule::{RuleSet, Scratch, Weight};
+use engine::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Outcome, input, say, written};
@@ -48,7 +49,11 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
     let start = Instant::now();
     let tally = play(&rules, input, |sighting| {
         let before = changes.len();
-        state.apply(&rules, sighting, &mut changes);
+        match sighting {
+            Some(sighting) => state.apply(&rules, sighting, &mut changes),
+            // Nothing more comes, so windows that wait for more are judged.
+            None => state.advance(&rules, Timestamp::LATEST, &mut changes),
+        }
         for change in &changes[before..] {
             ledger.take(change.clone());
         }
@@ -97,7 +102,7 @@ pub(super) fn compile(places: &Places) -> anyhow::Result<(RuleSet, Outcome)> {
 fn play(
     rules: &RuleSet,
     input: &Input,
-    mut take: impl FnMut(&engine::detect::Sighting) -> anyhow::Result<()>,
+    mut take: impl FnMut(Option<&engine::detect::Sighting>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     let (mut scratch, mut events, mut rejects) = (Scratch::default(), Vec::new(), Vec::new());
@@ -120,7 +125,7 @@ fn play(
             for event in events.drain(..) {
                 if let Some(sighting) = sight(rules, &event, &mut scratch) {
                     tally.matched += 1;
-                    take(&sighting)?;
+                    take(Some(&sighting))?;
                 }
             }
             if tally.records.is_multiple_of(1_000) {
@@ -131,6 +136,7 @@ fn play(
         })?;
     }
     bar.finish_and_clear();
+    take(None)?;
     Ok(tally)
 }
 

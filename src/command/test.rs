@@ -130,7 +130,7 @@ impl Bench {
                 events.iter().enumerate().any(|(place, document)| self.matches(number, kind, place, document))
             }
             Body::Correlation(_) => {
-                let (mut state, mut changes) = (State::new(Caps::default()), Vec::new());
+                let (mut state, mut changes) = (State::new(Caps::default()).telling_all(), Vec::new());
                 let mut scratch = Scratch::default();
                 for (place, document) in events.iter().enumerate() {
                     let (mut found, mut rejects) = (Vec::new(), Vec::new());
@@ -146,6 +146,7 @@ impl Bench {
                         }
                     }
                 }
+                state.advance(rules, Timestamp::LATEST, &mut changes);
                 changes.iter().any(|change| change.alert.rule == rules.rule(number).id)
             }
         }

@@ -118,6 +118,7 @@ fn of_very_many_unreadable_records_some_are_kept_and_the_rest_is_counted() {
         sightings: Vec::new(),
         rejects: (0..DEAD_MAX + 50).map(reject).collect(),
         events: 0,
+        newest: None,
         bytes: 0,
     };
     let mut commit = Commit::default();

@@ -10,7 +10,7 @@ use rusqlite::OptionalExtension;
 use super::{Store, count};
 
 /// Written in front of every journal entry.
-const JOURNAL_VERSION: u8 = 1;
+const JOURNAL_VERSION: u8 = 2;
 
 /// Everything that has to be in memory before the first new record is read.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{Account, Key, Shape, Sighting};
+use crate::detect::{Account, Key, Shape, Sighting, decimal_text};
 use crate::event::{Actor, Kind, Network, Target};
 use crate::rule::{Rule, RuleId, Severity};
 use crate::time::Timestamp;
@@ -45,8 +45,11 @@ pub struct Alert {
     /// The group that it is about, field by field; empty for a rule without groups.
     #[serde(default, skip_serializing_if = "Key::is_empty")]
     pub key: Key,
-    /// What the rule counts, so far: events, or distinct values.
+    /// What the rule counts, so far: events, distinct values, rules that matched; events if it works out a number.
     pub count: u64,
+    /// What the rule works out of numbers, in decimals: a sum, a mean, a percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     /// The first contributing events, capped; shared by the forms that one alert takes as it grows.
     pub event_ids: Arc<[String]>,
     /// How many events contributed.
@@ -144,7 +147,12 @@ impl Alert {
             time: episode.crossed,
             first: episode.first,
             last: episode.last,
-            count: episode.peak,
+            count: if shape.counted.is_number() {
+                episode.events_total
+            } else {
+                u64::try_from(episode.peak).unwrap_or_default()
+            },
+            value: shape.counted.is_number().then(|| decimal_text(episode.peak)),
             event_ids: episode.sample,
             events_total: episode.events_total,
             ..alert
@@ -164,6 +172,7 @@ impl Alert {
             last: Timestamp::default(),
             key,
             count: 0,
+            value: None,
             event_ids: Arc::default(),
             events_total: 0,
             why,

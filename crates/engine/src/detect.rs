@@ -14,19 +14,27 @@ use crate::rule::{RuleId, RuleNumber};
 use crate::time::Timestamp;
 
 mod brief;
+mod closed;
 mod count;
+mod decimal;
 mod distinct;
 mod episode;
 mod evidence;
 mod fold;
+mod keys;
 mod level;
 mod seen;
+mod sequence;
 mod shape;
 mod sight;
 mod state;
+mod statistics;
 mod table;
+mod temporal;
 mod window;
 
+pub use decimal::BILLIONTHS;
+pub(crate) use decimal::text as decimal_text;
 pub(crate) use episode::Account;
 pub(crate) use shape::{Counted, Shape};
 pub use sight::{sight, sight_matched};
@@ -49,6 +57,16 @@ pub struct Sighting {
     pub scene: Scene,
     /// What the rules found.
     pub findings: Vec<Finding>,
+}
+
+impl Sighting {
+    /// Of an event that nobody asks for: it only says how far the stream has come, so that windows which wait for
+    /// the end of their time are judged.
+    #[must_use]
+    pub fn tick(time: Timestamp) -> Self {
+        let uid = Uid { origin: String::new(), id: String::new() };
+        Self { uid, time, kind: Kind::Json, scene: Scene::default(), findings: Vec::new() }
+    }
 }
 
 /// What one rule makes of one event.

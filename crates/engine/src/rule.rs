@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::Shape;
+use crate::detect::{BILLIONTHS, Shape};
 use crate::event::{Event, Kind, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
@@ -158,35 +158,168 @@ pub enum Body {
     Correlation(Correlation),
 }
 
-/// A count over a window of event time.
+/// A question about several events within a window of event time.
 #[derive(Clone, Debug)]
 pub struct Correlation {
-    /// What is counted.
+    /// What is measured.
     pub measure: Measure,
-    /// Rules whose matches are counted.
+    /// Rules whose matches are counted, in the order in which the correlation names them.
     pub bases: Vec<RuleNumber>,
     /// Fields whose values make the key; empty counts everything together.
-    pub group_by: Vec<FieldId>,
+    pub group_by: Vec<Named>,
     /// Length of the window.
     pub window: Span,
     /// When it fires.
     pub threshold: Threshold,
 }
 
-/// What a correlation counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// Events.
-    Events,
-    /// Distinct values of a field; every element of an array counts.
-    Values(FieldId),
+/// A field by the name that a correlation gives it: its own, or an alias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// What it is in the events of each base, in the order of the bases.
+    pub fields: Vec<FieldId>,
 }
 
-/// The least count that fires. Only `gte` and `gt` are rising conditions; the others wait for watermarks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a correlation measures in a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// `event_count`: events.
+    Events,
+    /// `value_count`: distinct values of a field; every element of an array counts.
+    Values(Named),
+    /// `value_sum`: the sum of a field's numbers.
+    Sum(Named),
+    /// `value_avg`: their mean.
+    Average(Named),
+    /// `value_percentile` and `value_median`: the least of them that so many percent do not exceed.
+    Percentile(Named, u8),
+    /// `temporal`: how many of the bases matched; with a formula, whether it holds of which did.
+    Rules(Option<Formula>),
+    /// `temporal_ordered`: how many of the bases matched one after the other in their order.
+    Sequence,
+}
+
+/// Which of the bases must have matched, by their places.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Formula {
+    /// This one.
+    Base(u16),
+    /// All of these.
+    And(Vec<Formula>),
+    /// Any of these.
+    Or(Vec<Formula>),
+    /// Not this.
+    Not(Box<Formula>),
+}
+
+/// What the measure is compared with; all must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Threshold {
-    /// At least this many.
-    pub at_least: u64,
+    /// The comparisons, with numbers in [`BILLIONTHS`](crate::detect::BILLIONTHS).
+    pub asks: Vec<(Comparison, i128)>,
+}
+
+/// How a measure is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Comparison {
+    /// `gt`
+    Above,
+    /// `gte`
+    AtLeast,
+    /// `lt`
+    Below,
+    /// `lte`
+    AtMost,
+    /// `eq`
+    Equal,
+    /// `neq`
+    Unequal,
+}
+
+impl Measure {
+    /// The field whose values are read.
+    #[must_use]
+    pub fn field(&self) -> Option<&Named> {
+        match self {
+            Self::Values(field) | Self::Sum(field) | Self::Average(field) | Self::Percentile(field, _) => Some(field),
+            Self::Events | Self::Rules(_) | Self::Sequence => None,
+        }
+    }
+}
+
+impl Formula {
+    /// Whether it holds when exactly these bases matched, one bit each.
+    #[must_use]
+    pub fn holds(&self, matched: u64) -> bool {
+        match self {
+            Self::Base(base) => matched >> base & 1 == 1,
+            Self::And(parts) => parts.iter().all(|part| part.holds(matched)),
+            Self::Or(parts) => parts.iter().any(|part| part.holds(matched)),
+            Self::Not(part) => !part.holds(matched),
+        }
+    }
+
+    /// Whether one more match can make it false.
+    #[must_use]
+    pub fn denies(&self) -> bool {
+        match self {
+            Self::Base(_) => false,
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::denies),
+            Self::Not(_) => true,
+        }
+    }
+}
+
+impl Threshold {
+    /// The least measure that fires, if more of it never stops it from firing.
+    #[must_use]
+    pub fn least(&self) -> Option<i128> {
+        let least = |ask: &(Comparison, i128)| match *ask {
+            (Comparison::Above, number) => Some(number.saturating_add(1)),
+            (Comparison::AtLeast, number) => Some(number),
+            (Comparison::Below | Comparison::AtMost | Comparison::Equal | Comparison::Unequal, _) => None,
+        };
+        self.asks.iter().map(least).reduce(|most, least| Some(most?.max(least?))).flatten()
+    }
+
+    /// The same in whole numbers, for what is counted one by one.
+    #[must_use]
+    pub fn least_whole(&self) -> Option<i128> {
+        self.least().map(|least| least.div_euclid(BILLIONTHS) + i128::from(least.rem_euclid(BILLIONTHS) > 0))
+    }
+
+    /// Whether this ratio fires. Exact: nothing is divided.
+    #[must_use]
+    pub fn holds(&self, numerator: i128, denominator: i128) -> bool {
+        self.asks.iter().all(|(comparison, number)| {
+            let order = numerator.cmp(&number.saturating_mul(denominator));
+            match comparison {
+                Comparison::Above => order.is_gt(),
+                Comparison::AtLeast => order.is_ge(),
+                Comparison::Below => order.is_lt(),
+                Comparison::AtMost => order.is_le(),
+                Comparison::Equal => order.is_eq(),
+                Comparison::Unequal => order.is_ne(),
+            }
+        })
+    }
+}
+
+impl Comparison {
+    /// As the rule writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Above => "gt",
+            Self::AtLeast => "gte",
+            Self::Below => "lt",
+            Self::AtMost => "lte",
+            Self::Equal => "eq",
+            Self::Unequal => "neq",
+        }
+    }
 }
 
 /// The rule's `dedup:` block.

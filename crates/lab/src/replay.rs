@@ -108,6 +108,9 @@ pub fn replay(rules: &RuleSet, format: Format, records: &[Record], course: &Cour
             break;
         }
     }
+    let mut changes = Vec::new();
+    state.advance(rules, Timestamp::LATEST, &mut changes);
+    changes.into_iter().for_each(|change| disk.alerts.take(change));
     played.late = counters.0.max(state.late());
     played.evicted = counters.1.max(state.evicted());
     played.alerts = disk.alerts.into_alerts();

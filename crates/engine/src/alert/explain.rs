@@ -1,8 +1,9 @@
 //! Findings in words, with their numbers: what an analyst reads first.
 
 use super::Scene;
-use crate::detect::{Account, Counted, Key, Shape};
+use crate::detect::{Account, BILLIONTHS, Counted, Key, Shape, decimal_text};
 use crate::event::{ActorSort, Outcome};
+use crate::rule::{Comparison, Formula};
 
 /// `role deploy/ci did StopLogging on trail-1 (account 111122223333, eu-west-1) from 192.0.2.7; it succeeded`
 pub(super) fn alone(scene: &Scene) -> String {
@@ -21,35 +22,99 @@ pub(super) fn episode(shape: &Shape, key: &Key, episode: &Account) -> String {
     // Text is pushed and not formatted, piece by piece: a third of the time, and hot keys explain themselves with
     // each event.
     let mut text = String::with_capacity(256);
-    match &shape.counted {
-        Counted::Moments => {
-            events(&mut text, episode.events_total);
-            text.push_str(" since the first, counted together");
-            group(&mut text, key);
-        }
-        Counted::Events => {
-            events(&mut text, episode.peak);
-            asked(&mut text, shape, key);
-            events_so_far(&mut text, episode);
-        }
-        Counted::Values(field) => {
-            number(&mut text, episode.peak);
-            text.extend([" distinct ", field]);
-            asked(&mut text, shape, key);
-            events_so_far(&mut text, episode);
-        }
+    if shape.counted == Counted::Moments {
+        events(&mut text, episode.events_total);
+        text.push_str(" since the first, counted together");
+        group(&mut text, key);
+    } else {
+        measured(&mut text, shape, episode);
+        text.extend([" within ", &shape.window_text]);
+        group(&mut text, key);
+        asked(&mut text, shape);
+        events_so_far(&mut text, episode);
     }
     text.push_str(". First: ");
     sentence(&mut text, &episode.scene);
     text
 }
 
-fn asked(text: &mut String, shape: &Shape, key: &Key) {
-    text.extend([" within ", &shape.window_text]);
-    group(text, key);
+/// `20 distinct requestParameters.secretId`; one arm for each way of counting.
+fn measured(text: &mut String, shape: &Shape, episode: &Account) {
+    let count = u64::try_from(episode.peak).unwrap_or_default();
+    match &shape.counted {
+        Counted::Moments | Counted::Events => events(text, count),
+        Counted::Values(field) => {
+            number(text, count);
+            text.extend([" distinct ", field]);
+        }
+        Counted::Sum(field) => text.extend(["a sum of ", field, " of ", &decimal_text(episode.peak)]),
+        Counted::Average(field) => text.extend(["a mean of ", field, " of ", &decimal_text(episode.peak)]),
+        Counted::Percentile(field, 50) => {
+            text.extend(["a median of ", field, " of ", &decimal_text(episode.peak)]);
+        }
+        Counted::Percentile(field, rank) => {
+            number(text, u64::from(*rank));
+            text.extend([" percent of ", field, " at or below ", &decimal_text(episode.peak)]);
+        }
+        Counted::Rules(_) => rules(text, count, shape, ", "),
+        Counted::Sequence => rules(text, count, shape, ", then "),
+    }
+}
+
+fn rules(text: &mut String, count: u64, shape: &Shape, between: &str) {
+    number(text, count);
+    text.push_str(" of ");
+    number(text, shape.bases.len() as u64);
+    text.push_str(" rules matched");
+    for (place, title) in shape.bases.iter().enumerate() {
+        text.extend([if place == 0 { " (" } else { between }, title]);
+    }
+    text.push(')');
+}
+
+/// `, the rule asks for 10; `
+fn asked(text: &mut String, shape: &Shape) {
     text.push_str(", the rule asks for ");
-    number(text, shape.at_least);
+    if let Counted::Rules(Some(formula)) = &shape.counted {
+        spell(text, formula, shape);
+    } else if !shape.waits {
+        let least = if shape.counted.is_number() { shape.at_least } else { shape.at_least * BILLIONTHS };
+        text.push_str(&decimal_text(least));
+    } else {
+        for (place, (comparison, number)) in shape.threshold.asks.iter().enumerate() {
+            let words = match comparison {
+                Comparison::Above => "more than ",
+                Comparison::AtLeast => "at least ",
+                Comparison::Below => "less than ",
+                Comparison::AtMost => "at most ",
+                Comparison::Equal => "exactly ",
+                Comparison::Unequal => "anything but ",
+            };
+            text.extend([if place == 0 { "" } else { " and " }, words, &decimal_text(*number)]);
+        }
+    }
     text.push_str("; ");
+}
+
+/// A condition over rules, by their titles.
+fn spell(text: &mut String, formula: &Formula, shape: &Shape) {
+    let (parts, between) = match formula {
+        Formula::Base(base) => {
+            return text.push_str(shape.bases.get(usize::from(*base)).map_or("", String::as_str));
+        }
+        Formula::Not(part) => {
+            text.push_str("not ");
+            return spell(text, part, shape);
+        }
+        Formula::And(parts) => (parts, " and "),
+        Formula::Or(parts) => (parts, " or "),
+    };
+    text.push('(');
+    for (place, part) in parts.iter().enumerate() {
+        text.push_str(if place == 0 { "" } else { between });
+        spell(text, part, shape);
+    }
+    text.push(')');
 }
 
 fn events_so_far(text: &mut String, episode: &Account) {

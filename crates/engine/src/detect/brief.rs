@@ -101,6 +101,10 @@ impl<M: Mark> Few<M> {
         }
     }
 
+    fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     fn insert(&mut self, at: usize, entry: Entry<M>) {
         match self {
             Self::None | Self::Lasting(_) => *self = Self::One([entry]),
@@ -136,6 +140,10 @@ impl<M: Mark> Brief<M> {
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Result<(), TooLate> {
+        // Findings of correlations are few, and may be taken back.
+        if shape.chained && self.few.is_none() {
+            self.few = Few::Lasting(Box::new(Lasting::new(Levels::new(&shape.counted))));
+        }
         if let Few::Lasting(window) = &mut self.few {
             return window.insert(arrival, shape, lateness, evidence, ripples);
         }
@@ -160,6 +168,19 @@ impl<M: Mark> Brief<M> {
         }
         self.store(scratch, place, arrival, shape);
         Ok(())
+    }
+
+    /// An event that was counted in did not happen after all.
+    pub(super) fn remove(
+        &mut self,
+        arrival: &Arrival<'_>,
+        shape: &Shape,
+        evidence: &mut Evidence,
+        ripples: &mut Vec<Ripple>,
+    ) {
+        if let Few::Lasting(window) = &mut self.few {
+            window.remove(arrival, shape, evidence, ripples);
+        }
     }
 
     /// What the last insertion was read from.

@@ -26,7 +26,7 @@ pub(super) struct Episode {
     /// Until when it stays true after that; worked out when somebody asks.
     pub(super) hold: Option<Timestamp>,
     /// The highest level.
-    pub(super) peak: u64,
+    pub(super) peak: i128,
     pub(super) events_total: u64,
     /// Contributing events stand before this place; those behind were not looked at yet.
     pub(super) counted: usize,
@@ -50,7 +50,7 @@ pub(crate) struct Account {
     pub(crate) crossed: Timestamp,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
-    pub(crate) peak: u64,
+    pub(crate) peak: i128,
     pub(crate) events_total: u64,
     /// The first ids, in (time, id) order.
     pub(crate) sample: Arc<[String]>,
@@ -68,7 +68,7 @@ impl Episode {
             last: now,
             held: now,
             hold: None,
-            peak: 0,
+            peak: i128::MIN,
             events_total: 0,
             counted,
             sample: Vec::new(),
@@ -86,12 +86,12 @@ impl Episode {
     }
 
     /// What a late event may have changed.
-    pub(super) fn extent(&self) -> (Timestamp, Timestamp, Timestamp, u64, u64) {
+    pub(super) fn extent(&self) -> (Timestamp, Timestamp, Timestamp, i128, u64) {
         (self.crossed, self.first, self.last, self.peak, self.events_total)
     }
 
     /// Takes in the events from `start` (or where it was) up to `end`, which make the condition true at `now`.
-    pub(super) fn take(&mut self, now: Timestamp, level: u64, (start, end): (usize, usize), evidence: &[Handle]) {
+    pub(super) fn take(&mut self, now: Timestamp, level: i128, (start, end): (usize, usize), evidence: &[Handle]) {
         let fresh = &evidence[start.max(self.counted)..end];
         let room = SAMPLE_MAX.saturating_sub(self.named.len() + self.sample.len());
         self.sample.extend(fresh.iter().take(room));

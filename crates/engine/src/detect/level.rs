@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::count;
 use super::distinct::Distinct;
 use super::shape::Counted;
+use super::statistics::Sum;
+use super::temporal::{Matched, Question};
 use crate::time::{Span, Timestamp};
 
 /// The levels of a window, by the way its rule counts.
@@ -20,6 +22,10 @@ pub(super) enum Levels {
     Events,
     /// How many distinct marks.
     Distinct(Distinct),
+    /// What their numbers come to.
+    Sum(Sum),
+    /// Which rules matched.
+    Matched(Matched),
 }
 
 impl Levels {
@@ -27,7 +33,12 @@ impl Levels {
         match counted {
             Counted::Moments => Self::Moments,
             Counted::Events => Self::Events,
-            Counted::Values(_) => Self::Distinct(Distinct::default()),
+            Counted::Values(_) | Counted::Rules(None) => Self::Distinct(Distinct::default()),
+            Counted::Sum(_) => Self::Sum(Sum::default()),
+            Counted::Rules(Some(formula)) => Self::Matched(Matched::new(Question::Formula(formula.clone()))),
+            Counted::Sequence => Self::Matched(Matched::new(Question::Sequence)),
+            // These are judged once, over a closed window.
+            Counted::Average(_) | Counted::Percentile(..) => Self::Moments,
         }
     }
 
@@ -36,6 +47,8 @@ impl Levels {
         match self {
             Self::Moments | Self::Events => {}
             Self::Distinct(distinct) => distinct.clear(),
+            Self::Sum(sum) => sum.clear(),
+            Self::Matched(matched) => matched.clear(),
         }
     }
 
@@ -44,23 +57,29 @@ impl Levels {
         match self {
             Self::Moments | Self::Events => {}
             Self::Distinct(distinct) => distinct.enter(times, place, marks, window),
+            Self::Sum(sum) => sum.enter(times, place, marks, window),
+            Self::Matched(matched) => matched.enter(times, place, marks, window),
         }
     }
 
     /// An event that stands among `times` already has brought these marks too. Answers whether any is new.
     pub(super) fn add(&mut self, times: &[Timestamp], time: Timestamp, marks: &[u64], window: Span) -> bool {
         match self {
-            Self::Moments | Self::Events => false,
+            // An event brings its numbers once, whichever rule it is that matched.
+            Self::Moments | Self::Events | Self::Sum(_) => false,
             Self::Distinct(distinct) => distinct.add(times, time, marks, window),
+            Self::Matched(matched) => matched.add(times, time, marks, window),
         }
     }
 
     /// The level at the moment of the event at `place`, the last of its moment; the window begins at `start`.
-    pub(super) fn at(&self, start: usize, place: usize) -> u64 {
+    pub(super) fn at(&self, start: usize, place: usize) -> i128 {
         match self {
             Self::Moments => 1,
-            Self::Events => count::at(start, place),
-            Self::Distinct(distinct) => distinct.at(place),
+            Self::Events => count::at(start, place).into(),
+            Self::Distinct(distinct) => distinct.at(place).into(),
+            Self::Sum(sum) => sum.at(place),
+            Self::Matched(matched) => matched.at(place).into(),
         }
     }
 
@@ -69,6 +88,8 @@ impl Levels {
         match self {
             Self::Moments | Self::Events => {}
             Self::Distinct(distinct) => distinct.forget(gone, border),
+            Self::Sum(sum) => sum.forget(gone, border),
+            Self::Matched(matched) => matched.forget(gone, border),
         }
     }
 
@@ -77,15 +98,28 @@ impl Levels {
         match self {
             Self::Moments | Self::Events => {}
             Self::Distinct(distinct) => distinct.recount(times, window),
+            Self::Sum(sum) => sum.recount(times, window),
+            Self::Matched(matched) => matched.recount(times, window),
+        }
+    }
+
+    /// Whether one more event can make the level of a moment less.
+    pub(super) fn can_fall(&self) -> bool {
+        match self {
+            Self::Moments | Self::Events | Self::Distinct(_) | Self::Matched(_) => false,
+            Self::Sum(_) => true,
         }
     }
 
     /// Until when the level stays at `least` if nothing happens after the event at `place`, where it is reached.
-    pub(super) fn holds(&self, times: &[Timestamp], place: usize, least: u64, window: Span) -> Timestamp {
+    pub(super) fn holds(&self, times: &[Timestamp], place: usize, least: i128, window: Span) -> Timestamp {
+        let count = u64::try_from(least).unwrap_or(1);
         match self {
             Self::Moments => times[place],
-            Self::Events => count::holds(times, place, least, window),
-            Self::Distinct(distinct) => distinct.holds(times[place], least, window),
+            Self::Events => count::holds(times, place, count, window),
+            Self::Distinct(distinct) => distinct.holds(times[place], count, window),
+            Self::Sum(sum) => sum.holds(times[place], least, window),
+            Self::Matched(matched) => matched.holds(times[place], count, window),
         }
     }
 }

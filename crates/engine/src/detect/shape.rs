@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::Key;
+use crate::field::FieldId;
 use crate::hash::Seed;
-use crate::rule::{Body, Correlation, Measure, Rule, RuleId, RuleNumber};
+use crate::rule::{Body, Comparison, Correlation, Formula, Measure, Named, Rule, RuleNumber, Threshold};
 use crate::time::Span;
 
 /// How the events of one rule and key become episodes.
@@ -16,12 +17,21 @@ pub(crate) struct Shape {
     pub(crate) window: Span,
     /// The same as people read it.
     pub(crate) window_text: String,
-    /// Fires at this level.
-    pub(crate) at_least: u64,
+    /// Fires at this level; for a rule that does not wait.
+    pub(crate) at_least: i128,
+    /// Whether the condition can become false by one more event. Such a rule waits until all events of a window
+    /// are there: [`Closed`](super::closed::Closed).
+    pub(crate) waits: bool,
+    /// What the measure of a closed window is compared with.
+    pub(crate) threshold: Threshold,
     /// How long the condition must have been false before the next crossing is a new alert.
     pub(crate) quiet: Span,
     /// Names of the fields of the key.
     pub(crate) key: Vec<String>,
+    /// Titles of the rules that are counted.
+    pub(crate) bases: Vec<String>,
+    /// Whether correlations are among them, whose findings may be taken back.
+    pub(crate) chained: bool,
     /// What of an event is read. A finding that was made when the rule read something else is none of ours.
     pub(crate) reading: u64,
     /// All that the rule asks. Windows that were filled when it asked something else are emptied: counts of one
@@ -38,43 +48,112 @@ pub(crate) enum Counted {
     Events,
     /// Distinct values of the field of this name in the window.
     Values(String),
+    /// The sum of its numbers.
+    Sum(String),
+    /// Their mean.
+    Average(String),
+    /// What so many percent of them do not exceed.
+    Percentile(String, u8),
+    /// Rules that matched; or whether this holds of those that did.
+    Rules(Option<Formula>),
+    /// Rules that matched in their order.
+    Sequence,
 }
 
 impl Shape {
-    /// How this rule's events become episodes; nothing for a rule that alerts once an event. `name` tells field
-    /// names, `id` the identities of the rules that it counts.
-    pub(crate) fn of<'r>(
-        rule: &'r Rule,
-        name: impl Fn(crate::field::FieldId) -> &'r str,
-        id: impl Fn(RuleNumber) -> &'r RuleId,
-    ) -> Option<Self> {
-        let names = |fields: &[crate::field::FieldId]| fields.iter().map(|field| name(*field).to_owned()).collect();
-        let (counted, window, at_least, quiet, key, bases) = match (&rule.body, &rule.dedup) {
-            (Body::Detection, None) => return None,
-            (Body::Detection, Some(dedup)) => {
-                (Counted::Moments, dedup.period, 1, dedup.period, names(&dedup.group_by), Vec::new())
+    /// How the events of the rule of this number become episodes; nothing for a rule that alerts once an event.
+    pub(crate) fn of<'r>(rules: &[Rule], number: RuleNumber, name: impl Fn(FieldId) -> &'r str) -> Option<Self> {
+        let rule = &rules[number.0 as usize];
+        let quiet = rule.dedup.as_ref().map(|dedup| dedup.period);
+        let asked = match &rule.body {
+            Body::Detection => {
+                let dedup = rule.dedup.as_ref()?;
+                let key = dedup.group_by.iter().map(|field| name(*field).to_owned()).collect::<Vec<String>>();
+                let threshold = Threshold { asks: vec![(Comparison::AtLeast, super::BILLIONTHS)] };
+                return Some(Self {
+                    reading: fingerprint(&key),
+                    asked: fingerprint(&(&key, rule.version, dedup.period)),
+                    window: dedup.period,
+                    window_text: dedup.period.to_string(),
+                    counted: Counted::Moments,
+                    at_least: 1,
+                    waits: false,
+                    threshold,
+                    quiet: dedup.period,
+                    key,
+                    bases: Vec::new(),
+                    chained: false,
+                });
             }
-            (Body::Correlation(asked), dedup) => {
-                let Correlation { measure, bases, group_by, window, threshold } = asked;
-                let counted = match measure {
-                    Measure::Events => Counted::Events,
-                    Measure::Values(field) => Counted::Values(name(*field).to_owned()),
-                };
-                let quiet = dedup.as_ref().map_or(*window, |dedup| dedup.period);
-                let bases = bases.iter().map(|base| id(*base)).collect();
-                (counted, *window, threshold.at_least, quiet, names(group_by), bases)
-            }
+            Body::Correlation(asked) => asked,
         };
-        let reading = fingerprint(&(&counted, &key, &bases));
-        let asked = fingerprint(&(reading, rule.version, window, at_least, quiet));
-        let window_text = window.to_string();
-        Some(Self { counted, window, window_text, at_least, quiet, key, reading, asked })
+        let Correlation { measure, bases, group_by, window, threshold } = asked;
+        let counted = Counted::of(measure);
+        let base = |base: &RuleNumber| &rules[base.0 as usize];
+        let fields = |named: &Named| named.fields.iter().map(|field| name(*field).to_owned()).collect::<Vec<_>>();
+        let ids: Vec<_> = bases.iter().map(|number| &base(number).id).collect();
+        let read: Vec<_> = group_by.iter().chain(measure.field()).map(fields).collect();
+        let reading = fingerprint(&(&counted, &read, &ids));
+        let quiet = quiet.unwrap_or(*window);
+        let least = if counted.is_sum() { threshold.least() } else { threshold.least_whole() };
+        let asks: Vec<_> = threshold.asks.iter().collect();
+        Some(Self {
+            asked: fingerprint(&(reading, rule.version, window, asks, quiet)),
+            reading,
+            window: *window,
+            window_text: window.to_string(),
+            waits: least.is_none() || counted.can_fall(),
+            at_least: least.unwrap_or_default(),
+            counted,
+            threshold: threshold.clone(),
+            quiet,
+            key: group_by.iter().map(|named| named.name.clone()).collect(),
+            bases: bases.iter().map(|number| base(number).title.clone()).collect(),
+            chained: bases.iter().any(|number| matches!(base(number).body, Body::Correlation(_))),
+        })
     }
 
     /// The key as people read it, from the values of its fields.
     pub(crate) fn key_of(&self, values: &[Option<String>]) -> Key {
         let parts = self.key.iter().zip(values);
         parts.filter_map(|(name, value)| value.clone().map(|value| (name.clone(), value))).collect()
+    }
+}
+
+impl Counted {
+    fn of(measure: &Measure) -> Self {
+        match measure {
+            Measure::Events => Self::Events,
+            Measure::Values(field) => Self::Values(field.name.clone()),
+            Measure::Sum(field) => Self::Sum(field.name.clone()),
+            Measure::Average(field) => Self::Average(field.name.clone()),
+            Measure::Percentile(field, rank) => Self::Percentile(field.name.clone(), *rank),
+            Measure::Rules(formula) => Self::Rules(formula.clone()),
+            Measure::Sequence => Self::Sequence,
+        }
+    }
+
+    fn is_sum(&self) -> bool {
+        matches!(self, Self::Sum(_))
+    }
+
+    /// Whether one more event can make the measure less.
+    fn can_fall(&self) -> bool {
+        match self {
+            Self::Moments | Self::Events | Self::Values(_) | Self::Sum(_) | Self::Sequence => false,
+            Self::Average(_) | Self::Percentile(..) => true,
+            Self::Rules(formula) => formula.as_ref().is_some_and(Formula::denies),
+        }
+    }
+
+    /// Whether its levels are numbers of events, in billionths, and not counts.
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self, Self::Sum(_) | Self::Average(_) | Self::Percentile(..))
+    }
+
+    /// Whether something of each event is kept besides its time.
+    pub(super) fn has_marks(&self) -> bool {
+        !matches!(self, Self::Moments | Self::Events)
     }
 }
 

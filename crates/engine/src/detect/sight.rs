@@ -1,12 +1,13 @@
 //! What of an event must be remembered: pure, and run by every worker.
 
-use super::{Count, Finding, Shape, Sighting};
-use crate::alert::Scene;
+use super::{Count, Finding, Shape, Sighting, decimal};
 use crate::alert::redact::label;
-use crate::event::{Event, Uid};
+use crate::alert::{Alert, Scene};
+use crate::event::{Event, Outcome, Uid};
 use crate::field::{FieldId, scalar_text};
 use crate::normalise;
-use crate::rule::{Body, Measure, RuleNumber, RuleSet, Scratch};
+use crate::rule::{Body, Measure, Named, RuleNumber, RuleSet, Scratch};
+use crate::time::Timestamp;
 
 /// What must be remembered of an event; nothing if no rule matched. Cost: one pass of the rule index, and
 /// facets only for events that matched.
@@ -54,20 +55,20 @@ fn counted(rules: &RuleSet, number: RuleNumber, base: RuleNumber, event: &Event)
     let (Body::Correlation(asked), Some(shape)) = (&rule.body, rules.shape(number)) else { return None };
     // An event that lacks a field of the group belongs to no group.
     let mut key = Vec::with_capacity(asked.group_by.len());
-    for &field in &asked.group_by {
-        key.push(Some(text(rules, field, event)?));
+    let base = asked.bases.iter().position(|other| *other == base)?;
+    for named in &asked.group_by {
+        key.push(Some(text(rules, *named.fields.get(base)?, event)?));
     }
-    let values = match asked.measure {
-        Measure::Events => Vec::new(),
-        Measure::Values(field) => {
-            let values = texts(rules, field, event);
+    let values = match asked.measure.field() {
+        None => Vec::new(),
+        Some(named) => {
+            let values = texts(rules, *named.fields.get(base)?, event, &asked.measure);
             if values.is_empty() {
                 return None;
             }
             values
         }
     };
-    let base = asked.bases.iter().position(|other| *other == base)?;
     let base = u16::try_from(base).ok()?;
     Some(Finding { rule: rule.id.clone(), number, count: Count::Within { reading: shape.reading, base, key, values } })
 }
@@ -77,14 +78,49 @@ fn text(rules: &RuleSet, field: FieldId, event: &Event) -> Option<String> {
     rules.fields().path(field).text(&event.raw).map(|value| label(&value))
 }
 
-/// All its values of a field.
-fn texts(rules: &RuleSet, field: FieldId, event: &Event) -> Vec<String> {
+/// All its values of a field: each distinct one, or each number.
+fn texts(rules: &RuleSet, field: FieldId, event: &Event, measure: &Measure) -> Vec<String> {
     let mut values = Vec::new();
     rules.fields().path(field).any(&event.raw, &mut |value| {
         values.extend(scalar_text(value).map(|value| label(&value)));
         false
     });
-    values.sort_unstable();
-    values.dedup();
+    match measure {
+        Measure::Sum(_) | Measure::Average(_) | Measure::Percentile(..) => {
+            values.retain(|value| decimal::packed(value).is_some());
+        }
+        Measure::Values(_) | Measure::Events | Measure::Rules(_) | Measure::Sequence => {
+            values.sort_unstable();
+            values.dedup();
+        }
+    }
     values
+}
+
+/// The finding of a correlation as an event of those that count it: it happens when the condition becomes true, its
+/// id is the alert's, and its fields are those of the key.
+pub(super) fn of_alert(rules: &RuleSet, number: RuleNumber, alert: &Alert, time: Timestamp) -> Sighting {
+    let outer = rules.correlations_of(number).iter();
+    let findings = outer.filter_map(|&outer| counted_finding(rules, outer, number, alert)).collect();
+    let Alert { actor, network, target, action, .. } = alert.clone();
+    let scene = Scene { actor, network, target, action, outcome: Outcome::Success };
+    let uid = Uid { origin: String::new(), id: alert.id.0.clone() };
+    Sighting { uid, time, kind: alert.kind, scene, findings }
+}
+
+fn counted_finding(rules: &RuleSet, number: RuleNumber, inner: RuleNumber, alert: &Alert) -> Option<Finding> {
+    let rule = rules.rule(number);
+    let (Body::Correlation(asked), Some(shape)) = (&rule.body, rules.shape(number)) else { return None };
+    let base = asked.bases.iter().position(|other| *other == inner)?;
+    let of = |named: &Named| {
+        let field = rules.fields().path(*named.fields.get(base)?).name();
+        alert.key.get(field).cloned()
+    };
+    let key = asked.group_by.iter().map(|named| of(named).map(Some)).collect::<Option<Vec<_>>>()?;
+    let values = match asked.measure.field() {
+        None => Vec::new(),
+        Some(named) => vec![of(named)?],
+    };
+    let count = Count::Within { reading: shape.reading, base: u16::try_from(base).ok()?, key, values };
+    Some(Finding { rule: rule.id.clone(), number, count })
 }

@@ -1,16 +1,17 @@
 //! What is remembered between events, and who owns it: one thread, in order.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use super::brief::{Brief, Halves};
-use super::evidence::{Evidence, Handle};
+use super::evidence::Evidence;
+use super::keys::{Borders, Keys, Standing as Is};
 use super::level::Levels;
 use super::shape::Counted;
-use super::table::{Hash, Table, Tick};
+use super::table::{Hash, Tick};
 use super::window::{Arrival, Lasting, Ripple, TooLate};
-use super::{Count, Key, Shape, Sighting};
+use super::{Count, Shape, Sighting, decimal, sight};
 use crate::alert::{Alert, AlertId};
 use crate::hash::Seed;
 use crate::rule::{Rule, RuleId, RuleNumber, RuleSet};
@@ -18,6 +19,9 @@ use crate::time::{Span, Timestamp};
 
 /// Written in front of every saved state; one that is not ours is refused.
 const VERSION: u8 = 2;
+
+/// Keys that leave at a time at most, so that no event waits for many.
+const EXPIRE_MAX: usize = 64;
 
 /// Limits of what is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,12 @@ pub struct State {
     seeds: [Seed; 2],
     /// The newest event, as far as one event may move it.
     clock: Timestamp,
+    /// All events before this moment are there, as far as anybody can say.
+    watermark: Timestamp,
+    /// Windows that wait to be judged, by their ends.
+    deadlines: BTreeSet<(Timestamp, usize, Hash)>,
+    /// Findings of correlations that are events of others, and whether they happened.
+    derived: VecDeque<(Sighting, Is)>,
     evidence: Evidence,
     rules: Vec<Remembered>,
     /// Where the rules of the set that was used last stand among `rules`.
@@ -45,6 +55,10 @@ pub struct State {
     keys: usize,
     evicted: u64,
     late: u64,
+    /// The rule whose keys were looked at last for those that may leave.
+    turn: usize,
+    /// Whether rules that are only counted are told of, too.
+    tells_all: bool,
     ripples: Vec<Ripple>,
 }
 
@@ -52,18 +66,16 @@ pub struct State {
 #[derive(Debug)]
 struct Remembered {
     rule: RuleId,
+    /// Its number in the set that was used last: where to look first.
+    number: RuleNumber,
+    window: Span,
+    /// How long after its last event no other one can be counted with it, lateness left out.
+    memory: Span,
     /// What the rule asked when this was counted.
     asked: u64,
     keys: Keys,
     /// Where brief windows are laid out.
     scratch: Lasting,
-}
-
-/// The windows of a rule's keys, with or without marks.
-#[derive(Debug, Serialize, Deserialize)]
-enum Keys {
-    Bare(Table<Brief<()>>),
-    Marked(Table<Brief<Halves>>),
 }
 
 /// From numbers of rules to places in a state.
@@ -113,11 +125,15 @@ pub enum RestoreError {
     Damaged(#[source] postcard::Error),
 }
 
+/// One rule of a state on disk: what [`Remembered`] holds, in its order.
+type SavedRule = (RuleId, RuleNumber, (Span, Span), u64, Levels, Keys);
+
 /// A state on disk.
 #[derive(Serialize, Deserialize)]
 struct Saved<R, E> {
     seed: Seed,
     clock: Timestamp,
+    watermark: Timestamp,
     evidence: E,
     rules: R,
     evicted: u64,
@@ -131,50 +147,6 @@ impl Default for Caps {
     }
 }
 
-impl Keys {
-    fn new(counted: &Counted) -> Self {
-        match counted {
-            Counted::Moments | Counted::Events => Self::Bare(Table::default()),
-            Counted::Values(_) => Self::Marked(Table::default()),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Bare(table) => table.len(),
-            Self::Marked(table) => table.len(),
-        }
-    }
-
-    fn turn(&self) -> Option<Tick> {
-        match self {
-            Self::Bare(table) => table.turn(),
-            Self::Marked(table) => table.turn(),
-        }
-    }
-
-    fn expire(&mut self, border: Tick, evidence: &mut Evidence) -> bool {
-        match self {
-            Self::Bare(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
-            Self::Marked(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
-        }
-    }
-
-    fn evict(&mut self, evidence: &mut Evidence) -> bool {
-        match self {
-            Self::Bare(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
-            Self::Marked(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
-        }
-    }
-
-    fn clear(&mut self, evidence: &mut Evidence) {
-        match self {
-            Self::Bare(table) => table.drain().for_each(|window| window.release(evidence)),
-            Self::Marked(table) => table.drain().for_each(|window| window.release(evidence)),
-        }
-    }
-}
-
 impl State {
     /// Remembers nothing yet.
     #[must_use]
@@ -184,20 +156,70 @@ impl State {
             caps,
             seeds: [caps.seed, another],
             clock: Timestamp::EARLIEST,
+            watermark: Timestamp::EARLIEST,
+            deadlines: BTreeSet::new(),
+            derived: VecDeque::new(),
             evidence: Evidence::new(caps.seed),
             rules: Vec::new(),
             places: Places::default(),
             keys: 0,
             evicted: 0,
             late: 0,
+            turn: 0,
+            tells_all: false,
             ripples: Vec::new(),
         }
     }
 
+    /// Tells of rules as well that are there to be counted by others: what `lapwing test` asks for.
+    #[must_use]
+    pub fn telling_all(self) -> Self {
+        Self { tells_all: true, ..self }
+    }
+
     /// Takes in one sighting and appends what it changed. Findings of rules that `rules` does not hold are
     /// passed over: they were made by a set that has been replaced.
+    ///
+    /// Windows that end further back than the lateness are judged first, as if [`State::advance`] were called, so
+    /// that it shows nowhere which events came in one batch.
     pub fn apply(&mut self, rules: &RuleSet, sighting: &Sighting, changes: &mut Vec<Change>) {
         self.tick(sighting.time);
+        self.expire();
+        self.advance(rules, self.clock.minus(self.caps.lateness), changes);
+        self.take(rules, sighting, Is::Happened, changes);
+        self.settle(rules, changes);
+    }
+
+    /// The watermark has come to this moment: no event before it is to be expected. Judges the windows that end
+    /// here or before, earliest first, and appends what follows. At the end of all input, with
+    /// [`Timestamp::LATEST`], every window.
+    pub fn advance(&mut self, rules: &RuleSet, watermark: Timestamp, changes: &mut Vec<Change>) {
+        while let Some(&(end, place, hash)) = self.deadlines.first()
+            && end <= watermark
+        {
+            self.deadlines.pop_first();
+            self.watermark = self.watermark.max(end);
+            self.judge(rules, place, hash, changes);
+            self.settle(rules, changes);
+        }
+        self.watermark = self.watermark.max(watermark);
+    }
+
+    /// The stream has come to this moment. One event moves it on by the lateness at most: a single time in the
+    /// future must neither close windows nor make keys leave.
+    fn tick(&mut self, time: Timestamp) {
+        let first = self.clock == Timestamp::EARLIEST;
+        self.clock = if first { time } else { self.clock.max(time.min(self.clock.plus(self.caps.lateness))) };
+    }
+
+    /// Takes in what follows from findings of correlations, until nothing follows.
+    fn settle(&mut self, rules: &RuleSet, changes: &mut Vec<Change>) {
+        while let Some((sighting, is)) = self.derived.pop_front() {
+            self.take(rules, &sighting, is, changes);
+        }
+    }
+
+    fn take(&mut self, rules: &RuleSet, sighting: &Sighting, is: Is, changes: &mut Vec<Change>) {
         let mut kept = None;
         for finding in &sighting.findings {
             let Some(number) = rules.number(&finding.rule, finding.number) else { continue };
@@ -208,11 +230,15 @@ impl State {
                     tell: true,
                     standing: Standing::Open,
                 }),
-                (Count::Within { reading, key, values, .. }, Some(shape)) if *reading == shape.reading => {
-                    let handle = *kept.get_or_insert_with(|| self.evidence.keep(sighting));
-                    let marks: Vec<u64> = values.iter().map(|value| self.caps.seed.hash_one(value)).collect();
-                    let found = Found { key, marks: &marks, handle };
-                    self.count(rules, number, shape, sighting, &found, changes);
+                (Count::Within { reading, base, key, values }, Some(shape)) if *reading == shape.reading => {
+                    let evidence = *kept.get_or_insert_with(|| self.evidence.keep(sighting));
+                    let marks = self.marks(&shape.counted, *base, values);
+                    // Its values were no numbers.
+                    if shape.counted.has_marks() && marks.is_empty() {
+                        continue;
+                    }
+                    let arrival = Arrival { time: sighting.time, uid: &sighting.uid, evidence, marks: &marks };
+                    self.count((rules, number, shape), key, (&arrival, is), changes);
                 }
                 // The rule reads something else since the sighting was made, or lost its `dedup`.
                 (Count::Within { .. }, _) => {}
@@ -220,44 +246,126 @@ impl State {
         }
     }
 
+    /// What of an event's values is kept.
+    fn marks(&self, counted: &Counted, base: u16, values: &[String]) -> Vec<u64> {
+        match counted {
+            Counted::Moments | Counted::Events => Vec::new(),
+            Counted::Values(_) => values.iter().map(|value| self.caps.seed.hash_one(value)).collect(),
+            Counted::Sum(_) | Counted::Average(_) | Counted::Percentile(..) => {
+                values.iter().filter_map(|value| decimal::packed(value)).collect()
+            }
+            Counted::Rules(_) | Counted::Sequence => vec![base.into()],
+        }
+    }
+
     fn count(
         &mut self,
-        rules: &RuleSet,
-        number: RuleNumber,
-        shape: &Shape,
-        sighting: &Sighting,
-        found: &Found<'_>,
+        (rules, number, shape): (&RuleSet, RuleNumber, &Shape),
+        key: &[Option<String>],
+        arrival: (&Arrival<'_>, Is),
         changes: &mut Vec<Change>,
     ) {
-        let rule = rules.rule(number);
         let place = self.place(rules, number, shape);
-        self.expire(place, shape);
-        let hash = self.hash(found.key);
-        let Self { rules: remembered, evidence, ripples, caps, clock, .. } = self;
+        let hash = self.hash(key);
+        let borders = Borders { lateness: self.caps.lateness, watermark: self.watermark };
+        let now = Tick::of(self.clock);
+        let Self { rules: remembered, evidence, ripples, .. } = self;
         let Remembered { keys, scratch, .. } = &mut remembered[place];
-        let arrival = Arrival { time: sighting.time, uid: &sighting.uid, evidence: found.handle, marks: found.marks };
-        let before = keys.len();
-        let (asked, now) = ((shape, caps.lateness), Tick::of(*clock));
+        let (before, deadline) = (keys.len(), keys.deadline(hash, shape.window));
         ripples.clear();
-        let (counted, window) = match keys {
-            Keys::Bare(table) => {
-                let brief = table.touch(hash, now);
-                (brief.insert(&arrival, asked, scratch, evidence, ripples), brief.window(scratch))
-            }
-            Keys::Marked(table) => {
-                let brief = table.touch(hash, now);
-                (brief.insert(&arrival, asked, scratch, evidence, ripples), brief.window(scratch))
-            }
-        };
-        if counted == Err(TooLate) {
-            self.late += 1;
-        }
-        if !ripples.is_empty() {
-            let key = shape.key_of(found.key);
-            changes.extend(ripples.drain(..).map(|ripple| change(rule, shape, &key, window, ripple, evidence)));
-        }
-        self.keys += self.rules[place].keys.len() - before;
+        let counted = keys.count((hash, key, now), arrival, (shape, borders), scratch, evidence, ripples);
+        self.keys += keys.len() - before;
+        self.late += u64::from(counted == Err(TooLate));
+        self.wait(place, hash, shape, deadline);
+        self.report((rules, number, shape), place, (hash, key), changes);
         self.evict();
+    }
+
+    /// The window whose end has come is judged.
+    fn judge(&mut self, rules: &RuleSet, place: usize, hash: Hash, changes: &mut Vec<Change>) {
+        let Self { rules: remembered, evidence, ripples, .. } = self;
+        let rule = &mut remembered[place];
+        let Some(number) = rules.number(&rule.rule, rule.number) else { return };
+        let Some(shape) = rules.shape(number).filter(|shape| shape.asked == rule.asked) else { return };
+        ripples.clear();
+        let found = rule.keys.judge(hash, shape, evidence);
+        self.wait(place, hash, shape, None);
+        if let Some((ripple, key)) = found {
+            self.ripples.push(ripple);
+            self.report((rules, number, shape), place, (hash, &key), changes);
+        }
+    }
+
+    /// Puts down when the next window of this key can be judged, in place of what was put down `before`.
+    fn wait(&mut self, place: usize, hash: Hash, shape: &Shape, before: Option<Timestamp>) {
+        let now = self.rules[place].keys.deadline(hash, shape.window);
+        if now != before {
+            before.map(|end| self.deadlines.remove(&(end, place, hash)));
+            self.deadlines.extend(now.map(|end| (end, place, hash)));
+        }
+    }
+
+    /// Says what became of alerts, and hands on what is an event of other correlations.
+    fn report(
+        &mut self,
+        (rules, number, shape): (&RuleSet, RuleNumber, &Shape),
+        place: usize,
+        (hash, key): (Hash, &[Option<String>]),
+        changes: &mut Vec<Change>,
+    ) {
+        if self.ripples.is_empty() {
+            return;
+        }
+        let Self { rules: remembered, evidence, ripples, derived, tells_all, .. } = self;
+        let Remembered { keys, scratch, .. } = &remembered[place];
+        let episodes = keys.episodes(hash, scratch);
+        let rule = rules.rule(number);
+        let key = shape.key_of(key);
+        let alert = |of: &super::episode::Episode| Alert::of_episode(rule, shape, &key, of.account(evidence));
+        let is_counted = !rules.correlations_of(number).is_empty();
+        for ripple in ripples.drain(..) {
+            if let Ripple::Reopened(place) = ripple {
+                if is_counted {
+                    let now = alert(&episodes[place]);
+                    let event = sight::of_alert(rules, number, &now, now.time);
+                    derived.extend([(event.clone(), Is::TakenBack), (event, Is::Happened)]);
+                }
+                continue;
+            }
+            let change = match &ripple {
+                Ripple::Tell(place) | Ripple::Note(place) | Ripple::Moved(place, _) | Ripple::Reopened(place) => {
+                    Change {
+                        alert: alert(&episodes[*place]),
+                        revision: episodes[*place].revision,
+                        tell: !matches!(ripple, Ripple::Note(_)),
+                        standing: Standing::Open,
+                    }
+                }
+                Ripple::Gone(old, heir) => Change {
+                    alert: alert(old),
+                    revision: old.revision + 1,
+                    tell: true,
+                    standing: Standing::Superseded { by: heir.map(|place| alert(&episodes[place]).id) },
+                },
+            };
+            if is_counted {
+                let now = |at| sight::of_alert(rules, number, &change.alert, at);
+                match ripple {
+                    Ripple::Tell(_) if change.revision == 1 => {
+                        derived.push_back((now(change.alert.time), Is::Happened))
+                    }
+                    Ripple::Tell(_) | Ripple::Note(_) | Ripple::Reopened(_) => {}
+                    Ripple::Moved(_, before) => {
+                        derived.push_back((now(before), Is::TakenBack));
+                        derived.push_back((now(change.alert.time), Is::Happened));
+                    }
+                    Ripple::Gone(..) => derived.push_back((now(change.alert.time), Is::TakenBack)),
+                }
+            }
+            if rule.alerts || *tells_all {
+                changes.push(change);
+            }
+        }
     }
 
     /// Where what is remembered for this rule stands; emptied if the rule asks something else by now.
@@ -271,33 +379,31 @@ impl State {
         let Rule { id, .. } = rules.rule(number);
         let known = self.rules.iter().position(|remembered| remembered.rule == *id);
         let place = known.unwrap_or_else(|| {
-            self.rules.push(Remembered::new(id.clone(), shape, Keys::new(&shape.counted)));
+            self.rules.push(Remembered::new(id.clone(), number, shape));
             self.rules.len() - 1
         });
-        let Self { rules, evidence, keys, .. } = self;
+        let Self { rules, evidence, keys, deadlines, .. } = self;
         if rules[place].asked != shape.asked {
             *keys -= rules[place].keys.len();
             rules[place].keys.clear(evidence);
-            rules[place] = Remembered::new(id.clone(), shape, Keys::new(&shape.counted));
+            deadlines.retain(|(_, other, _)| *other != place);
+            rules[place] = Remembered::new(id.clone(), number, shape);
         }
+        rules[place].number = number;
         self.places.by_number[number.0 as usize] = Some(place);
         place
     }
 
-    /// The stream has come to this moment. One event moves it a little way at most: a time in the future must not
-    /// make all keys leave.
-    fn tick(&mut self, time: Timestamp) {
-        let first = self.clock == Timestamp::EARLIEST;
-        self.clock = if first { time } else { self.clock.max(time.min(self.clock.plus(self.caps.lateness))) };
-    }
-
-    /// Lets keys go that no event can be counted with any more.
-    fn expire(&mut self, place: usize, shape: &Shape) {
-        let wait = shape.window.plus(shape.quiet).plus(self.caps.lateness);
-        let border = Tick::of(self.clock.minus(wait)).before();
-        let keys = &mut self.rules[place].keys;
-        while keys.turn().is_some_and(|since| since <= border) {
-            self.keys -= usize::from(keys.expire(border, &mut self.evidence));
+    /// Lets keys go that no event can be counted with any more, of each rule in turn.
+    fn expire(&mut self) {
+        self.turn = (self.turn + 1) % self.rules.len().max(1);
+        let Some(rule) = self.rules.get_mut(self.turn) else { return };
+        let border = Tick::of(self.clock.minus(rule.memory.plus(self.caps.lateness))).before();
+        for _ in 0..EXPIRE_MAX {
+            if rule.keys.turn().is_none_or(|since| since > border) {
+                return;
+            }
+            self.keys -= usize::from(rule.keys.expire(border, &mut self.evidence));
         }
     }
 
@@ -328,6 +434,12 @@ impl State {
         })
     }
 
+    /// Whether some window waits to be judged, so that the course of time matters.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        !self.deadlines.is_empty()
+    }
+
     /// Keys that are remembered.
     #[must_use]
     pub fn keys(&self) -> usize {
@@ -351,10 +463,15 @@ impl State {
     /// # Errors
     /// Never in practice: memory is the only thing that serialising needs.
     pub fn save(&self) -> Result<Vec<u8>, postcard::Error> {
-        let rules: Vec<_> = self.rules.iter().map(|it| (&it.rule, it.asked, it.scratch.kind(), &it.keys)).collect();
-        let Self { clock, evidence, evicted, late, .. } = self;
-        let (seed, clock, evicted, late) = (self.caps.seed, *clock, *evicted, *late);
-        postcard::to_extend(&Saved { seed, clock, evidence, rules, evicted, late }, vec![VERSION])
+        let rules: Vec<_> = self
+            .rules
+            .iter()
+            .map(|it| (&it.rule, it.number, (it.window, it.memory), it.asked, it.scratch.kind(), &it.keys))
+            .collect();
+        let Self { clock, watermark, evidence, evicted, late, .. } = self;
+        let (seed, clock, watermark, evicted, late) = (self.caps.seed, *clock, *watermark, *evicted, *late);
+        let saved = Saved { seed, clock, watermark, evidence, rules, evicted, late };
+        postcard::to_extend(&saved, vec![VERSION])
     }
 
     /// The state that was saved, exactly.
@@ -366,50 +483,25 @@ impl State {
         if version != VERSION {
             return Err(RestoreError::Version { found: version });
         }
-        let saved: Saved<Vec<(RuleId, u64, Levels, Keys)>, Evidence> =
-            postcard::from_bytes(body).map_err(RestoreError::Damaged)?;
-        let rules = saved.rules.into_iter().map(|(rule, asked, levels, keys)| Remembered {
-            rule,
-            asked,
-            keys,
-            scratch: Lasting::new(levels),
-        });
-        let rules: Vec<Remembered> = rules.collect();
+        let saved: Saved<Vec<SavedRule>, Evidence> = postcard::from_bytes(body).map_err(RestoreError::Damaged)?;
+        let mut rules = Vec::new();
+        let mut deadlines = BTreeSet::new();
+        for (place, (rule, number, (window, memory), asked, levels, keys)) in saved.rules.into_iter().enumerate() {
+            deadlines.extend(keys.deadlines(window).into_iter().map(|(end, hash)| (end, place, hash)));
+            rules.push(Remembered { rule, number, window, memory, asked, keys, scratch: Lasting::new(levels) });
+        }
         let keys = rules.iter().map(|rule| rule.keys.len()).sum();
         let evidence = saved.evidence.seeded(saved.seed);
-        let (clock, evicted, late) = (saved.clock, saved.evicted, saved.late);
-        Ok(Self { clock, evidence, rules, keys, evicted, late, ..Self::new(Caps { seed: saved.seed, ..caps }) })
+        let (clock, watermark, evicted, late) = (saved.clock, saved.watermark, saved.evicted, saved.late);
+        let fresh = Self::new(Caps { seed: saved.seed, ..caps });
+        Ok(Self { clock, watermark, deadlines, evidence, rules, keys, evicted, late, ..fresh })
     }
-}
-
-/// A finding, ready to be counted.
-struct Found<'a> {
-    key: &'a [Option<String>],
-    marks: &'a [u64],
-    handle: Handle,
 }
 
 impl Remembered {
-    fn new(rule: RuleId, shape: &Shape, keys: Keys) -> Self {
-        Self { rule, asked: shape.asked, keys, scratch: Lasting::new(Levels::new(&shape.counted)) }
-    }
-}
-
-fn change(rule: &Rule, shape: &Shape, key: &Key, window: &Lasting, ripple: Ripple, evidence: &Evidence) -> Change {
-    let episodes = window.episodes();
-    let alert = |episode: &super::episode::Episode| Alert::of_episode(rule, shape, key, episode.account(evidence));
-    match ripple {
-        Ripple::Tell(place) | Ripple::Note(place) => Change {
-            alert: alert(&episodes[place]),
-            revision: episodes[place].revision,
-            tell: matches!(ripple, Ripple::Tell(_)),
-            standing: Standing::Open,
-        },
-        Ripple::Gone(old, heir) => Change {
-            alert: alert(&old),
-            revision: old.revision + 1,
-            tell: true,
-            standing: Standing::Superseded { by: heir.map(|place| alert(&episodes[place]).id) },
-        },
+    fn new(rule: RuleId, number: RuleNumber, shape: &Shape) -> Self {
+        let scratch = Lasting::new(Levels::new(&shape.counted));
+        let (window, memory) = (shape.window, shape.window.plus(shape.quiet));
+        Self { rule, number, window, memory, asked: shape.asked, keys: Keys::new(shape), scratch }
     }
 }

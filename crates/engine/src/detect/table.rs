@@ -89,6 +89,20 @@ impl<B: Default> Table<B> {
         &mut slot.body
     }
 
+    pub(super) fn get(&self, hash: Hash) -> Option<&B> {
+        let place = *self.places.find(hash[0], |&place| self.slots[place as usize].hash == hash)?;
+        Some(&self.slots[place as usize].body)
+    }
+
+    pub(super) fn get_mut(&mut self, hash: Hash) -> Option<&mut B> {
+        let place = *self.places.find(hash[0], |&place| self.slots[place as usize].hash == hash)?;
+        Some(&mut self.slots[place as usize].body)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Hash, &B)> {
+        self.queue.iter().map(|(_, place)| &self.slots[*place as usize]).map(|slot| (slot.hash, &slot.body))
+    }
+
     /// When the key whose turn it is was put into the queue.
     pub(super) fn turn(&self) -> Option<Tick> {
         self.queue.front().map(|(since, _)| *since)

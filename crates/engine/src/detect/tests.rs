@@ -98,3 +98,5 @@ fn a_secret_in_an_id_is_hidden_and_two_such_ids_stay_two() {
     assert!(!event('x').id.contains("a1B2"), "{:?}", event('x'));
     assert_ne!(event('x'), event('y'));
 }
+
+mod correlations;

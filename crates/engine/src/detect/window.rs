@@ -23,6 +23,10 @@ pub(super) enum Ripple {
     Tell(usize),
     /// An alert changed a little.
     Note(usize),
+    /// A late event moved its beginning, which was at this moment; people are told again.
+    Moved(usize, Timestamp),
+    /// Another event is its first one: who counts this alert's findings shows that one from here on.
+    Reopened(usize),
     /// This episode was moved by a late event and is no more; the one that took its place, if any.
     Gone(Box<Episode>, Option<usize>),
 }
@@ -59,12 +63,14 @@ pub(super) struct Lasting {
     /// Where the live pass was on its way. Only for speed, so not saved.
     #[serde(skip)]
     passes: Vec<Fold>,
+    /// What each event brought, for rules whose events may be taken back.
+    brought: Vec<Vec<u64>>,
 }
 
 impl Lasting {
     pub(super) fn new(levels: Levels) -> Self {
         let track = Track { times: Vec::new(), evidence: Vec::new(), levels };
-        Self { track, settled: Fold::default(), live: Fold::default(), passes: Vec::new() }
+        Self { track, settled: Fold::default(), live: Fold::default(), passes: Vec::new(), brought: Vec::new() }
     }
 
     /// Forgets everything, and keeps the memory for the next key.
@@ -75,6 +81,7 @@ impl Lasting {
         self.settled.clear();
         self.live.clear();
         self.passes.clear();
+        self.brought.clear();
     }
 
     pub(super) fn episodes(&self) -> &[Episode] {
@@ -102,7 +109,14 @@ impl Lasting {
         let place = moment + same.partition_point(|&handle| evidence.is_before(handle, arrival.uid));
         let known = times.get(place) == Some(&arrival.time) && evidence.is(handles[place], arrival.uid);
         if known {
+            if let Some(brought) = self.brought.get_mut(place) {
+                let fresh: Vec<u64> = arrival.marks.iter().filter(|mark| !brought.contains(mark)).copied().collect();
+                brought.extend(fresh);
+            }
             return levels.add(times, arrival.time, arrival.marks, shape.window).then_some(place);
+        }
+        if shape.chained {
+            self.brought.insert(place, arrival.marks.to_vec());
         }
         evidence.hold(arrival.evidence);
         times.insert(place, arrival.time);
@@ -130,12 +144,44 @@ impl Lasting {
         }
         let count = self.track.times.len();
         let Some(place) = self.put(arrival, shape, evidence) else { return Ok(()) };
-        if place < count {
-            self.reread(place, shape, ripples);
+        // One more number at the newest moment may make less of it.
+        let moment = self.track.times.partition_point(|time| *time < arrival.time);
+        if place < count || moment < place && self.track.levels.can_fall() {
+            self.reread(moment, shape, ripples);
         } else {
             self.read_on(shape, ripples);
         }
         Ok(())
+    }
+
+    /// An event that was counted in did not happen after all: all that is left is counted again. Only findings of
+    /// correlations are taken back, of which there are few.
+    pub(super) fn remove(
+        &mut self,
+        arrival: &Arrival<'_>,
+        shape: &Shape,
+        evidence: &mut Evidence,
+        ripples: &mut Vec<Ripple>,
+    ) {
+        let place = self.track.times.partition_point(|time| *time < arrival.time);
+        let equal = self.track.times[place..].iter().take_while(|time| **time == arrival.time).count();
+        let found = (place..place + equal).find(|&place| evidence.is(self.track.evidence[place], arrival.uid));
+        let Some(place) = found.filter(|&place| place >= self.settled.next) else { return };
+        let times = std::mem::take(&mut self.track.times);
+        let handles = std::mem::take(&mut self.track.evidence);
+        self.track.levels.clear();
+        for (number, (time, handle)) in times.into_iter().zip(handles).enumerate() {
+            if number == place {
+                evidence.release(handle);
+            } else {
+                self.track.push(time, handle, self.brought.get(number).map_or(&[], Vec::as_slice), shape.window);
+            }
+        }
+        if place < self.brought.len() {
+            self.brought.remove(place);
+        }
+        self.passes.clear();
+        self.reread(place, shape, ripples);
     }
 
     /// Looks at the newest event.
@@ -145,7 +191,7 @@ impl Lasting {
         ripples.extend(grown(&mut self.live.episodes, self.track.times.last()));
     }
 
-    /// Reads the episodes off again, from the event at `place` on, and says what became of them.
+    /// Reads the episodes off again, from the moment that begins at `place` on, and says what became of them.
     fn reread(&mut self, place: usize, shape: &Shape, ripples: &mut Vec<Ripple>) {
         while self.passes.last().is_some_and(|pass| pass.next > place) {
             self.passes.pop();
@@ -217,6 +263,7 @@ impl Lasting {
         self.track.times.drain(..gone);
         self.track.evidence.drain(..gone);
         self.track.levels.forget(gone, border);
+        self.brought.drain(..gone.min(self.brought.len()));
         self.passes.clear();
     }
 
@@ -250,7 +297,13 @@ pub(super) fn compare(before: Vec<Episode>, after: &mut [Episode], shape: &Shape
             continue;
         };
         (episode.told, episode.revision) = (old.told, old.revision);
-        if episode.doubled() || episode.crossed != old.crossed {
+        if episode.crossed == old.crossed && episode.sample.first() != old.sample.first() {
+            ripples.push(Ripple::Reopened(place));
+        }
+        if episode.crossed != old.crossed {
+            episode.tell();
+            ripples.push(Ripple::Moved(place, old.crossed));
+        } else if episode.doubled() {
             episode.tell();
             ripples.push(Ripple::Tell(place));
         } else if episode.extent() != old.extent() {

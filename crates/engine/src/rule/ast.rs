@@ -138,16 +138,13 @@ pub(super) enum CorrelationCondition {
         /// Whose values are counted, summed and so on.
         field: Option<Vec<String>>,
         /// Rank for `value_percentile`.
-        #[expect(dead_code, reason = "for the correlation types that come next")]
         percentile: Option<Number>,
     },
     /// An expression over rule names, for temporal types.
-    #[expect(dead_code, reason = "for the correlation types that come next")]
     Extended(ConditionExpr),
 }
 
 /// One name for fields that differ from rule to rule.
-#[expect(dead_code, reason = "for the correlation types that come next")]
 #[derive(Clone, Debug)]
 pub(super) struct FieldAlias {
     pub(super) alias: String,

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 
 use super::condition::{Collector, Predicates, Program};
-use super::correlate::{self, Counted};
+use super::correlate::{self, Base, Counted};
 use super::draft::{self, Draft, Lints, Source};
 use super::filter;
 use super::index::{Detection, Index};
 use super::lint;
-use super::place::{Document, Fault};
+use super::place::{Document, Fault, Place};
 use super::placeholder::Placeholders;
 use super::sigma;
 use super::value::Names;
@@ -99,7 +99,7 @@ fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draf
     kept
 }
 
-/// Compiles the correlations. Returns the detections that only count: some correlation names them and
+/// Compiles the correlations, inner ones first. Returns the rules that only count: some correlation names them and
 /// none that does says `generate: true`; whether the correlation itself is sound does not matter.
 fn correlate(
     drafts: &[Draft<'_>],
@@ -109,49 +109,76 @@ fn correlate(
 ) -> BTreeSet<usize> {
     let mut counting = BTreeSet::new();
     let mut generating = BTreeSet::new();
+    let mut waiting: Vec<(usize, Vec<usize>)> = Vec::new();
     for (place, draft) in drafts.iter().enumerate() {
         let Source::Correlation(rule) = &draft.source else { continue };
-        let mut bases = Vec::new();
-        let mut faults = Vec::new();
-        for (name, place) in &rule.rules {
-            match base(name, draft.document.path, drafts) {
-                Ok(base) if matches!(compiled[base], Some(Compiled::Detection(..))) => bases.push(base),
-                Ok(_) => {
-                    faults.push(Fault::error(format!("rule `{name}`, which it counts, could not be loaded")).at(*place))
-                }
-                Err(message) => faults.push(Fault::error(message).at(*place)),
-            }
-        }
-        counting.extend(&bases);
-        if rule.generate {
-            generating.extend(&bases);
-        }
-        bases.sort_unstable();
-        bases.dedup();
-        let counted = match faults.into_iter().next() {
-            Some(fault) => Err(fault),
-            None => correlate::compile(rule, bases, fields),
+        let find = |(name, place): &(String, Place)| {
+            base(name, draft.document.path, drafts).map_err(|message| Fault::error(message).at(*place))
         };
-        match counted {
-            Ok(counted) => compiled[place] = Some(Compiled::Correlation(counted)),
+        match rule.rules.iter().map(find).collect() {
+            Ok(bases) => waiting.push((place, bases)),
             Err(fault) => problems.push(draft.document.problem(fault)),
         }
+        let known = rule.rules.iter().filter_map(|name| find(name).ok());
+        counting.extend(known.clone());
+        if rule.generate {
+            generating.extend(known);
+        }
+    }
+    // Those first whose bases wait for nothing. What is left counts itself, by way of others.
+    while let Some(ready) =
+        waiting.iter().position(|(_, bases)| !waiting.iter().any(|(other, _)| bases.contains(other)))
+    {
+        let (place, bases) = waiting.remove(ready);
+        match correlation(&drafts[place], &bases, drafts, compiled, fields) {
+            Ok(counted) => compiled[place] = Some(Compiled::Correlation(counted)),
+            Err(fault) => problems.push(drafts[place].document.problem(fault)),
+        }
+    }
+    for (place, _) in waiting {
+        let Source::Correlation(rule) = &drafts[place].source else { continue };
+        let fault = Fault::error("it counts itself, or rules that count it").at(rule.place("rules"));
+        problems.push(drafts[place].document.problem(fault));
     }
     counting.difference(&generating).copied().collect()
 }
 
-/// The detection that a correlation means by a name or id: one in its own file before one elsewhere.
+fn correlation(
+    draft: &Draft<'_>,
+    places: &[usize],
+    drafts: &[Draft<'_>],
+    compiled: &[Option<Compiled>],
+    fields: &mut Fields,
+) -> Result<Counted, Fault> {
+    let Source::Correlation(rule) = &draft.source else { return Err(Fault::error("it is no correlation")) };
+    let mut bases: Vec<Base> = Vec::new();
+    for (&place, (name, at)) in places.iter().zip(&rule.rules) {
+        let key = match &compiled[place] {
+            Some(Compiled::Detection(..)) => None,
+            Some(Compiled::Correlation(inner)) => Some(inner.group_by.iter().map(|named| named.name.clone()).collect()),
+            None => {
+                let message = format!("rule `{name}`, which it counts, could not be loaded");
+                return Err(Fault::error(message).at(*at));
+            }
+        };
+        if !bases.iter().any(|base| base.place == place) {
+            let base = &drafts[place];
+            let names = [Some(name.clone()), base.name.clone(), Some(base.id.0.to_string())];
+            bases.push(Base { place, names: names.into_iter().flatten().collect(), key });
+        }
+    }
+    correlate::compile(rule, &bases, fields)
+}
+
+/// The rule that a correlation means by a name or id: one in its own file before one elsewhere.
 fn base(name: &str, path: &str, drafts: &[Draft<'_>]) -> Result<usize, String> {
     let named = |draft: &Draft<'_>| &*draft.id.0 == name || draft.name.as_deref() == Some(name);
     let found: Vec<usize> = (0..drafts.len()).filter(|&place| named(&drafts[place])).collect();
     let near: Vec<usize> = found.iter().copied().filter(|&place| drafts[place].document.path == path).collect();
     match (near.as_slice(), found.as_slice()) {
         (&[only], _) | ([], &[only]) => match drafts[only].source {
-            Source::Detection(_) => Ok(only),
+            Source::Detection(_) | Source::Correlation(_) => Ok(only),
             Source::Filter(_) => Err(format!("`{name}` is a filter, which counts nothing")),
-            Source::Correlation(_) => {
-                Err(format!("rule `{name}` is a correlation; counting correlations is not supported yet"))
-            }
         },
         (_, []) => Err(format!("no rule has the name or id `{name}`")),
         _ => Err(format!("several rules have the name `{name}`; use an id")),
@@ -176,7 +203,7 @@ fn assemble(
     let mut rules: Vec<Rule> = Vec::new();
     let mut detections = Vec::new();
     let mut correlations: Vec<Vec<RuleNumber>> = vec![Vec::new(); next as usize];
-    let sources: Vec<LogSource> = drafts.iter().map(|draft| draft.log_source.clone()).collect();
+    let sources = log_sources(&drafts, &compiled);
     for (place, (draft, body)) in drafts.into_iter().zip(compiled).enumerate() {
         let number = numbers[place];
         let (log_source, body) = match body {
@@ -192,7 +219,7 @@ fn assemble(
                 }
                 let Counted { measure, group_by, window, threshold, .. } = counted;
                 let body = Correlation { measure, bases, group_by, window, threshold };
-                (common(counted.bases.iter().map(|&base| &sources[base])), Body::Correlation(body))
+                (sources[place].clone(), Body::Correlation(body))
             }
         };
         let dedup = draft
@@ -230,8 +257,8 @@ fn indexed(
 ) -> RuleSet {
     let by_id = (0..).map(RuleNumber).zip(&rules).map(|(number, rule)| (rule.id.clone(), number)).collect();
     let name = |field| fields.path(field).name();
-    let id = |number: RuleNumber| &rules[number.0 as usize].id;
-    let shapes: Vec<Option<Shape>> = rules.iter().map(|rule| Shape::of(rule, name, id)).collect();
+    let shapes: Vec<Option<Shape>> =
+        (0..).map(RuleNumber).take(rules.len()).map(|number| Shape::of(&rules, number, name)).collect();
     let asked = rules.iter().zip(&shapes).map(|(rule, shape)| (&rule.id, shape.as_ref().map(|shape| shape.asked)));
     let fingerprint = Seed::default().hash_one(asked.collect::<Vec<_>>());
     // What a glance at a record needs stands among the fields of the rules.
@@ -242,9 +269,22 @@ fn indexed(
     RuleSet { rules, by_id, fields, index, correlations, shapes, fingerprint }
 }
 
+/// The log source of each draft; a correlation's is what those of its bases have in common.
+fn log_sources(drafts: &[Draft<'_>], compiled: &[Option<Compiled>]) -> Vec<LogSource> {
+    fn of(place: usize, drafts: &[Draft<'_>], compiled: &[Option<Compiled>]) -> LogSource {
+        match &compiled[place] {
+            Some(Compiled::Correlation(counted)) => {
+                common(counted.bases.iter().map(|&base| of(base, drafts, compiled)))
+            }
+            Some(Compiled::Detection(..)) | None => drafts[place].log_source.clone(),
+        }
+    }
+    (0..drafts.len()).map(|place| of(place, drafts, compiled)).collect()
+}
+
 /// What all of these sources name alike.
-fn common<'s>(mut sources: impl Iterator<Item = &'s LogSource>) -> LogSource {
-    let mut common = sources.next().cloned().unwrap_or_default();
+fn common(mut sources: impl Iterator<Item = LogSource>) -> LogSource {
+    let mut common = sources.next().unwrap_or_default();
     for source in sources {
         let keep = |part: &mut Option<String>, other: &Option<String>| {
             if part != other {

@@ -1,23 +1,30 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::super::brief::{Brief, Halves};
 use super::super::shape::Counted;
-use super::super::{Shape, Sighting};
+use super::super::{BILLIONTHS, Shape, Sighting, decimal};
 use super::*;
 use crate::alert::Scene;
 use crate::event::Kind;
+use crate::rule::{Formula, Threshold};
 
 const LATENESS: Span = Span::seconds(600);
 
-fn shape(counted: Counted, at_least: u64) -> Shape {
+fn shape(counted: Counted, at_least: i128) -> Shape {
     let minute = Span::seconds(60);
     Shape {
         counted,
         window: minute,
         window_text: minute.to_string(),
         at_least,
+        waits: false,
+        threshold: Threshold { asks: Vec::new() },
         quiet: minute,
         key: Vec::new(),
+        bases: Vec::new(),
+        chained: false,
         reading: 0,
         asked: 0,
     }
@@ -39,7 +46,7 @@ struct Bench {
 type Event<'a> = (i64, &'a str, u64);
 
 /// An episode as (crossed second, events, peak), whatever was told on the way.
-type Summary = (i64, u64, u64);
+type Summary = (i64, u64, i128);
 
 /// A ripple with the episode that it speaks of.
 #[derive(Debug, PartialEq)]
@@ -54,7 +61,7 @@ fn summary(episode: &Episode) -> Summary {
 }
 
 impl Bench {
-    fn new(counted: Counted, at_least: u64) -> Self {
+    fn new(counted: Counted, at_least: i128) -> Self {
         let scratch = Lasting::new(Levels::new(&counted));
         let shape = shape(counted, at_least);
         Self { shape, window: Brief::default(), scratch, evidence: Evidence::default() }
@@ -72,11 +79,13 @@ impl Bench {
         window.insert(&arrival, (shape, LATENESS), scratch, evidence, &mut ripples)?;
         let episodes = window.window(scratch).episodes();
         let told = |ripple| match ripple {
-            Ripple::Tell(place) => Told::Tell(summary(&episodes[place])),
-            Ripple::Note(place) => Told::Note(summary(&episodes[place])),
-            Ripple::Gone(old, heir) => Told::Gone(summary(&old), heir.map(|place| summary(&episodes[place]))),
+            Ripple::Reopened(_) => None,
+            Ripple::Tell(place) => Some(Told::Tell(summary(&episodes[place]))),
+            Ripple::Note(place) => Some(Told::Note(summary(&episodes[place]))),
+            Ripple::Moved(place, _) => Some(Told::Tell(summary(&episodes[place]))),
+            Ripple::Gone(old, heir) => Some(Told::Gone(summary(&old), heir.map(|place| summary(&episodes[place])))),
         };
-        Ok(ripples.into_iter().map(told).collect())
+        Ok(ripples.into_iter().filter_map(told).collect())
     }
 
     fn insert(&mut self, event: Event<'_>) -> Vec<Told> {
@@ -90,7 +99,7 @@ impl Bench {
 }
 
 /// What stands at the end.
-fn standing(counted: Counted, at_least: u64, events: &[Event<'_>], restart_at: usize) -> Vec<Summary> {
+fn standing(counted: Counted, at_least: i128, events: &[Event<'_>], restart_at: usize) -> Vec<Summary> {
     let mut bench = Bench::new(counted, at_least);
     let mut standing: Vec<Summary> = Vec::new();
     for (place, event) in events.iter().enumerate() {
@@ -110,38 +119,107 @@ fn standing(counted: Counted, at_least: u64, events: &[Event<'_>], restart_at: u
     standing
 }
 
+/// What is measured of the events of one window, in the plainest way.
+fn measure(counted: &Counted, inside: &[Event<'_>]) -> i128 {
+    let values: BTreeSet<u64> = inside.iter().map(|(.., value)| *value).collect();
+    let has = |value: u64| values.contains(&value);
+    match counted {
+        Counted::Moments => 1,
+        Counted::Events => inside.len() as i128,
+        Counted::Values(_) | Counted::Rules(None) => values.len() as i128,
+        Counted::Sum(_) => inside.iter().map(|(.., mark)| decimal::unpacked(*mark)).sum(),
+        Counted::Rules(Some(_)) => {
+            if has(0) && (has(1) || has(2)) {
+                values.len() as i128
+            } else {
+                0
+            }
+        }
+        Counted::Sequence => (0..64_u64)
+            .filter(|rules| {
+                // Every choice of rules, one after the other, each as early as can be.
+                let mut after = i64::MIN;
+                (0..6).filter(|rule| rules >> rule & 1 == 1).all(|rule| {
+                    let next = inside.iter().filter(|(time, _, value)| *value == rule && *time >= after);
+                    next.map(|(time, ..)| *time).min().inspect(|time| after = *time).is_some()
+                })
+            })
+            .map(|rules| i128::from(rules.count_ones()))
+            .max()
+            .unwrap_or_default(),
+        Counted::Average(_) | Counted::Percentile(..) => unreachable!("no levels"),
+    }
+}
+
 /// The same, by a look back over everything at every moment.
-fn naive(distinct: bool, at_least: u64, events: &[Event<'_>]) -> Vec<Summary> {
+fn naive(counted: &Counted, at_least: i128, events: &[Event<'_>]) -> Vec<Summary> {
     let mut sorted = events.to_vec();
     sorted.sort_unstable();
     let level = |from: i64, until: i64| {
-        let inside = sorted.iter().filter(|(time, ..)| *time > from && *time <= until);
-        if distinct {
-            inside.map(|(.., value)| *value).collect::<std::collections::BTreeSet<u64>>().len() as u64
-        } else {
-            inside.count() as u64
-        }
+        let inside: Vec<_> = sorted.iter().filter(|(time, ..)| *time > from && *time <= until).copied().collect();
+        measure(counted, &inside)
     };
-    let mut found: Vec<(Summary, i64, std::collections::BTreeSet<usize>)> = Vec::new();
-    for &(now, ..) in &sorted {
+    struct Found {
+        summary: Summary,
+        held: i64,
+        hold: i64,
+        members: BTreeSet<usize>,
+    }
+    let mut found: Vec<Found> = Vec::new();
+    let mut moments: Vec<i64> = sorted.iter().map(|(time, ..)| *time).collect();
+    moments.dedup();
+    for now in moments {
         let level_now = level(now - 60, now);
         if level_now < at_least {
+            if let Some(last) = found.last_mut() {
+                last.hold = last.hold.min(now);
+            }
             continue;
         }
-        let hold = (now + 1..).find(|&then| level(then - 60, now) < at_least).unwrap();
+        let hold = match counted {
+            Counted::Moments => now,
+            _ => (now + 1..=now + 60).find(|&then| level(then - 60, now) < at_least).unwrap_or(now + 60),
+        };
         let members = (0..sorted.len()).filter(|&place| sorted[place].0 > now - 60 && sorted[place].0 <= now);
         match found.last_mut() {
-            Some((episode, held, all)) if now <= *held + 60 || now.div_euclid(60) == episode.0.div_euclid(60) => {
-                all.extend(members);
-                (episode.1, episode.2, *held) = (all.len() as u64, episode.2.max(level_now), hold);
+            Some(last)
+                if now <= last.held + 60
+                    || now <= last.hold + 60
+                    || now.div_euclid(60) == last.summary.0.div_euclid(60) =>
+            {
+                last.members.extend(members);
+                (last.held, last.hold) = (now, hold);
+                last.summary = (last.summary.0, last.members.len() as u64, last.summary.2.max(level_now));
             }
             _ => {
-                let members: std::collections::BTreeSet<usize> = members.collect();
-                found.push(((now, members.len() as u64, level_now), hold, members));
+                let members: BTreeSet<usize> = members.collect();
+                found.push(Found { summary: (now, members.len() as u64, level_now), held: now, hold, members });
             }
         }
     }
-    found.into_iter().map(|(episode, ..)| episode).collect()
+    found.into_iter().map(|found| found.summary).collect()
+}
+
+/// Every way of counting that has levels; values are numbers of rules, and sums go down as well as up.
+fn ways() -> impl Strategy<Value = (Counted, i128)> {
+    let formula = Formula::And(vec![Formula::Base(0), Formula::Or(vec![Formula::Base(1), Formula::Base(2)])]);
+    prop_oneof![
+        (1i128..6).prop_map(|least| (Counted::Events, least)),
+        (1i128..6).prop_map(|least| (values(), least)),
+        (-3i128..9).prop_map(|least| (Counted::Sum("value".to_owned()), least * BILLIONTHS)),
+        (1i128..6).prop_map(|least| (Counted::Rules(None), least)),
+        Just((Counted::Rules(Some(formula)), 1)),
+        (1i128..6).prop_map(|least| (Counted::Sequence, least)),
+        Just((Counted::Moments, 1)),
+    ]
+}
+
+/// What an event of this value brings.
+fn mark(counted: &Counted, value: u64) -> u64 {
+    match counted {
+        Counted::Sum(_) => decimal::packed(&(value.cast_signed() - 2).to_string()).unwrap(),
+        _ => value,
+    }
 }
 
 #[test]
@@ -255,7 +333,7 @@ fn the_first_events_of_a_long_episode_are_still_named() {
 
 #[test]
 fn more_events_than_a_window_holds_cost_the_oldest_and_no_false_count() {
-    let mut bench = Bench::new(values(), COUNT_MAX as u64);
+    let mut bench = Bench::new(values(), COUNT_MAX as i128);
     let mut last = Vec::new();
     for number in 0..EVENTS_MAX as u64 + 10 {
         let second = 1 + (number / 4_000).cast_signed();
@@ -268,27 +346,25 @@ proptest! {
     #[test]
     fn episodes_are_those_of_a_plain_evaluation_in_any_order_and_over_restarts(
         drawn in proptest::collection::vec((0i64..500, 0u64..6, any::<u8>()), 1..70),
-        distinct: bool,
-        at_least in 1u64..6,
+        (counted, at_least) in ways(),
         restart_at in 0usize..70,
     ) {
         let ids: Vec<String> = (0..drawn.len()).map(|place| format!("{place:03}")).collect();
         let mut order: Vec<usize> = (0..drawn.len()).collect();
         order.sort_by_key(|&place| drawn[place].2);
-        let events: Vec<Event<'_>> = order.iter().map(|&place| (drawn[place].0, &*ids[place], drawn[place].1)).collect();
-        let counted = || if distinct { values() } else { Counted::Events };
-        let expected = naive(distinct, at_least, &events);
-        prop_assert_eq!(&standing(counted(), at_least, &events, restart_at), &expected);
+        let event = |&place: &usize| (drawn[place].0, &*ids[place], mark(&counted, drawn[place].1));
+        let events: Vec<Event<'_>> = order.iter().map(event).collect();
+        let expected = naive(&counted, at_least, &events);
+        prop_assert_eq!(&standing(counted.clone(), at_least, &events, restart_at), &expected);
         let mut sorted = events.clone();
         sorted.sort_unstable();
-        prop_assert_eq!(standing(counted(), at_least, &sorted, restart_at), expected);
+        prop_assert_eq!(standing(counted, at_least, &sorted, restart_at), expected);
     }
 
     #[test]
     fn a_long_stream_that_drops_most_of_its_events_is_no_exception(
-        drawn in proptest::collection::vec((0i64..40, 0u64..5, 0i64..600), 100..300),
-        distinct: bool,
-        at_least in 1u64..8,
+        drawn in proptest::collection::vec((0i64..40, 0u64..6, 0i64..600), 100..300),
+        (counted, at_least) in ways(),
         restart_at in 0usize..300,
     ) {
         let mut second = 0;
@@ -299,9 +375,9 @@ proptest! {
         }
         arrivals.sort_unstable();
         let ids: Vec<String> = (0..drawn.len()).map(|place| format!("{place:03}")).collect();
-        let events: Vec<Event<'_>> =
-            arrivals.iter().map(|&(_, second, place)| (second, &*ids[place], drawn[place].1)).collect();
-        let counted = if distinct { values() } else { Counted::Events };
-        prop_assert_eq!(standing(counted, at_least, &events, restart_at), naive(distinct, at_least, &events));
+        let event = |&(_, second, place): &(i64, i64, usize)| (second, &*ids[place], mark(&counted, drawn[place].1));
+        let events: Vec<Event<'_>> = arrivals.iter().map(event).collect();
+        let expected = naive(&counted, at_least, &events);
+        prop_assert_eq!(standing(counted, at_least, &events, restart_at), expected);
     }
 }

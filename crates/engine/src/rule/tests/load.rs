@@ -189,9 +189,9 @@ fn a_correlation_counts_rules_of_any_file_and_silences_them() {
     assert_eq!(set.correlations_of(RuleNumber(0)), []);
     let Body::Correlation(body) = &count.body else { panic!("a correlation") };
     let name = |field| set.fields().path(field).name();
-    assert_eq!((body.bases.as_slice(), body.threshold.at_least), (&[RuleNumber(1)][..], 6));
-    assert_eq!((name(body.group_by[0]), body.window.to_string()), ("u", "10 min".to_owned()));
-    assert!(matches!(body.measure, Measure::Values(field) if name(field) == "f.g"));
+    assert_eq!((body.bases.as_slice(), body.threshold.least_whole()), (&[RuleNumber(1)][..], Some(6)));
+    assert_eq!((name(body.group_by[0].fields[0]), body.window.to_string()), ("u", "10 min".to_owned()));
+    assert!(matches!(&body.measure, Measure::Values(field) if name(field.fields[0]) == "f.g"));
 }
 
 #[test]
@@ -206,18 +206,21 @@ fn a_base_alerts_too_if_its_correlation_says_so() {
 fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent() {
     let mut all = String::new();
     for lines in [
-        "type: temporal\nrules: [base]\ntimespan: 1h",
-        "type: value_avg\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, field: x}",
+        "type: temporal\nrules: [base]\ntimespan: 1h\ncondition: base and other",
+        "type: temporal_ordered\nrules: [base]\ntimespan: 1h\ncondition: base",
+        "type: temporal\nrules: [base]\ntimespan: 1h\ncondition: {gte: 2}",
+        "type: value_avg\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}",
+        "type: value_percentile\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, field: x, percentile: 101}",
         "type: frequency\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}",
         "type: event_count\nrules: [base]\ntimespan: 1M\ncondition: {gte: 5}",
         "type: event_count\nrules: [base]\ncondition: {gte: 5}",
-        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {lt: 5}",
-        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, lte: 9}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {lt: 500000}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 1.5}",
         "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: -5}",
         "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, field: x}",
         "type: value_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}",
         "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\nwindow: tumbling",
-        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\naliases: {u: {base: v}}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\naliases: {u: {other: v}}",
         "type: event_count\nrules: [gone]\ntimespan: 1h\ncondition: {gte: 5}",
         "type: event_count\nrules: []\ntimespan: 1h\ncondition: {gte: 5}",
         "type: event_count\nrules: [c]\ntimespan: 1h\ncondition: {gte: 5}",
@@ -228,21 +231,24 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
         all += &report(&found);
     }
     assert_snapshot!(all, @r#"
-    error a.yml:5:3: type `temporal` is not supported yet; event_count and value_count are
-    error a.yml:5:3: type `value_avg` is not supported yet; event_count and value_count are
+    error a.yml:8:3: `other` is not among the `rules` of the correlation
+    error a.yml:8:3: temporal_ordered takes no condition over rule names; temporal does
+    error a.yml:8:3: the count must be from 1 to 1, the number of its rules
+    error a.yml:8:3: value_avg needs one `field` whose values it counts
+    error a.yml:8:3: `percentile` is a whole number from 0 to 100
     error a.yml:5:9: unknown correlation type: frequency; it is one of event_count, value_count, value_sum, value_avg, value_percentile, value_median, temporal, temporal_ordered
     error a.yml:7:3: "1M" is not a length of time such as 30s, 10m, 1h or 7d
     error a.yml:4:1: `timespan` is missing; write it as `10m`
-    error a.yml:8:3: only one of `gte` and `gt` is supported yet
-    error a.yml:8:3: only one of `gte` and `gt` is supported yet
+    error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
+    error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
     error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
     error a.yml:8:3: event_count takes no `field`; value_count counts values
     error a.yml:8:3: value_count needs one `field` whose values it counts
     error a.yml:9:3: tumbling windows are not supported; leave `window` out
-    error a.yml:9:3: field aliases are not supported yet
+    error a.yml:9:13: alias `u` speaks of `other`, which is not counted
     error a.yml:6:11: no rule has the name or id `gone`
     error a.yml:6:3: it names no rule to count
-    error a.yml:6:11: rule `c` is a correlation; counting correlations is not supported yet
+    error a.yml:6:3: it counts itself, or rules that count it
     "#);
 }
 

@@ -1,0 +1,171 @@
+//! The keys of one rule, by the way their events are kept.
+
+use serde::{Deserialize, Serialize};
+
+use super::Shape;
+use super::brief::{Brief, Halves};
+use super::closed::Closed;
+use super::episode::Episode;
+use super::evidence::Evidence;
+use super::table::{Hash, Table, Tick};
+use super::window::{Arrival, Lasting, Ripple, TooLate};
+use crate::time::{Span, Timestamp};
+
+/// Windows by key.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Keys {
+    /// Of events that bring nothing but themselves.
+    Bare(Table<Brief<()>>),
+    /// Of events that bring a mark.
+    Marked(Table<Brief<Halves>>),
+    /// That are judged when all is there.
+    Closed(Table<Closed>),
+}
+
+/// When an event comes too late.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Borders {
+    /// So far behind the newest event of its key.
+    pub(super) lateness: Span,
+    /// Before this moment, for windows that are judged when it has passed.
+    pub(super) watermark: Timestamp,
+}
+
+/// Whether something happened, or did not happen after all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Happened,
+    TakenBack,
+}
+
+impl Keys {
+    pub(super) fn new(shape: &Shape) -> Self {
+        if shape.waits {
+            return Self::Closed(Table::default());
+        }
+        if shape.counted.has_marks() { Self::Marked(Table::default()) } else { Self::Bare(Table::default()) }
+    }
+
+    /// Counts an event of this key in or out; the key is seen now.
+    pub(super) fn count(
+        &mut self,
+        (hash, key, now): (Hash, &[Option<String>], Tick),
+        (arrival, standing): (&Arrival<'_>, Standing),
+        (shape, borders): (&Shape, Borders),
+        scratch: &mut Lasting,
+        evidence: &mut Evidence,
+        ripples: &mut Vec<Ripple>,
+    ) -> Result<(), TooLate> {
+        let asked = (shape, borders.lateness);
+        match (self, standing) {
+            (Self::Bare(table), Standing::Happened) => {
+                table.touch(hash, now).insert(arrival, asked, scratch, evidence, ripples)
+            }
+            (Self::Marked(table), Standing::Happened) => {
+                table.touch(hash, now).insert(arrival, asked, scratch, evidence, ripples)
+            }
+            (Self::Closed(table), Standing::Happened) => {
+                let closed = table.touch(hash, now);
+                if closed.key.is_empty() {
+                    closed.key = key.to_vec();
+                }
+                closed.insert(arrival, borders.watermark, evidence)
+            }
+            (Self::Bare(table), Standing::TakenBack) => {
+                table.touch(hash, now).remove(arrival, shape, evidence, ripples);
+                Ok(())
+            }
+            (Self::Marked(table), Standing::TakenBack) => {
+                table.touch(hash, now).remove(arrival, shape, evidence, ripples);
+                Ok(())
+            }
+            (Self::Closed(table), Standing::TakenBack) => {
+                table.touch(hash, now).remove(arrival, evidence);
+                Ok(())
+            }
+        }
+    }
+
+    /// What the ripples about this key speak of.
+    pub(super) fn episodes<'k>(&'k self, hash: Hash, scratch: &'k Lasting) -> &'k [Episode] {
+        match self {
+            Self::Bare(table) => table.get(hash).map_or(&[], |brief| brief.window(scratch).episodes()),
+            Self::Marked(table) => table.get(hash).map_or(&[], |brief| brief.window(scratch).episodes()),
+            Self::Closed(table) => table.get(hash).map_or(&[], |closed| &closed.episodes),
+        }
+    }
+
+    /// When the first window of this key can be judged.
+    pub(super) fn deadline(&self, hash: Hash, window: Span) -> Option<Timestamp> {
+        match self {
+            Self::Bare(_) | Self::Marked(_) => None,
+            Self::Closed(table) => table.get(hash)?.deadline(window),
+        }
+    }
+
+    /// Judges the first window of this key; answers with the key's text.
+    pub(super) fn judge(
+        &mut self,
+        hash: Hash,
+        shape: &Shape,
+        evidence: &mut Evidence,
+    ) -> Option<(Ripple, Vec<Option<String>>)> {
+        match self {
+            Self::Bare(_) | Self::Marked(_) => None,
+            Self::Closed(table) => {
+                let closed = table.get_mut(hash)?;
+                Some((closed.judge(shape, evidence)?, closed.key.clone()))
+            }
+        }
+    }
+
+    /// Every key that has a window to be judged, and when; for a state that was just read.
+    pub(super) fn deadlines(&self, window: Span) -> Vec<(Timestamp, Hash)> {
+        match self {
+            Self::Bare(_) | Self::Marked(_) => Vec::new(),
+            Self::Closed(table) => {
+                table.iter().filter_map(|(hash, closed)| Some((closed.deadline(window)?, hash))).collect()
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Bare(table) => table.len(),
+            Self::Marked(table) => table.len(),
+            Self::Closed(table) => table.len(),
+        }
+    }
+
+    pub(super) fn turn(&self) -> Option<Tick> {
+        match self {
+            Self::Bare(table) => table.turn(),
+            Self::Marked(table) => table.turn(),
+            Self::Closed(table) => table.turn(),
+        }
+    }
+
+    pub(super) fn expire(&mut self, border: Tick, evidence: &mut Evidence) -> bool {
+        match self {
+            Self::Bare(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
+            Self::Marked(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
+            Self::Closed(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
+        }
+    }
+
+    pub(super) fn evict(&mut self, evidence: &mut Evidence) -> bool {
+        match self {
+            Self::Bare(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
+            Self::Marked(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
+            Self::Closed(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
+        }
+    }
+
+    pub(super) fn clear(&mut self, evidence: &mut Evidence) {
+        match self {
+            Self::Bare(table) => table.drain().for_each(|window| window.release(evidence)),
+            Self::Marked(table) => table.drain().for_each(|window| window.release(evidence)),
+            Self::Closed(table) => table.drain().for_each(|window| window.release(evidence)),
+        }
+    }
+}
