@@ -27,6 +27,7 @@ pub(super) fn message() -> Message {
         last: "2026-11-20T09:14:03.5Z".parse().unwrap(),
         key: BTreeMap::from([("userIdentity.arn".to_owned(), arn.to_owned())]),
         count: 20,
+        value: None,
         event_ids: ["9d8c7b6a-0000-4000-8000-000000000001".to_owned()].into(),
         events_total: 23,
         why: "20 different secrets were read in 10 min by one identity; 20 is the limit".to_owned(),
