@@ -388,6 +388,6 @@ async fn a_broken_rule_or_an_unknown_key_stops_the_start_with_its_place() {
     std::fs::write(home.path("rules/mine.yml"), rule).unwrap();
     home.configure(&format!("rules: [{:?}]", home.path("rules")));
     let said = home.refusal();
-    assert!(said.contains("mine.yml:4:3: modifier `nonsense` is not known"), "{said}");
+    assert!(said.contains("mine.yml:4:15: modifier `nonsense` is not known"), "{said}");
     assert!(said.contains("1 rules are broken"), "{said}");
 }

@@ -170,7 +170,7 @@ async fn changed_rules_are_taken_up_and_broken_ones_refused_while_it_runs() {
 
     std::fs::write(rules.join("two.yml"), rule("DeleteGroup", 2).replace("eventName", "eventName|nonsense")).unwrap();
     until("the broken file to be refused", async || (reloads(&lapwing, "refused").await >= 1.0).then_some(())).await;
-    assert!(lapwing.log_has("two.yml:5:3: modifier `nonsense` is not known"));
+    assert!(lapwing.log_has("two.yml:5:15: modifier `nonsense` is not known"));
     assert!(lapwing.log_has("the old ones stay"));
     assert_eq!(lapwing.push("push", called("b", "DeleteGroup")).await.status, 200);
     assert_eq!(lapwing.push("push", called("c", "DeleteRole")).await.status, 200);

@@ -29,7 +29,10 @@ pub(super) enum Column {
 /// Literals as a tree of their bytes.
 #[derive(Debug, Default)]
 pub(super) struct Affixes {
+    /// The first is the root, which has many branches; the others have few.
     nodes: Vec<Affix>,
+    /// By first byte: where the root leads, or 0 for nowhere.
+    first: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +85,10 @@ impl<B: Iterator<Item = u8>> FromIterator<(B, Atom)> for Affixes {
     fn from_iter<T: IntoIterator<Item = (B, Atom)>>(literals: T) -> Self {
         let mut affixes = Self::default();
         literals.into_iter().for_each(|(bytes, atom)| affixes.insert(bytes, atom));
+        affixes.first = vec![0; 256];
+        for (byte, child) in affixes.nodes.first().into_iter().flat_map(|root| &root.next) {
+            affixes.first[usize::from(*byte)] = *child;
+        }
         affixes
     }
 }
@@ -108,13 +115,16 @@ impl Affixes {
         self.nodes[place].atom = Some(atom);
     }
 
-    fn scan(&self, bytes: impl Iterator<Item = u8>, mut hit: impl FnMut(Atom)) {
-        let Some(mut node) = self.nodes.first() else { return };
-        node.atom.into_iter().for_each(&mut hit);
-        for byte in bytes {
-            let Some((_, child)) = node.next.iter().find(|(next, _)| *next == byte) else { return };
-            node = &self.nodes[*child as usize];
+    fn scan(&self, mut bytes: impl Iterator<Item = u8>, mut hit: impl FnMut(Atom)) {
+        let Some(root) = self.nodes.first() else { return };
+        root.atom.into_iter().for_each(&mut hit);
+        let Some(first) = bytes.next() else { return };
+        let mut place = self.first[usize::from(first)];
+        while place != 0 {
+            let node = &self.nodes[place as usize];
             node.atom.into_iter().for_each(&mut hit);
+            let Some(byte) = bytes.next() else { return };
+            place = node.next.iter().find(|(next, _)| *next == byte).map_or(0, |(_, child)| *child);
         }
     }
 }

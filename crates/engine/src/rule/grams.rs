@@ -18,8 +18,8 @@ use crate::hash::Seed;
 /// place; so each must be at least `BYTES + STEP - 1` long.
 #[derive(Debug)]
 pub(super) struct Grams<const BYTES: usize, const STEP: usize> {
-    /// One bit a gram, by its hash: whether some literal is known by such a gram.
-    bits: Vec<u64>,
+    /// Two bits of one word a gram, by its hash: whether some literal is known by such a gram.
+    words: Vec<u64>,
     /// By the upper part of the same hash: where its entries begin in `entries`.
     starts: Vec<u32>,
     entries: Vec<Entry>,
@@ -46,16 +46,16 @@ struct Entry {
     atom: Atom,
 }
 
-/// Bits an entry: one text gram in sixteen then meets a bit by chance.
-const BITS_EACH: usize = 16;
-const WORD_BITS: usize = 64;
+/// Entries a word: one text gram in sixty-four then meets both of its bits by chance. With one bit a gram it was one in
+/// sixteen, and each such chance waits for memory.
+const ENTRIES_A_WORD: usize = 4;
 
 impl<const BYTES: usize, const STEP: usize> Grams<BYTES, STEP> {
     pub(super) fn new(literals: &[(&str, Atom)]) -> Self {
         let popularity = Self::popularity(literals);
         let entries = STEP * literals.len();
         let mut grams = Self {
-            bits: vec![0; (entries * BITS_EACH).next_power_of_two().max(WORD_BITS) / WORD_BITS],
+            words: vec![0; entries.div_ceil(ENTRIES_A_WORD).next_power_of_two()],
             starts: vec![0; entries.next_power_of_two() + 1],
             entries: Vec::with_capacity(entries),
             text: Vec::new(),
@@ -69,8 +69,8 @@ impl<const BYTES: usize, const STEP: usize> Grams<BYTES, STEP> {
             let start = number(grams.text.len());
             grams.text.extend_from_slice(bytes);
             for (offset, gram) in (offset..).zip(choice) {
-                let bit = grams.bit(*gram);
-                grams.bits[bit / WORD_BITS] |= 1 << (bit % WORD_BITS);
+                let (word, bits) = grams.bits(*gram);
+                grams.words[word] |= bits;
                 let (offset, length) = (number(offset), number(bytes.len()));
                 grams.entries.push(Entry { gram: *gram, offset, start, length, atom: *atom });
             }
@@ -94,8 +94,8 @@ impl<const BYTES: usize, const STEP: usize> Grams<BYTES, STEP> {
         let mut place = 0;
         while let Some(bytes) = text.get(place..place + BYTES).and_then(|bytes| bytes.first_chunk::<BYTES>()) {
             let gram = gram(bytes);
-            let bit = self.bit(gram);
-            if self.bits[bit / WORD_BITS] >> (bit % WORD_BITS) & 1 == 1 {
+            let (word, bits) = self.bits(gram);
+            if self.words[word] & bits == bits {
                 self.compare(text, place, gram, &mut hit);
             }
             place += STEP;
@@ -114,9 +114,10 @@ impl<const BYTES: usize, const STEP: usize> Grams<BYTES, STEP> {
         }
     }
 
-    /// The bit of a gram: the number of bits is a power of two.
-    fn bit(&self, gram: u32) -> usize {
-        hash(gram) as usize & (self.bits.len() * WORD_BITS - 1)
+    /// The word and the bits in it of a gram: the number of words is a power of two.
+    fn bits(&self, gram: u32) -> (usize, u64) {
+        let hash = hash(gram);
+        ((hash >> 12) as usize & (self.words.len() - 1), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }
 
     /// The slot of a gram: their number is a power of two, and one more ends the last.
