@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rustc_hash::FxBuildHasher;
 use sonic_rs::{JsonContainerTrait, JsonType, JsonValueTrait, Value};
 
-use super::leaf::Leaf;
+use super::leaf::{Leaf, decode_onto};
 use super::text::fold_onto;
 use crate::field::{FieldId, Path};
 
@@ -294,7 +294,10 @@ impl<'e> Found<'e> {
         while let Some(link) = self.values.get_mut(next as usize) {
             if let Text::NotAsked = link.text {
                 let start = self.folded.len();
-                let text = link.value.with_text(|text| fold_onto(text, &mut self.folded));
+                let text = match link.value {
+                    Leaf::Escaped(text) => Some(decode_folded(text, &mut self.folded)),
+                    _ => link.value.with_text(|text| fold_onto(text, &mut self.folded)),
+                };
                 link.text = text.map_or(Text::Absent, |()| Text::At(number(start), number(self.folded.len())));
             }
             if let Text::At(start, end) = link.text {
@@ -312,6 +315,18 @@ impl<'e> Found<'e> {
             next = link.next;
             Some(&link.value)
         })
+    }
+}
+
+/// Decodes in the place where the folded text shall stand: nearly every path of a Windows log is escaped.
+fn decode_folded(text: &str, folded: &mut String) {
+    let start = folded.len();
+    decode_onto(text, folded);
+    if folded[start..].is_ascii() {
+        folded[start..].make_ascii_lowercase();
+    } else {
+        let decoded = folded.split_off(start);
+        fold_onto(&decoded, folded);
     }
 }
 

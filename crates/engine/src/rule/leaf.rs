@@ -1,6 +1,5 @@
 //! One value of a document, as rules look at it, whether the document was parsed or only skimmed.
 
-use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use sonic_rs::{JsonValueTrait, Number, Value};
@@ -8,7 +7,9 @@ use sonic_rs::{JsonValueTrait, Number, Value};
 /// A value that is no array: of an array rules look at each element.
 #[derive(Clone, Debug)]
 pub(super) enum Leaf<'e> {
-    Text(Cow<'e, str>),
+    Text(&'e str),
+    /// A string as it stands in the text, with escapes that the parser would read: decoded only if it is asked for.
+    Escaped(&'e str),
     Number(Number),
     Bool(bool),
     Null,
@@ -20,7 +21,7 @@ impl<'e> Leaf<'e> {
     /// What a parsed value is; an array, of which this is not asked, is taken for nothing.
     pub(super) fn of(value: &'e Value) -> Self {
         if let Some(text) = value.as_str() {
-            return Self::Text(Cow::Borrowed(text));
+            return Self::Text(text);
         }
         if let Some(number) = value.as_number() {
             return Self::Number(number);
@@ -37,6 +38,11 @@ impl<'e> Leaf<'e> {
     pub(super) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> Option<T> {
         match self {
             Self::Text(text) => Some(read(text)),
+            Self::Escaped(text) => {
+                let mut decoded = String::with_capacity(text.len());
+                decode_onto(text, &mut decoded);
+                Some(read(&decoded))
+            }
             Self::Bool(flag) => Some(read(if *flag { "true" } else { "false" })),
             Self::Number(number) => {
                 let mut digits = Digits { bytes: [0; Digits::LENGTH], length: 0 };
@@ -48,6 +54,38 @@ impl<'e> Leaf<'e> {
             Self::Null | Self::Object => None,
         }
     }
+}
+
+/// What a string with sound escapes says, behind what `decoded` holds already.
+pub(super) fn decode_onto(text: &str, decoded: &mut String) {
+    let mut rest = text;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        decoded.push_str(plain);
+        let mut length = 1;
+        decoded.push(match escape.as_bytes().first() {
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                length = 5;
+                escape.as_bytes().get(1..5).and_then(unit).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            Some(mark) => char::from(*mark),
+            None => return,
+        });
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    decoded.push_str(rest);
+}
+
+/// Four hexadecimal digits that are a character by themselves.
+pub(super) fn unit(digits: &[u8]) -> Option<char> {
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    char::from_u32(u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?)
 }
 
 /// Room for the text of any integer of 64 bits and for the shortest text of any real.

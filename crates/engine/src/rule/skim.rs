@@ -7,12 +7,10 @@
 //! parser: escapes in names, halves of surrogate pairs, exponents, numbers of more than 17 characters, white space
 //! other than blanks.
 
-use std::borrow::Cow;
-
 use sonic_rs::Number;
 
 use super::found::{Found, Node, Tree};
-use super::leaf::Leaf;
+use super::leaf::{Leaf, unit};
 
 /// More digits than this may differ from parser to parser in the last place.
 const NUMBER_BYTES_MAX: usize = 17;
@@ -50,11 +48,12 @@ impl<'e> Skim<'_, 'e> {
         match self.peek()? {
             b'"' => {
                 let quoted = self.string()?;
+                let value = if quoted.escaped { Leaf::Escaped(quoted.text) } else { Leaf::Text(quoted.text) };
                 if self.strings {
-                    found.push_string(Leaf::Text(quoted.read()?));
+                    found.push_string(value.clone());
                 }
                 if let Some(end) = end {
-                    end.push(Leaf::Text(quoted.read()?), found);
+                    end.push(value, found);
                 }
             }
             b'{' => return self.object(node, found),
@@ -225,14 +224,6 @@ fn escape(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Four hexadecimal digits that are a character by themselves.
-fn unit(digits: &[u8]) -> Option<char> {
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    char::from_u32(u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?)
-}
-
 fn number(digits: &str) -> Option<Number> {
     if digits.contains('.') {
         return Number::from_f64(digits.parse().ok()?);
@@ -240,35 +231,6 @@ fn number(digits: &str) -> Option<Number> {
     match digits.parse::<u64>() {
         Ok(whole) => Some(Number::from(whole)),
         Err(_) => digits.parse::<i64>().ok().map(Number::from),
-    }
-}
-
-impl<'e> Quoted<'e> {
-    fn read(&self) -> Option<Cow<'e, str>> {
-        if !self.escaped {
-            return Some(Cow::Borrowed(self.text));
-        }
-        let mut text = String::with_capacity(self.text.len());
-        let mut rest = self.text;
-        while let Some((plain, escape)) = rest.split_once('\\') {
-            text.push_str(plain);
-            let mut length = 1;
-            text.push(match escape.as_bytes().first()? {
-                b'b' => '\u{8}',
-                b'f' => '\u{c}',
-                b'n' => '\n',
-                b'r' => '\r',
-                b't' => '\t',
-                b'u' => {
-                    length = 5;
-                    unit(escape.as_bytes().get(1..5)?)?
-                }
-                mark => char::from(*mark),
-            });
-            rest = &escape[length..];
-        }
-        text.push_str(rest);
-        Some(Cow::Owned(text))
     }
 }
 
@@ -290,7 +252,11 @@ mod tests {
     /// The values of the four fields and all strings, as text that tells sorts apart.
     fn texts(found: &Found<'_>) -> Vec<Vec<String>> {
         let of = |field| {
-            let mut texts: Vec<String> = found.of(FieldId(field)).map(|value| format!("{value:?}")).collect();
+            let said = |value: &Leaf<'_>| match value {
+                Leaf::Text(_) | Leaf::Escaped(_) => format!("{:?}", value.with_text(str::to_owned)),
+                other => format!("{other:?}"),
+            };
+            let mut texts: Vec<String> = found.of(FieldId(field)).map(said).collect();
             texts.push(found.exists(FieldId(field)).to_string());
             texts
         };
