@@ -294,11 +294,15 @@ impl<'e> Found<'e> {
         while let Some(link) = self.values.get_mut(next as usize) {
             if let Text::NotAsked = link.text {
                 let start = self.folded.len();
-                let text = match link.value {
-                    Leaf::Escaped(text) => Some(decode_folded(text, &mut self.folded)),
-                    _ => link.value.with_text(|text| fold_onto(text, &mut self.folded)),
+                let has_text = match link.value {
+                    Leaf::Escaped(text) => {
+                        decode_folded(text, &mut self.folded);
+                        true
+                    }
+                    _ => link.value.with_text(|text| fold_onto(text, &mut self.folded)).is_some(),
                 };
-                link.text = text.map_or(Text::Absent, |()| Text::At(number(start), number(self.folded.len())));
+                let end = number(self.folded.len());
+                link.text = if has_text { Text::At(number(start), end) } else { Text::Absent };
             }
             if let Text::At(start, end) = link.text {
                 visit(&self.folded[start as usize..end as usize]);
