@@ -1,7 +1,7 @@
 //! One walk over a document finds the values of every field that some rules name.
 //!
-//! Looking each field up by itself would go through the members of the same objects again and again: 15 fields
-//! of a CloudTrail record cost 0.45 µs that way and 0.15 µs in one walk.
+//! Looking each field up by itself would go through the members of the same objects again and again. A document that
+//! was parsed is walked here, a text that was not in [`super::skim`]; both fill the same [`Found`].
 
 use std::collections::HashMap;
 
