@@ -11,7 +11,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use connect::source::{Batch, Body, HEAD_BYTES, Mark, Record, Refusal};
 use engine::alert::redact::redact;
-use engine::detect::{Sighting, sight, sight_matched};
+use engine::detect::{Raw, Seen, Sighting, sight, sight_raw};
 use engine::event::Event;
 use engine::normalise::{Limits, Reject, RejectReason, normalise};
 use engine::rule::{RuleSet, Scratch};
@@ -149,31 +149,29 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         bytes: 0,
     };
     for (index, record) in batch.records.iter().enumerate() {
-        let mut known = None;
-        if let Body::Whole(bytes) = &record.body {
-            matched.bytes += bytes.len() as u64;
-            if let Some(glance) = matched.rules.glance(matched.feed.format, bytes, limits, scratch) {
-                if glance.rules.is_empty() {
-                    matched.events += 1;
-                    matched.newest = matched.newest.max(Some(glance.time));
-                    continue;
-                }
-                known = Some(glance.rules.to_vec());
+        // A position is unique within its source only, and it becomes the identity of records that carry none. A
+        // name holds no `/`, so no two sources can come to the same text.
+        let position = format!("{}/{}", matched.feed.name, record.position);
+        if let Body::Whole(body) = &record.body {
+            matched.bytes += body.len() as u64;
+            let raw = Raw { body, position: &position, format: matched.feed.format };
+            if let Some(Seen { time, sighting }) = sight_raw(&matched.rules, raw, limits, scratch) {
+                matched.events += 1;
+                matched.newest = matched.newest.max(Some(time));
+                let kept = sighting.map(|sighting| (sighting, redact(&canonical(body)).into_owned()));
+                matched.sightings.extend(kept);
+                continue;
             }
         }
         let refused = matched.rejects.len();
-        read(record, &matched.feed, limits, events, &mut matched.rejects);
+        read(record, &matched.feed, &position, limits, events, &mut matched.rejects);
         if let (Some(receipt), Some(reject)) = (&batch.receipt, matched.rejects.get(refused)) {
             receipt.reject(index, reject.reason.name());
         }
         matched.events += events.len() as u64;
         for event in events.drain(..) {
             matched.newest = matched.newest.max(Some(event.time));
-            let sighting = match &known {
-                Some(known) => sight_matched(&matched.rules, &event, known),
-                None => sight(&matched.rules, &event, scratch),
-            };
-            if let Some(sighting) = sighting {
+            if let Some(sighting) = sight(&matched.rules, &event, scratch) {
                 let json = sonic_rs::to_string(&event.raw).unwrap_or_default();
                 matched.sightings.push((sighting, redact(&json).into_owned()));
             }
@@ -185,19 +183,29 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
     matched
 }
 
-fn read(record: &Record, feed: &Feed, limits: &Limits, events: &mut Vec<Event>, rejects: &mut Vec<Reject>) {
-    // A position is unique within its source only, and it becomes the identity of records that carry none. A
-    // name holds no `/`, so no two sources can come to the same text.
-    let position = format!("{}/{}", feed.name, record.position);
+/// A record as it is kept, whatever blanks its source put into it.
+fn canonical(body: &[u8]) -> String {
+    let document: Option<sonic_rs::Value> = sonic_rs::from_slice(body).ok();
+    document.and_then(|document| sonic_rs::to_string(&document).ok()).unwrap_or_default()
+}
+
+fn read(
+    record: &Record,
+    feed: &Feed,
+    position: &str,
+    limits: &Limits,
+    events: &mut Vec<Event>,
+    rejects: &mut Vec<Reject>,
+) {
     match &record.body {
-        Body::Whole(bytes) => normalise(feed.format, bytes, &position, limits, events, rejects),
+        Body::Whole(bytes) => normalise(feed.format, bytes, position, limits, events, rejects),
         Body::Refused { head, reason } => {
             let (reason, detail) = match reason {
                 Refusal::TooLong => (RejectReason::Size, "longer than the source's limit for one record"),
                 Refusal::Corrupt => (RejectReason::Encoding, "compressed bytes that do not decompress"),
             };
             let head = redact(&String::from_utf8_lossy(&head[..head.len().min(HEAD_BYTES)])).into_owned().into_bytes();
-            rejects.push(Reject { position, reason, detail: detail.to_owned(), head });
+            rejects.push(Reject { position: position.to_owned(), reason, detail: detail.to_owned(), head });
         }
     }
 }

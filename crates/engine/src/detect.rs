@@ -37,7 +37,7 @@ pub use decimal::BILLIONTHS;
 pub(crate) use decimal::text as decimal_text;
 pub(crate) use episode::Account;
 pub(crate) use shape::{Counted, Shape};
-pub use sight::{sight, sight_matched};
+pub use sight::{Raw, Seen, sight, sight_raw};
 pub use state::{Caps, Change, RestoreError, Standing, State};
 
 /// The values that an alert is about, field by field.

@@ -14,10 +14,13 @@ mod scan;
 mod webhook;
 mod wrapper;
 
+use std::borrow::Cow;
+
 use sonic_rs::{Deserializer, JsonValueTrait, Value};
 
 use crate::alert::redact::redact;
 use crate::event::{Event, Facets, Kind, Uid};
+use crate::field::Path;
 use crate::time::Timestamp;
 
 pub use self::webhook::delivery;
@@ -184,14 +187,48 @@ pub fn normalise(
     }
 }
 
+/// The members of a record that its facets are read from, however they were found.
+pub(crate) trait Members {
+    /// The first string that is not empty where this one of [`members`] leads.
+    fn text(&self, member: usize) -> Option<Cow<'_, str>>;
+}
+
+/// Where the facets of a kind of record are read from; nothing for a kind whose facets need the whole document.
+pub(crate) fn members(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::AwsCloudtrail => &cloudtrail::MEMBERS,
+        Kind::Json | Kind::GithubAudit | Kind::GithubWebhook => &[],
+    }
+}
+
 /// What an event says in the words that all kinds share. Built on demand: only events that matched need it.
 #[must_use]
 pub fn facets(event: &Event) -> Facets {
-    match event.kind {
-        Kind::AwsCloudtrail => cloudtrail::facets(&event.raw),
-        Kind::GithubAudit => github::facets(&event.raw),
-        Kind::GithubWebhook => webhook::facets(&event.raw),
-        Kind::Json => json::facets(&event.raw),
+    facets_of(event.kind, &Document(&event.raw), Some(&event.raw))
+}
+
+/// The same, from the [`members`] of its kind; `document` is needed for a kind that has none.
+pub(crate) fn facets_of(kind: Kind, members: &impl Members, document: Option<&Value>) -> Facets {
+    match (kind, document) {
+        (Kind::AwsCloudtrail, _) => cloudtrail::facets(members),
+        (Kind::GithubAudit, Some(entry)) => github::facets(entry),
+        (Kind::GithubWebhook, Some(body)) => webhook::facets(body),
+        // Nothing is known about the fields of such a record, so nothing is claimed.
+        (Kind::Json, _) | (Kind::GithubAudit | Kind::GithubWebhook, None) => Facets::default(),
+    }
+}
+
+/// The members of a document of CloudTrail, each looked up by itself.
+struct Document<'e>(&'e Value);
+
+impl Members for Document<'_> {
+    fn text(&self, member: usize) -> Option<Cow<'_, str>> {
+        let mut found = None;
+        Path::new(cloudtrail::MEMBERS[member]).any(self.0, &mut |value| {
+            found = value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+            found.is_some()
+        });
+        found.map(Cow::Owned)
     }
 }
 

@@ -19,6 +19,7 @@ mod column;
 mod condition;
 mod correlate;
 mod draft;
+mod facts;
 mod filter;
 mod found;
 mod glob;
@@ -49,6 +50,7 @@ mod wildcard;
 mod witness;
 mod yaml;
 
+pub(crate) use facts::Facts;
 pub use look::{Glance, Scratch};
 pub use placeholder::Placeholders;
 pub use why::{Explanation, explain};
@@ -389,13 +391,23 @@ impl RuleSet {
     /// and [`matches`](Self::matches), can tell; where both can, they tell the same.
     #[must_use]
     pub fn glance<'s>(
-        &self,
+        &'s self,
         format: Format,
-        body: &[u8],
+        body: &'s [u8],
         limits: &Limits,
         scratch: &'s mut Scratch,
     ) -> Option<Glance<'s>> {
         self.index.glance(format, body, limits, scratch)
+    }
+
+    /// Hands what is remembered of an event that matched to `read`.
+    pub(crate) fn recall<T>(
+        &self,
+        event: &Event,
+        scratch: &mut Scratch,
+        read: impl FnOnce(&Facts<'_, '_>) -> T,
+    ) -> Option<T> {
+        Some(self.index.wanted(event.kind)?.of_document(event, &mut scratch.facts, read))
     }
 
     /// Lets plain JSON events be read by the rules of this log source too. A part that it leaves out is unknown:

@@ -5,10 +5,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use engine::detect::{Caps, Change, State, sight, sight_matched};
-use engine::event::Event;
+use engine::detect::{Caps, Change, Raw, Sighting, State, sight, sight_raw};
 use engine::normalise::{Limits, normalise};
-use engine::rule::{RuleFile, RuleNumber, RuleSet, Scratch};
+use engine::rule::{RuleFile, RuleSet, Scratch};
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, KEYS};
@@ -107,9 +106,6 @@ impl Start {
     }
 }
 
-/// Takes an event, and the rules that match it if a glance showed them.
-type Take<'t> = dyn FnMut(&Event, Option<&[RuleNumber]>, &mut Scratch) + 't;
-
 /// Our engine over one case. `records` holds one event a line.
 ///
 /// # Errors
@@ -125,31 +121,29 @@ pub fn ours(case: &Case, rules: &[RuleFile], records: &Path) -> io::Result<Figur
     let mut scratch = Scratch::default();
     let mut state = State::new(Caps { keys_max: 2 * usize::try_from(KEYS).unwrap_or(0), ..Caps::default() });
     let mut changes: Vec<Change> = Vec::new();
-    let mut found = 0;
-    // As a worker does: what no rule matches is mostly seen before anything is parsed.
-    let mut each = |record: &[u8], take: &mut Take<'_>| {
-        let glance = set.glance(format, record, &limits, &mut scratch).map(|glance| glance.rules.to_vec());
-        if glance.as_ref().is_none_or(|rules| !rules.is_empty()) {
-            normalise(format, record, "bench", &limits, &mut events, &mut rejects);
-            events.drain(..).for_each(|event| take(&event, glance.as_deref(), &mut scratch));
-        }
-    };
+    let (mut found, position) = (0, "bench");
+    // As a worker does: most records are never parsed.
     let read = if case.counts() {
-        let mut count = |event: &Event, known: Option<&[RuleNumber]>, scratch: &mut Scratch| {
-            let sighting = match known {
-                Some(known) => sight_matched(&set, event, known),
-                None => sight(&set, event, scratch),
-            };
+        let mut count = |sighting: Option<Sighting>| {
             let Some(sighting) = sighting else { return };
             state.apply(&set, &sighting, &mut changes);
             found += changes.drain(..).filter(|change| change.revision == 1).count() as u64;
         };
-        timed(records, |record| each(record, &mut count))?
+        timed(records, |body| match sight_raw(&set, Raw { body, position, format }, &limits, &mut scratch) {
+            Some(seen) => count(seen.sighting),
+            None => {
+                normalise(format, body, position, &limits, &mut events, &mut rejects);
+                events.drain(..).for_each(|event| count(sight(&set, &event, &mut scratch)));
+            }
+        })?
     } else {
-        let mut count = |event: &Event, known: Option<&[RuleNumber]>, scratch: &mut Scratch| {
-            found += known.unwrap_or_else(|| set.matches(event, scratch)).len() as u64;
-        };
-        timed(records, |record| each(record, &mut count))?
+        timed(records, |body| match set.glance(format, body, &limits, &mut scratch) {
+            Some(glance) => found += glance.rules.len() as u64,
+            None => {
+                normalise(format, body, position, &limits, &mut events, &mut rejects);
+                found += events.drain(..).map(|event| set.matches(&event, &mut scratch).len() as u64).sum::<u64>();
+            }
+        })?
     };
     if let Some(reject) = rejects.first() {
         return Err(io::Error::other(format!("{} records rejected, the first: {}", rejects.len(), reject.detail)));

@@ -1,48 +1,110 @@
 //! AWS CloudTrail records.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
-use super::{Piece, Refusal, RejectReason, by_position, moment, owned, text};
+use super::{Members, Piece, Refusal, RejectReason, by_position, moment, text};
 use crate::event::{Actor, ActorSort, Credential, Event, Facets, Kind, Network, Outcome, Pipeline, Target, Uid};
 
-/// Request parameters that name what is acted upon, where the record lists no resource; the first present
-/// counts, so the identity that a policy is attached to comes before the policy.
-const TARGET_PARAMETERS: [&str; 34] = [
-    "userName",
-    "roleName",
-    "groupName",
-    "instanceProfileName",
-    "secretId",
-    "functionName",
-    "bucketName",
-    "keyId",
-    "trailName",
-    "roleArn",
-    "policyArn",
-    "policyName",
-    "dBInstanceIdentifier",
-    "dBClusterIdentifier",
-    "dBSnapshotIdentifier",
-    "repositoryName",
-    "projectName",
-    "pipelineName",
-    "applicationName",
-    "stackName",
-    "cluster",
-    "clusterName",
-    "tableName",
-    "topicArn",
-    "queueUrl",
-    "logGroupName",
-    "instanceId",
-    "groupId",
-    "snapshotId",
-    "volumeId",
-    "imageId",
-    "vpcId",
-    "detectorId",
-    "name",
+/// The members that facets are read from.
+pub(super) const MEMBERS: [&str; 64] = [
+    "recipientAccountId",
+    "userIdentity.accountId",
+    "eventName",
+    "eventSource",
+    "awsRegion",
+    "sourceIPAddress",
+    "userAgent",
+    "errorCode",
+    "errorMessage",
+    "userIdentity.type",
+    "userIdentity.arn",
+    "userIdentity.principalId",
+    "userIdentity.userName",
+    "userIdentity.invokedBy",
+    "userIdentity.identityProvider",
+    "userIdentity.accessKeyId",
+    "userIdentity.sessionContext.sessionIssuer.userName",
+    "userIdentity.sessionContext.sessionIssuer.arn",
+    // Sign-in events carry their result under their own name.
+    "responseElements.ConsoleLogin",
+    "responseElements.CheckMfa",
+    "responseElements.CredentialVerification",
+    "responseElements.CredentialChallenge",
+    "responseElements.UserAuthentication",
+    "responseElements.SwitchRole",
+    "responseElements.ExitRole",
+    "responseElements.RenewRole",
+    "responseElements.PasswordRecoveryRequested",
+    "responseElements.PasswordRecoveryCompleted",
+    // What is acted upon. The first that is there counts, so the identity that a policy is attached to comes before
+    // the policy.
+    "resources.ARN",
+    "requestParameters.userName",
+    "requestParameters.roleName",
+    "requestParameters.groupName",
+    "requestParameters.instanceProfileName",
+    "requestParameters.secretId",
+    "requestParameters.functionName",
+    "requestParameters.bucketName",
+    "requestParameters.keyId",
+    "requestParameters.trailName",
+    "requestParameters.roleArn",
+    "requestParameters.policyArn",
+    "requestParameters.policyName",
+    "requestParameters.dBInstanceIdentifier",
+    "requestParameters.dBClusterIdentifier",
+    "requestParameters.dBSnapshotIdentifier",
+    "requestParameters.repositoryName",
+    "requestParameters.projectName",
+    "requestParameters.pipelineName",
+    "requestParameters.applicationName",
+    "requestParameters.stackName",
+    "requestParameters.cluster",
+    "requestParameters.clusterName",
+    "requestParameters.tableName",
+    "requestParameters.topicArn",
+    "requestParameters.queueUrl",
+    "requestParameters.logGroupName",
+    "requestParameters.instanceId",
+    "requestParameters.groupId",
+    "requestParameters.snapshotId",
+    "requestParameters.volumeId",
+    "requestParameters.imageId",
+    "requestParameters.vpcId",
+    "requestParameters.detectorId",
+    "requestParameters.name",
+    "requestParameters.instancesSet.items.instanceId",
 ];
+
+/// Where this member stands in [`MEMBERS`]: worked out when this is compiled.
+const fn at(name: &str) -> usize {
+    let mut place = 0;
+    while !equal(MEMBERS[place].as_bytes(), name.as_bytes()) {
+        place += 1;
+    }
+    place
+}
+
+const fn equal(one: &[u8], other: &[u8]) -> bool {
+    let mut place = 0;
+    while place < one.len() && place < other.len() && one[place] == other[place] {
+        place += 1;
+    }
+    place == one.len() && place == other.len()
+}
+
+const EVENT_NAME: usize = at("eventName");
+const TYPE: usize = at("userIdentity.type");
+const ARN: usize = at("userIdentity.arn");
+const PRINCIPAL: usize = at("userIdentity.principalId");
+const USER_NAME: usize = at("userIdentity.userName");
+const INVOKED_BY: usize = at("userIdentity.invokedBy");
+const PROVIDER: usize = at("userIdentity.identityProvider");
+const SIGN_INS: Range<usize> = at("responseElements.ConsoleLogin")..at("resources.ARN");
+const TARGETS: Range<usize> = at("resources.ARN")..MEMBERS.len();
 
 /// Identity providers whose users are people; tokens of all others belong to workloads.
 const PROVIDERS_OF_PEOPLE: [&str; 4] =
@@ -75,17 +137,22 @@ pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
 }
 
 /// What a record says in the words that all kinds share.
-pub(super) fn facets(record: &Value) -> Facets {
-    let absent = Value::default();
-    let identity = record.get("userIdentity").unwrap_or(&absent);
+pub(super) fn facets(record: &impl Members) -> Facets {
+    let issuer = owned(record, const { at("userIdentity.sessionContext.sessionIssuer.arn") });
     Facets {
-        actor: actor(identity),
-        credential: credential(identity),
-        action: owned(record, "eventName").unwrap_or_default(),
+        actor: actor(record),
+        credential: Credential {
+            id: owned(record, const { at("userIdentity.accessKeyId") }),
+            issued_by: issuer.or_else(|| owned(record, PROVIDER)),
+        },
+        action: owned(record, EVENT_NAME).unwrap_or_default(),
         target: target(record),
-        network: Network { ip: owned(record, "sourceIPAddress"), user_agent: owned(record, "userAgent") },
+        network: Network {
+            ip: owned(record, const { at("sourceIPAddress") }),
+            user_agent: owned(record, const { at("userAgent") }),
+        },
         outcome: outcome(record),
-        pipeline: text(identity, "userName").map(pipeline).unwrap_or_default(),
+        pipeline: record.text(USER_NAME).map(|name| pipeline(&name)).unwrap_or_default(),
     }
 }
 
@@ -117,93 +184,79 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The account whose trail this is; the caller's own where the record does not say.
-fn account(record: &Value) -> Option<&str> {
-    text(record, "recipientAccountId").or_else(|| caller(record))
-}
-
 fn caller(record: &Value) -> Option<&str> {
     text(record.get("userIdentity")?, "accountId")
 }
 
-fn actor(identity: &Value) -> Actor {
-    let invoked_by = text(identity, "invokedBy");
-    let sort = match text(identity, "type") {
+fn actor(record: &impl Members) -> Actor {
+    let sort = record.text(TYPE);
+    let is_root = sort.as_deref() == Some("Root");
+    let sort = match sort.as_deref() {
         Some("IAMUser" | "Root" | "SAMLUser" | "FederatedUser" | "IdentityCenterUser" | "Directory") => {
             ActorSort::Human
         }
         Some("AssumedRole" | "Role") => ActorSort::Role,
         Some("AWSService") => ActorSort::Service,
-        Some("WebIdentityUser") => match text(identity, "identityProvider") {
-            Some(provider) if PROVIDERS_OF_PEOPLE.contains(&provider) => ActorSort::Human,
+        Some("WebIdentityUser") => match record.text(PROVIDER) {
+            Some(provider) if PROVIDERS_OF_PEOPLE.contains(&&*provider) => ActorSort::Human,
             _ => ActorSort::App,
         },
-        None if invoked_by.is_some() => ActorSort::Service,
+        None if record.text(INVOKED_BY).is_some() => ActorSort::Service,
         _ => ActorSort::Unknown,
     };
     let name = match sort {
-        ActorSort::Role => role_session(identity),
+        ActorSort::Role => role_session(record),
         ActorSort::Human | ActorSort::Service | ActorSort::App | ActorSort::Unknown => None,
     };
-    let root = || (text(identity, "type") == Some("Root")).then(|| "root".to_owned());
-    let name = name.or_else(|| owned(identity, "userName")).or_else(root).or_else(|| invoked_by.map(str::to_owned));
-    let id = ["arn", "principalId", "userName", "invokedBy"].iter().find_map(|name| owned(identity, name));
+    let root = || is_root.then(|| "root".to_owned());
+    let name = name.or_else(|| owned(record, USER_NAME)).or_else(root).or_else(|| owned(record, INVOKED_BY));
+    let id = [ARN, PRINCIPAL, USER_NAME, INVOKED_BY].into_iter().find_map(|member| owned(record, member));
     Actor { id, name, sort }
 }
 
 /// `role/session`: the role alone says who may, the session says who did.
-fn role_session(identity: &Value) -> Option<String> {
-    let arn = text(identity, "arn").unwrap_or_default();
+fn role_session(record: &impl Members) -> Option<String> {
+    let arn = record.text(ARN).unwrap_or_default();
     let mut parts = arn.split_once(":assumed-role/").map(|(_, rest)| rest).unwrap_or_default().split('/');
     let (role_of_arn, session_of_arn) = (parts.next(), parts.next_back());
-    let role = session_issuer(identity).and_then(|issuer| text(issuer, "userName")).or(role_of_arn)?;
-    let session = session_of_arn.or_else(|| text(identity, "principalId")?.split_once(':').map(|(_, name)| name));
-    match (role, session) {
+    let issuer = record.text(const { at("userIdentity.sessionContext.sessionIssuer.userName") });
+    let principal = record.text(PRINCIPAL);
+    let session_of_principal = || principal.as_deref()?.split_once(':').map(|(_, name)| name);
+    match (issuer.as_deref().or(role_of_arn)?, session_of_arn.or_else(session_of_principal)) {
         ("", _) => None,
         (role, Some(session)) => Some(format!("{role}/{session}")),
         (role, None) => Some(role.to_owned()),
     }
 }
 
-fn session_issuer(identity: &Value) -> Option<&Value> {
-    identity.get("sessionContext")?.get("sessionIssuer")
-}
-
-fn credential(identity: &Value) -> Credential {
-    let issuer = session_issuer(identity).and_then(|issuer| owned(issuer, "arn"));
-    Credential { id: owned(identity, "accessKeyId"), issued_by: issuer.or_else(|| owned(identity, "identityProvider")) }
-}
-
-fn target(record: &Value) -> Target {
-    let kind = text(record, "eventSource").map(|source| source.trim_end_matches(".amazonaws.com").to_owned());
-    let resources = record.get("resources").and_then(JsonContainerTrait::as_array);
-    let listed = resources.and_then(|resources| resources.iter().find_map(|resource| owned(resource, "ARN")));
+fn target(record: &impl Members) -> Target {
+    let source = record.text(const { at("eventSource") });
+    let account = owned(record, const { at("recipientAccountId") });
     Target {
-        kind,
-        id: listed.or_else(|| record.get("requestParameters").and_then(target_of_request)),
-        account: account(record).map(str::to_owned),
-        region: owned(record, "awsRegion"),
+        kind: source.map(|source| source.trim_end_matches(".amazonaws.com").to_owned()),
+        id: TARGETS.into_iter().find_map(|member| owned(record, member)),
+        account: account.or_else(|| owned(record, const { at("userIdentity.accountId") })),
+        region: owned(record, const { at("awsRegion") }),
     }
 }
 
-fn target_of_request(parameters: &Value) -> Option<String> {
-    let first_instance = || {
-        let items = parameters.get("instancesSet")?.get("items")?.as_array()?;
-        owned(items.first()?, "instanceId")
-    };
-    TARGET_PARAMETERS.iter().find_map(|name| owned(parameters, name)).or_else(first_instance)
-}
-
-fn outcome(record: &Value) -> Outcome {
-    if let Some(code) = text(record, "errorCode") {
-        return Outcome::Failure(code.to_owned());
+fn outcome(record: &impl Members) -> Outcome {
+    if let Some(code) = owned(record, const { at("errorCode") }) {
+        return Outcome::Failure(code);
     }
-    // Sign-in events carry their result under their own name: `{"ConsoleLogin":"Failure"}`.
-    let result = || text(record.get("responseElements")?, text(record, "eventName")?);
-    match result() {
-        Some("Failure") => Outcome::Failure(owned(record, "errorMessage").unwrap_or_else(|| "Failure".to_owned())),
+    let Some(name) = record.text(EVENT_NAME) else { return Outcome::Success };
+    let own = SIGN_INS.into_iter().find(|member| MEMBERS[*member].strip_prefix("responseElements.") == Some(&*name));
+    match own.and_then(|member| record.text(member)).as_deref() {
+        Some("Failure") => {
+            let message = owned(record, const { at("errorMessage") });
+            Outcome::Failure(message.unwrap_or_else(|| "Failure".to_owned()))
+        }
         _ => Outcome::Success,
     }
+}
+
+fn owned(record: &impl Members, member: usize) -> Option<String> {
+    record.text(member).map(Cow::into_owned)
 }
 
 /// A workflow that came with GitHub's token is named by its subject: `repo:owner/name:ref:refs/heads/main`,

@@ -1,7 +1,8 @@
-//! What a record is and when it happened, from a few members at its top: enough for a record that no rule matches.
+//! What a record is, when it happened and which event it is, from a few of its members: a record that no rule matches
+//! need not be parsed for that.
 
-use super::{DEPTH_CEILING, Format, Limits, json, moment, scan, trim};
-use crate::event::Kind;
+use super::{DEPTH_CEILING, Format, Limits, by_position, json, moment, scan, trim};
+use crate::event::{Kind, Uid};
 use crate::time::Timestamp;
 
 /// One of those members.
@@ -9,7 +10,8 @@ use crate::time::Timestamp;
 pub(crate) enum Member<'a> {
     Absent,
     Text(&'a str),
-    /// Anything else but a list.
+    Object,
+    /// Anything else but a list; or it stands there twice.
     Other,
 }
 
@@ -41,7 +43,7 @@ pub(crate) fn members(kind: Kind) -> &'static [&'static str] {
 pub(crate) fn time<'a>(format: Format, kind: Kind, member: impl Fn(usize) -> Member<'a>) -> Option<Timestamp> {
     let text = |number| match member(number) {
         Member::Text(text) if !text.is_empty() => Some(text),
-        Member::Text(_) | Member::Absent | Member::Other => None,
+        Member::Text(_) | Member::Absent | Member::Object | Member::Other => None,
     };
     match kind {
         Kind::AwsCloudtrail => {
@@ -57,6 +59,47 @@ pub(crate) fn time<'a>(format: Format, kind: Kind, member: impl Fn(usize) -> Mem
         Kind::Json => {
             let first = (0..json::TIMES.len()).find(|number| !matches!(member(*number), Member::Absent))?;
             moment::from_text(text(first)?)
+        }
+        Kind::GithubAudit | Kind::GithubWebhook => None,
+    }
+}
+
+/// The members that [`uid`] needs.
+pub(crate) fn uid_members(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::AwsCloudtrail => &["eventID", "recipientAccountId", "userIdentity", "userIdentity.accountId"],
+        Kind::Json => &json::IDENTITY,
+        Kind::GithubAudit | Kind::GithubWebhook => &[],
+    }
+}
+
+/// Which event the record at `position` is; nothing if that takes a closer look.
+pub(crate) fn uid<'a>(
+    kind: Kind,
+    position: &str,
+    time: Timestamp,
+    member: impl Fn(usize) -> Member<'a>,
+) -> Option<Uid> {
+    // An empty text is as good as none.
+    let text = |number| match member(number) {
+        Member::Text(text) => Some(text).filter(|text| !text.is_empty()),
+        Member::Absent | Member::Object | Member::Other => None,
+    };
+    let is_clear = |number| matches!(member(number), Member::Absent | Member::Text(_));
+    match kind {
+        Kind::AwsCloudtrail => {
+            let is_clear = is_clear(0) && is_clear(1) && is_clear(3) && !matches!(member(2), Member::Other);
+            let Some(id) = text(0) else { return is_clear.then(|| by_position(position)) };
+            let origin = text(1).or_else(|| text(3)).unwrap_or_default();
+            is_clear.then(|| Uid { origin: origin.to_owned(), id: id.to_owned() })
+        }
+        Kind::Json => {
+            let [wrappers, ids] = [json::WRAPPERS.len(), json::IDENTITY.len()];
+            if (0..wrappers).any(|number| !matches!(member(number), Member::Absent)) || !(wrappers..ids).all(is_clear) {
+                return None;
+            }
+            let found = (wrappers..ids).find_map(|number| Some((json::IDENTITY[number], text(number)?)));
+            Some(found.map_or_else(|| by_position(position), |(name, id)| json::uid(name, id, time)))
         }
         Kind::GithubAudit | Kind::GithubWebhook => None,
     }

@@ -3,7 +3,7 @@
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
 use super::{Piece, Refusal, RejectReason, by_position, moment, text};
-use crate::event::{Event, Facets, Kind, Uid};
+use crate::event::{Event, Kind, Uid};
 use crate::time::Timestamp;
 
 /// Where the time is looked for; the first that can be read counts.
@@ -15,7 +15,10 @@ pub(super) const TIMES: [&str; 7] =
 const IDS: [&str; 3] = ["event_id", "eventID", "uuid"];
 
 /// What the envelopes of EventBridge and CloudEvents have.
-const WRAPPERS: [&str; 2] = ["detail-type", "specversion"];
+pub(super) const WRAPPERS: [&str; 2] = ["detail-type", "specversion"];
+
+/// What identity is read from: [`WRAPPERS`], then [`IDS`].
+pub(super) const IDENTITY: [&str; 5] = [WRAPPERS[0], WRAPPERS[1], IDS[0], IDS[1], IDS[2]];
 
 /// The event of a plain record.
 pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
@@ -65,15 +68,14 @@ impl<'a> Envelope<'a> {
         {
             return Some(Uid { origin: format!("json {source}"), id: id.to_owned() });
         }
-        // Nobody says who made the record, so the time stands in: a member that names the sort of event, not the
-        // event, then makes duplicates of nothing but the same sort in the same microsecond.
         let id = |value: &Option<&'a Value>| value.and_then(|value| value.as_str()).filter(|id| !id.is_empty());
         let (name, id) = IDS.iter().zip(&self.ids).find_map(|(name, value)| Some((name, id(value)?)))?;
-        Some(Uid { origin: format!("json {name} {time}"), id: id.to_owned() })
+        Some(uid(name, id, time))
     }
 }
 
-/// Nothing is known about the fields of such a record, so nothing is claimed.
-pub(super) fn facets(_document: &Value) -> Facets {
-    Facets::default()
+/// The identity of a record by one of its [`IDS`]. Nobody says who made it, so the time stands in: a member that names
+/// the sort of event, not the event, then makes duplicates of nothing but the same sort in the same microsecond.
+pub(super) fn uid(name: &str, id: &str, time: Timestamp) -> Uid {
+    Uid { origin: format!("json {name} {time}"), id: id.to_owned() }
 }

@@ -89,10 +89,15 @@ impl Tree {
         tree
     }
 
-    /// Marks the member of this name as one that says what a record is.
+    /// Marks the member of this dotted name as one that says what a record is, and all that lies on the way.
     pub(super) fn expect_single(&mut self, name: &str) {
-        let member = self.child(0, name);
-        self.nodes[member as usize].single = true;
+        let flat = self.child(0, name);
+        self.nodes[flat as usize].single = true;
+        let mut place = 0;
+        for segment in name.split('.') {
+            place = self.child(place, segment);
+            self.nodes[place as usize].single = true;
+        }
     }
 
     fn child(&mut self, place: u32, name: &str) -> u32 {
@@ -164,6 +169,11 @@ impl Node {
     /// Whether a list in this place would make the record an odd one.
     pub(super) fn is_single(&self) -> bool {
         self.single
+    }
+
+    /// Whether the record is an odd one because it holds a dotted name as one key.
+    pub(super) fn is_odd(&self) -> bool {
+        self.single && self.flat
     }
 
     /// Whether a field's path ends here.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::RuleNumber;
 use super::condition::{Predicates, Program};
+use super::facts::Wanted;
 use super::look::{self, Glance, Scratch};
 use super::plan::Plan;
 use crate::event::{Event, Kind, LogSource};
-use crate::field::Fields;
+use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits, glance};
 
 /// Conditions of all detection rules and the ways to find them.
@@ -16,6 +17,8 @@ pub(super) struct Index {
     predicates: Predicates,
     detections: Vec<Detection>,
     plans: BTreeMap<Kind, Plan>,
+    /// In the order of [`Kind::ALL`].
+    wanted: Vec<Wanted>,
 }
 
 /// A detection rule as the index knows it.
@@ -36,8 +39,10 @@ enum Silence {
 }
 
 impl Index {
-    pub(super) fn new(predicates: Predicates, detections: Vec<Detection>, fields: &Fields) -> Self {
-        let mut index = Self { predicates, detections, plans: BTreeMap::new() };
+    /// Of the fields of an event that matched, `asked` are read by those who remember it.
+    pub(super) fn new(predicates: Predicates, detections: Vec<Detection>, asked: &[FieldId], fields: &Fields) -> Self {
+        let wanted = Kind::ALL.into_iter().map(|kind| Wanted::new(kind, asked, fields)).collect();
+        let mut index = Self { predicates, detections, plans: BTreeMap::new(), wanted };
         for kind in Kind::ALL {
             index.plan(kind, &own(kind), Silence::Absent, fields);
         }
@@ -55,14 +60,19 @@ impl Index {
     }
 
     pub(super) fn glance<'s>(
-        &self,
+        &'s self,
         format: Format,
-        body: &[u8],
+        body: &'s [u8],
         limits: &Limits,
         scratch: &'s mut Scratch,
     ) -> Option<Glance<'s>> {
         let (kind, text) = glance::record(format, body, limits)?;
-        look::glance(self.plans.get(&kind)?, &self.predicates, (format, kind), text, scratch)
+        let plan = self.plans.get(&kind)?;
+        look::glance((plan, self.wanted(kind)?), &self.predicates, (format, kind), text, scratch)
+    }
+
+    pub(super) fn wanted(&self, kind: Kind) -> Option<&Wanted> {
+        self.wanted.get(Kind::ALL.iter().position(|other| *other == kind)?)
     }
 
     pub(super) fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {

@@ -9,6 +9,7 @@ use std::hash::BuildHasher;
 use super::condition::{Collector, Predicates, Program};
 use super::correlate::{self, Base, Counted};
 use super::draft::{self, Draft, Lints, Source};
+use super::facts;
 use super::filter;
 use super::index::{Detection, Index};
 use super::lint;
@@ -19,9 +20,8 @@ use super::value::Names;
 use super::{Body, Correlation, Dedup, Problem, Rule, RuleFile, RuleNumber, RuleSet};
 use crate::detect::Shape;
 use crate::event::{Kind, LogSource};
-use crate::field::Fields;
+use crate::field::{FieldId, Fields};
 use crate::hash::Seed;
-use crate::normalise::glance;
 
 /// What a draft became.
 pub(super) enum Compiled {
@@ -261,12 +261,24 @@ fn indexed(
         (0..).map(RuleNumber).take(rules.len()).map(|number| Shape::of(&rules, number, name)).collect();
     let asked = rules.iter().zip(&shapes).map(|(rule, shape)| (&rule.id, shape.as_ref().map(|shape| shape.asked)));
     let fingerprint = Seed::default().hash_one(asked.collect::<Vec<_>>());
-    // What a glance at a record needs stands among the fields of the rules.
-    for name in Kind::ALL.into_iter().flat_map(glance::members) {
+    // What is read of every record stands among the fields of the rules.
+    for name in Kind::ALL.into_iter().flat_map(facts::names) {
         fields.intern(name);
     }
-    let index = Index::new(predicates, detections, &fields);
+    let index = Index::new(predicates, detections, &remembered(&rules), &fields);
     RuleSet { rules, by_id, fields, index, correlations, shapes, fingerprint }
+}
+
+/// The fields whose values stand in keys and windows.
+fn remembered(rules: &[Rule]) -> Vec<FieldId> {
+    let mut fields = Vec::new();
+    for rule in rules {
+        fields.extend(rule.dedup.iter().flat_map(|dedup| &dedup.group_by));
+        if let Body::Correlation(asked) = &rule.body {
+            fields.extend(asked.group_by.iter().chain(asked.measure.field()).flat_map(|named| &named.fields));
+        }
+    }
+    fields
 }
 
 /// The log source of each draft; a correlation's is what those of its bases have in common.

@@ -5,6 +5,7 @@ use sonic_rs::Value;
 use super::RuleNumber;
 use super::column::Atom;
 use super::condition::Predicates;
+use super::facts::{Facts, Wanted, member};
 use super::found::Found;
 use super::leaf::Leaf;
 use super::literal::Where;
@@ -13,15 +14,16 @@ use super::number::Number;
 use super::plan::{Ask, Plan};
 use super::skim;
 use crate::event::Kind;
-use crate::field::FieldId;
 use crate::normalise::Format;
-use crate::normalise::glance::{self, Member};
+use crate::normalise::glance;
 use crate::time::Timestamp;
 
 /// Memory that matching reuses from event to event; one a thread.
 #[derive(Debug, Default)]
 pub struct Scratch {
     found: Found<'static>,
+    /// Of events that matched.
+    pub(super) facts: Found<'static>,
     marks: Marks,
     matched: Vec<RuleNumber>,
 }
@@ -43,12 +45,24 @@ struct Marks {
 }
 
 /// What a glance at a raw record shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Glance<'s> {
+    /// Which log it is of.
+    pub kind: Kind,
     /// When it happened.
     pub time: Timestamp,
     /// The detection rules that match it, in ascending order.
     pub rules: &'s [RuleNumber],
+    text: &'s str,
+    wanted: &'s Wanted,
+    memory: &'s mut Found<'static>,
+}
+
+impl Glance<'_> {
+    /// A second look, at what is remembered of an event that matched; nothing if only the whole way can tell.
+    pub(crate) fn recall<T>(&mut self, read: impl FnOnce(&Facts<'_, '_>) -> Option<T>) -> Option<T> {
+        self.wanted.of_text(self.text, self.memory, read)
+    }
 }
 
 struct Look<'p, 'e> {
@@ -73,10 +87,10 @@ pub(super) fn matches<'s>(
 
 /// What a skim of a record's text shows, if it shows that the record is one event.
 pub(super) fn glance<'s>(
-    plan: &Plan,
+    (plan, wanted): (&Plan, &'s Wanted),
     predicates: &Predicates,
     (format, kind): (Format, Kind),
-    text: &str,
+    text: &'s str,
     scratch: &'s mut Scratch,
 ) -> Option<Glance<'s>> {
     let mut found = Found::start(plan.fields, std::mem::take(&mut scratch.found));
@@ -87,17 +101,7 @@ pub(super) fn glance<'s>(
         found = decide(plan, predicates, found, scratch);
     }
     scratch.found = found.forget();
-    Some(Glance { time: time?, rules: &scratch.matched })
-}
-
-/// A member at the top of the record; one that stands there twice is not for a glance.
-fn member<'f>(found: &'f Found<'_>, field: FieldId) -> Member<'f> {
-    let mut values = found.of(field);
-    match (values.next(), values.next()) {
-        (None, _) => Member::Absent,
-        (Some(Leaf::Text(text)), None) => Member::Text(text),
-        _ => Member::Other,
-    }
+    Some(Glance { kind, time: time?, rules: &scratch.matched, text, wanted, memory: &mut scratch.facts })
 }
 
 /// Fills `scratch.matched` from what was found of a document, and hands that back.

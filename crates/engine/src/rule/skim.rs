@@ -90,6 +90,9 @@ impl<'e> Skim<'_, 'e> {
             }
             self.skip_blanks();
             let child = node.and_then(|node| self.tree.enter(node, name.text, found));
+            if child.is_some_and(Node::is_odd) {
+                return None;
+            }
             self.value(child, found)?;
             if self.next_is(b',') {
                 continue;

@@ -1,0 +1,129 @@
+//! What is read of a record's text alone is what the whole way comes to.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::detect::{Raw, sight, sight_raw};
+use crate::event::Kind;
+use crate::normalise::{Format, Limits, normalise};
+use crate::rule::{RuleFile, RuleSet, Scratch};
+
+const RULES: &str = "
+title: Any
+id: 11111111-1111-4111-8111-111111111111
+name: any
+logsource: {}
+detection: {s: {time|exists: true}, t: {eventName|exists: true}, condition: 1 of them}
+level: low
+dedup: {group-by: [a, userIdentity.type], period: 1h}
+---
+title: Values
+id: 22222222-2222-4222-8222-222222222222
+level: low
+correlation: {type: value_count, rules: [any], generate: true, group-by: [eventSource], timespan: 1h, condition: {gte: 2, field: a.b}}
+---
+title: Sum
+id: 33333333-3333-4333-8333-333333333333
+level: low
+correlation: {type: value_sum, rules: [any], group-by: [userIdentity.arn], timespan: 1h, condition: {gte: 2, field: a}}
+";
+
+/// A member: names that something is read from, and values of every sort.
+fn member() -> impl Strategy<Value = String> {
+    let names = [
+        "a",
+        "a.b",
+        "eventID",
+        "recipientAccountId",
+        "userIdentity",
+        "userIdentity.accountId",
+        "eventSource",
+        "uuid",
+        "event_id",
+        "detail-type",
+        "specversion",
+        "source",
+        "id",
+        "errorCode",
+        "sourceIPAddress",
+        "resources",
+        "requestParameters",
+        "responseElements",
+        "errorMessage",
+    ];
+    (select(names.to_vec()), value()).prop_map(|(name, value)| format!("\"{name}\":{value}"))
+}
+
+fn value() -> impl Strategy<Value = String> {
+    let scalars = [
+        "\"x\"",
+        "\"\"",
+        "\"pass\\u00e4 \\\"q\\\"\"",
+        "1.5",
+        "-7",
+        "true",
+        "null",
+        "\"Role\"",
+        "\"arn:aws:x:1:y/z\"",
+        "\"Failure\"",
+    ];
+    let scalar = select(scalars.to_vec()).prop_map(str::to_owned);
+    let inner = ["b", "type", "arn", "accountId", "userName", "ARN", "roleName", "ConsoleLogin", "principalId"];
+    scalar.prop_recursive(2, 8, 3, move |deeper| {
+        prop_oneof![
+            vec(deeper.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(","))),
+            vec((select(inner.to_vec()), deeper), 0..4).prop_map(|members| {
+                let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    #[test]
+    fn a_sighting_of_the_text_is_that_of_the_whole_way(
+        members in vec(member(), 0..7),
+        name in select(vec!["ConsoleLogin", "x"]),
+        kind in select(vec![Kind::AwsCloudtrail, Kind::Json]),
+    ) {
+        let (rules, problems) = RuleSet::compile(&[RuleFile { path: "r.yml".into(), text: RULES.into() }]);
+        prop_assert_eq!(problems, []);
+        let time = "2026-11-23T10:00:00Z";
+        let text = format!(
+            "{{\"time\":\"{time}\",\"eventTime\":\"{time}\",\"eventName\":\"{name}\",\"rest\":0{}{}}}",
+            if members.is_empty() { "" } else { "," },
+            members.join(",")
+        );
+        let (format, limits, mut scratch) = (Format::Known(kind), Limits::default(), Scratch::default());
+        let raw = Raw { body: text.as_bytes(), position: "f:1", format };
+        if let Some(seen) = sight_raw(&rules, raw, &limits, &mut scratch) {
+            let (mut events, mut rejects) = (Vec::new(), Vec::new());
+            normalise(format, raw.body, raw.position, &limits, &mut events, &mut rejects);
+            let [event] = &events[..] else { panic!("{text}: {rejects:?}") };
+            prop_assert_eq!(seen.time, event.time);
+            prop_assert_eq!(seen.sighting, sight(&rules, event, &mut scratch), "{}", text);
+        }
+    }
+}
+
+#[test]
+fn an_ordinary_record_needs_no_parser() {
+    let (rules, _) = RuleSet::compile(&[RuleFile { path: "r.yml".into(), text: RULES.into() }]);
+    for (kind, text) in [
+        (
+            Kind::AwsCloudtrail,
+            r#"{"eventID":"1","eventTime":"2026-11-23T10:00:00Z","eventName":"x","userIdentity":{"accountId":"2"}}"#,
+        ),
+        (Kind::AwsCloudtrail, r#"{"eventTime":"2026-11-23T10:00:00Z","eventName":"x","errorMessage":"\"no\""}"#),
+        (Kind::Json, r#"{"time":"2026-11-23T10:00:00Z","uuid":"y"}"#),
+        (Kind::Json, r#"{"time":"2026-11-23T10:00:00Z"}"#),
+    ] {
+        let raw = Raw { body: text.as_bytes(), position: "f:1", format: Format::Known(kind) };
+        let seen = sight_raw(&rules, raw, &Limits::default(), &mut Scratch::default());
+        assert!(seen.and_then(|seen| seen.sighting).is_some(), "{text}");
+    }
+}

@@ -1,0 +1,121 @@
+//! What is remembered of an event that matched: its identity, what its facets are read from, and the values of the
+//! fields that correlations group by and count.
+//!
+//! It is read in a walk of its own, over the document or, after a glance, over the text. In the walk that looks for
+//! matches it would be read of every event, and most match nothing.
+
+use std::borrow::Cow;
+
+use super::found::{Found, Tree};
+use super::leaf::Leaf;
+use super::skim;
+use crate::event::{Event, Facets, Kind, Uid};
+use crate::field::{FieldId, Fields};
+use crate::normalise::glance::{self, Member};
+use crate::normalise::{self, Members};
+use crate::time::Timestamp;
+
+/// What is read of the events of one kind of log.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    kind: Kind,
+    tree: Tree,
+    uid: Vec<FieldId>,
+    facets: Vec<FieldId>,
+    /// How many fields all rules have.
+    fields: usize,
+}
+
+/// What was read of one event.
+#[derive(Debug)]
+pub(crate) struct Facts<'f, 'e> {
+    wanted: &'f Wanted,
+    found: Found<'e>,
+}
+
+/// Names that must stand among the fields of a rule set.
+pub(super) fn names(kind: Kind) -> impl Iterator<Item = &'static str> {
+    glance::members(kind).iter().chain(glance::uid_members(kind)).chain(normalise::members(kind)).copied()
+}
+
+impl Wanted {
+    /// Besides what all events of the kind show, these fields are read.
+    pub(super) fn new(kind: Kind, asked: &[FieldId], fields: &Fields) -> Self {
+        let known = |names: &[&str]| names.iter().filter_map(|name| fields.known(name)).collect::<Vec<_>>();
+        let (uid, facets) = (known(glance::uid_members(kind)), known(normalise::members(kind)));
+        let mut all = [asked, &uid, &facets].concat();
+        all.sort_unstable();
+        all.dedup();
+        let mut tree = Tree::new(all.iter().map(|field| (*field, fields.path(*field))));
+        glance::uid_members(kind).iter().for_each(|name| tree.expect_single(name));
+        Self { kind, tree, uid, facets, fields: fields.len() }
+    }
+
+    /// Of a document.
+    pub(super) fn of_document<T>(
+        &self,
+        event: &Event,
+        memory: &mut Found<'static>,
+        read: impl FnOnce(&Facts<'_, '_>) -> T,
+    ) -> T {
+        let mut found = Found::start(self.fields, std::mem::take(memory));
+        found.read(&self.tree, false, &event.raw);
+        let facts = Facts { wanted: self, found };
+        let answer = read(&facts);
+        *memory = facts.found.forget();
+        answer
+    }
+
+    /// Of a text; nothing if the parser has to look at it.
+    pub(super) fn of_text<T>(
+        &self,
+        text: &str,
+        memory: &mut Found<'static>,
+        read: impl FnOnce(&Facts<'_, '_>) -> Option<T>,
+    ) -> Option<T> {
+        let mut found = Found::start(self.fields, std::mem::take(memory));
+        let whole = skim::skim(&self.tree, false, text, &mut found);
+        let facts = Facts { wanted: self, found };
+        let answer = whole.and_then(|()| read(&facts));
+        *memory = facts.found.forget();
+        answer
+    }
+}
+
+impl Facts<'_, '_> {
+    /// Which event the record at `position` is; nothing if that takes a closer look.
+    pub(crate) fn uid(&self, position: &str, time: Timestamp) -> Option<Uid> {
+        glance::uid(self.wanted.kind, position, time, |number| member(&self.found, self.wanted.uid[number]))
+    }
+
+    /// What it says in the words that all kinds share; of some kinds only the document itself tells.
+    pub(crate) fn facets(&self, event: Option<&Event>) -> Facets {
+        normalise::facets_of(self.wanted.kind, self, event.map(|event| &event.raw))
+    }
+
+    /// What `read` makes of the texts that a field leads to, in document order, until it makes something.
+    pub(crate) fn find<T>(&self, field: FieldId, mut read: impl FnMut(&str) -> Option<T>) -> Option<T> {
+        self.found.of(field).find_map(|value| value.with_text(&mut read).flatten())
+    }
+}
+
+impl Members for Facts<'_, '_> {
+    fn text(&self, member: usize) -> Option<Cow<'_, str>> {
+        self.found.of(self.wanted.facets[member]).find_map(|value| match value {
+            Leaf::Text(text) => Some(Cow::Borrowed(*text)).filter(|text| !text.is_empty()),
+            Leaf::Escaped(_) => value.with_text(|text| Cow::Owned(text.to_owned())),
+            Leaf::Number(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
+        })
+    }
+}
+
+/// A member that says what a record is; one that stands there twice is not for a glance.
+pub(super) fn member<'f>(found: &'f Found<'_>, field: FieldId) -> Member<'f> {
+    let mut values = found.of(field);
+    match (values.next(), values.next()) {
+        (None, _) => Member::Absent,
+        (Some(Leaf::Text(text)), None) => Member::Text(text),
+        (Some(Leaf::Object), None) => Member::Object,
+        _ => Member::Other,
+    }
+}
