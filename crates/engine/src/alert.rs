@@ -14,6 +14,7 @@ pub mod redact;
 mod scene;
 
 pub use scene::Scene;
+pub(crate) use scene::{Part, Parts};
 
 /// 16 bytes of BLAKE3 over rule, version, key and anchor, in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -180,10 +181,10 @@ impl Alert {
             runbook: rule.runbook.clone(),
             false_positives: rule.false_positives.clone(),
             tags: rule.tags.clone(),
-            actor: scene.actor.clone(),
-            network: scene.network.clone(),
-            target: scene.target.clone(),
-            action: scene.action.clone(),
+            actor: scene.actor(),
+            network: scene.network(),
+            target: scene.target(),
+            action: scene.action().to_owned(),
         }
     }
 }

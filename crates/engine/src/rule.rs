@@ -51,6 +51,7 @@ mod witness;
 mod yaml;
 
 pub(crate) use facts::Facts;
+pub(crate) use look::Recall;
 pub use look::{Glance, Scratch};
 pub use placeholder::Placeholders;
 pub use why::{Explanation, explain};
@@ -391,13 +392,25 @@ impl RuleSet {
     /// and [`matches`](Self::matches), can tell; where both can, they tell the same.
     #[must_use]
     pub fn glance<'s>(
-        &'s self,
+        &self,
         format: Format,
-        body: &'s [u8],
+        body: &[u8],
         limits: &Limits,
         scratch: &'s mut Scratch,
     ) -> Option<Glance<'s>> {
         self.index.glance(format, body, limits, scratch)
+    }
+
+    /// As [`RuleSet::glance`], and more about an event that matched.
+    pub(crate) fn glance_and_recall<T>(
+        &self,
+        format: Format,
+        body: &[u8],
+        limits: &Limits,
+        scratch: &mut Scratch,
+        see: impl FnOnce(Glance<'_>, Recall<'_, '_>) -> Option<T>,
+    ) -> Option<T> {
+        self.index.glance_and_recall(format, body, limits, scratch, see)
     }
 
     /// Hands what is remembered of an event that matched to `read`.

@@ -28,6 +28,9 @@ const EXPIRE_MAX: usize = 64;
 pub struct Caps {
     /// Keys over all rules; the least recent leaves first.
     pub keys_max: usize,
+    /// Bytes of what windows remember of events for the people who will read the alert; the least recent keys leave
+    /// first. At least a few segments of 64 KiB.
+    pub evidence_bytes_max: usize,
     /// How late, in event time, an event may come and still be counted.
     pub lateness: Span,
     /// Under which keys and values are hashed; a restored state goes on with its own. Whoever knows it can
@@ -141,9 +144,14 @@ struct Saved<R, E> {
 }
 
 impl Default for Caps {
-    /// A million keys, 20 minutes: the bound of the slowest source that people use.
+    /// A million keys, a gigabyte, 20 minutes: the bound of the slowest source that people use.
     fn default() -> Self {
-        Self { keys_max: 1_000_000, lateness: Span::seconds(20 * 60), seed: Seed::default() }
+        Self {
+            keys_max: 1_000_000,
+            evidence_bytes_max: 1 << 30,
+            lateness: Span::seconds(20 * 60),
+            seed: Seed::default(),
+        }
     }
 }
 
@@ -409,7 +417,7 @@ impl State {
 
     /// Lets the least recent keys go while there are too many.
     fn evict(&mut self) {
-        while self.keys > self.caps.keys_max {
+        while self.keys > self.caps.keys_max || self.evidence.bytes() > self.caps.evidence_bytes_max {
             let oldest = self.rules.iter_mut().filter(|rule| rule.keys.len() > 0).min_by_key(|rule| rule.keys.turn());
             let Some(rule) = oldest else { return };
             let gone = usize::from(rule.keys.evict(&mut self.evidence));

@@ -6,7 +6,7 @@ use super::RuleNumber;
 use super::column::Atom;
 use super::condition::Predicates;
 use super::facts::{Facts, Wanted, member};
-use super::found::Found;
+use super::found::{Found, Tree};
 use super::leaf::Leaf;
 use super::literal::Where;
 use super::matcher::Subject;
@@ -24,6 +24,8 @@ pub struct Scratch {
     found: Found<'static>,
     /// Of events that matched.
     pub(super) facts: Found<'static>,
+    /// Whether the event before matched.
+    matches_come: bool,
     marks: Marks,
     matched: Vec<RuleNumber>,
 }
@@ -53,15 +55,25 @@ pub struct Glance<'s> {
     pub time: Timestamp,
     /// The detection rules that match it, in ascending order.
     pub rules: &'s [RuleNumber],
-    text: &'s str,
+}
+
+/// A second look, at what is remembered of an event that matched.
+#[derive(Debug)]
+pub(crate) struct Recall<'s, 'e> {
+    /// What was found in the first, if it read everything.
+    found: Option<&'s Found<'e>>,
+    text: &'e str,
     wanted: &'s Wanted,
     memory: &'s mut Found<'static>,
 }
 
-impl Glance<'_> {
-    /// A second look, at what is remembered of an event that matched; nothing if only the whole way can tell.
-    pub(crate) fn recall<T>(&mut self, read: impl FnOnce(&Facts<'_, '_>) -> Option<T>) -> Option<T> {
-        self.wanted.of_text(self.text, self.memory, read)
+impl Recall<'_, '_> {
+    /// Nothing if only the whole way can tell.
+    pub(crate) fn read<T>(self, read: impl FnOnce(&Facts<'_, '_>) -> Option<T>) -> Option<T> {
+        match self.found {
+            Some(found) => read(&self.wanted.facts(found)),
+            None => self.wanted.of_text(self.text, self.memory, read),
+        }
     }
 }
 
@@ -87,21 +99,57 @@ pub(super) fn matches<'s>(
 
 /// What a skim of a record's text shows, if it shows that the record is one event.
 pub(super) fn glance<'s>(
-    (plan, wanted): (&Plan, &'s Wanted),
+    plan: &Plan,
     predicates: &Predicates,
     (format, kind): (Format, Kind),
-    text: &'s str,
+    text: &str,
     scratch: &'s mut Scratch,
 ) -> Option<Glance<'s>> {
+    let (time, found) = skimmed(plan, &plan.tree, predicates, (format, kind), text, scratch);
+    scratch.found = found.forget();
+    Some(Glance { kind, time: time?, rules: &scratch.matched })
+}
+
+/// The same, and more of an event that matched. Events that match come in runs: after one that did all is read in one
+/// walk, after one that did not in two.
+pub(super) fn glance_and_recall<T>(
+    (plan, wanted): (&Plan, &Wanted),
+    predicates: &Predicates,
+    (format, kind): (Format, Kind),
+    text: &str,
+    scratch: &mut Scratch,
+    see: impl FnOnce(Glance<'_>, Recall<'_, '_>) -> Option<T>,
+) -> Option<T> {
+    let at_once = scratch.matches_come;
+    let tree = if at_once { &plan.tree_with_facts } else { &plan.tree };
+    let (time, found) = skimmed(plan, tree, predicates, (format, kind), text, scratch);
+    let Scratch { matched, facts, matches_come, .. } = scratch;
+    let answer = time.and_then(|time| {
+        *matches_come = !matched.is_empty();
+        let recall = Recall { found: at_once.then_some(&found), text, wanted, memory: facts };
+        see(Glance { kind, time, rules: matched }, recall)
+    });
+    scratch.found = found.forget();
+    answer
+}
+
+/// Skims with this tree and decides; the time is missing if the record is to be read in full.
+fn skimmed<'e>(
+    plan: &Plan,
+    tree: &Tree,
+    predicates: &Predicates,
+    (format, kind): (Format, Kind),
+    text: &'e str,
+    scratch: &mut Scratch,
+) -> (Option<Timestamp>, Found<'e>) {
     let mut found = Found::start(plan.fields, std::mem::take(&mut scratch.found));
-    let time = skim::skim(&plan.tree, plan.strings, text, &mut found)
+    let time = skim::skim(tree, plan.strings, text, &mut found)
         .and_then(|()| glance::time(format, kind, |number| member(&found, plan.members[number])));
     // A record that is unclear is not worth asking rules for: that is done when it was read.
     if time.is_some() {
         found = decide(plan, predicates, found, scratch);
     }
-    scratch.found = found.forget();
-    Some(Glance { kind, time: time?, rules: &scratch.matched, text, wanted, memory: &mut scratch.facts })
+    (time, found)
 }
 
 /// Fills `scratch.matched` from what was found of a document, and hands that back.

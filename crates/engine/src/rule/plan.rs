@@ -14,19 +14,24 @@ use std::ops::Range;
 use super::RuleNumber;
 use super::column::{Atom, Column};
 use super::condition::{PredicateNumber, Predicates, Program};
+use super::facts::{self, Wanted};
 use super::found::Tree;
 use super::index::Detection;
 use super::literal::{Literal, Literals, Where};
 use super::matcher::{Subject, Test};
 use super::steps::{Place, Questions, Steps};
 use super::witness::{self, Witness, Witnesses};
+use crate::event::Kind;
 use crate::field::{FieldId, Fields};
 use crate::hash::Seed;
+use crate::normalise::glance;
 
 /// The rules of one log source, compiled together.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) tree: Tree,
+    /// The same, and what is read of an event that matched.
+    pub(super) tree_with_facts: Tree,
     /// The members that say what a record is.
     pub(super) members: Vec<FieldId>,
     /// How many fields all rules have: the length of tables by field.
@@ -84,7 +89,7 @@ impl Plan {
     pub(super) fn new<'d>(
         fields: &Fields,
         predicates: &Predicates,
-        members: &[&str],
+        (kind, wanted): (Kind, &Wanted),
         detections: impl IntoIterator<Item = &'d Detection>,
     ) -> Self {
         let detections: Vec<&Detection> = detections.into_iter().collect();
@@ -123,11 +128,17 @@ impl Plan {
         }
         plan.watched.sort_unstable();
         plan.watched.dedup();
+        let members = glance::members(kind);
         plan.members = members.iter().filter_map(|name| fields.known(name)).collect();
         let asked = survey.fields(predicates);
-        let walked = asked.iter().chain(&plan.members).map(|field| (*field, fields.path(*field)));
-        plan.tree = Tree::new(walked);
-        members.iter().for_each(|name| plan.tree.expect_single(name));
+        let tree = |more: &[FieldId]| {
+            let walked = asked.iter().chain(&plan.members).chain(more);
+            let mut tree = Tree::new(walked.map(|field| (*field, fields.path(*field))));
+            members.iter().for_each(|name| tree.expect_single(name));
+            tree
+        };
+        (plan.tree, plan.tree_with_facts) = (tree(&[]), tree(wanted.fields()));
+        facts::expect_single(kind, &mut plan.tree_with_facts);
         (plan.asks, plan.atoms) = (survey.asks, survey.atoms);
         plan
     }
