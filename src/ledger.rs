@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use engine::detect::{Caps, Change, Count, Sighting, State};
 use engine::event::{Kind, Uid};
+use engine::hash::Seed;
 use engine::normalise::Reject;
 use engine::rule::{RuleSet, Severity};
 use tokio::sync::{Notify, broadcast};
@@ -86,9 +87,10 @@ impl Ledger {
         archive_bytes_max: u64,
         clock: Clock,
     ) -> anyhow::Result<Self> {
+        let caps = Caps { seed: Seed::drawn(), ..Caps::default() };
         let mut state = match recovered.snapshot {
-            None => State::new(Caps::default()),
-            Some(bytes) => State::restore(&bytes, Caps::default()).context("restore state")?,
+            None => State::new(caps),
+            Some(bytes) => State::restore(&bytes, caps).context("restore state")?,
         };
         let mut changes = Vec::new();
         for sighting in &recovered.journal {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use engine::detect::{Caps, Change, Ledger, State, sight};
+use engine::detect::{Caps, Change, Ledger, Sighting, State, sight};
 use engine::normalise::{Limits, normalise};
 use engine::rule::{RuleSet, Scratch, Weight};
 use engine::time::Timestamp;
@@ -15,6 +15,7 @@ use super::{Outcome, input, say, written};
 use crate::args::Input;
 use crate::rules::Places;
 use crate::store::{Commit, Store};
+use crate::workers::AHEAD_MAX;
 use connect::clock::Clock;
 
 /// Changes that are written to a store at a time.
@@ -102,10 +103,11 @@ pub(super) fn compile(places: &Places) -> anyhow::Result<(RuleSet, Outcome)> {
 fn play(
     rules: &RuleSet,
     input: &Input,
-    mut take: impl FnMut(Option<&engine::detect::Sighting>) -> anyhow::Result<()>,
+    mut take: impl FnMut(Option<&Sighting>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     let (mut scratch, mut events, mut rejects) = (Scratch::default(), Vec::new(), Vec::new());
+    let latest = Clock::Wall.now().plus(AHEAD_MAX);
     let bar = progress();
     for path in &input.files {
         let name = path.display().to_string();
@@ -123,10 +125,12 @@ fn play(
                 }
             }
             for event in events.drain(..) {
-                if let Some(sighting) = sight(rules, &event, &mut scratch) {
-                    tally.matched += 1;
-                    take(Some(&sighting))?;
-                }
+                let found = sight(rules, &event, &mut scratch);
+                tally.matched += u64::from(found.is_some());
+                // What matches nothing says how far the stream has come.
+                let mut sighting = found.unwrap_or_else(|| Sighting::tick(event.time));
+                sighting.clamp(latest);
+                take(Some(&sighting))?;
             }
             if tally.records.is_multiple_of(1_000) {
                 bar.set_position(tally.bytes);

@@ -133,6 +133,10 @@ fn text(facts: &Facts<'_, '_>, field: FieldId) -> Option<String> {
     facts.find(field, |value| Some(label(value)))
 }
 
+/// Values of one event that are counted at most: the first of them in their order. A record of a megabyte may hold a
+/// hundred thousand, and each has its place in a window.
+const VALUES_MAX: usize = 1_000;
+
 /// All its values of a field: each distinct one, or each number.
 fn texts(facts: &Facts<'_, '_>, field: FieldId, measure: &Measure) -> Vec<String> {
     let mut values = Vec::new();
@@ -149,6 +153,7 @@ fn texts(facts: &Facts<'_, '_>, field: FieldId, measure: &Measure) -> Vec<String
             values.dedup();
         }
     }
+    values.truncate(VALUES_MAX);
     values
 }
 
