@@ -4,7 +4,7 @@
 //! [`Seed`] is SipHash-1-3 under a key of ours: collisions cannot be prepared without the key, and a saved
 //! key gives the same map again. Order of iteration is still no order to print.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,14 +27,6 @@ impl Seed {
     #[must_use]
     pub fn new(first: u64, second: u64) -> Self {
         Self(first, second)
-    }
-
-    /// A key that nobody knows, for what meets values that attackers choose.
-    #[must_use]
-    pub fn drawn() -> Self {
-        // The standard library's maps draw theirs from the machine.
-        let word = || RandomState::new().hash_one(0_u8);
-        Self(word(), word())
     }
 }
 

@@ -31,6 +31,7 @@ mod lint;
 mod literal;
 mod load;
 mod look;
+mod marks;
 mod matcher;
 mod modifier;
 mod nearest;

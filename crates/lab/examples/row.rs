@@ -1,12 +1,12 @@
-//! One measurement of one row of the engine's table, for profilers: what the benches start a process for.
-//!
-//! `row measure lapwing "windows, 3141 rules" target/bench/windows-40000.jsonl target/bench/rules-all.jsonl`
+//! One row of the engine's table in one process, for a profiler:
+//! `cargo run --release -p lab --example row -- measure lapwing "windows, 3141 rules" RECORDS RULES`. The two files
+//! are those that `cargo bench --bench engine` leaves in its folder.
 
-use std::io;
+use lab::{apart, speed};
 
-fn main() -> io::Result<()> {
-    let asked = lab::apart::asked().map_err(io::Error::other)?;
-    let usage = "row measure lapwing ROW RECORDS RULES; `make bench` writes both files";
-    let asked = asked.ok_or_else(|| io::Error::other(usage))?;
-    lab::apart::tell(&lab::speed::ours(&asked.case, &asked.rules, &asked.records)?)
+fn main() -> std::io::Result<()> {
+    match apart::asked()? {
+        Some(asked) => apart::tell(&speed::ours(&asked.case, &asked.rules, &asked.records)?),
+        None => Err(std::io::Error::other("measure ENGINE CASE RECORDS RULES")),
+    }
 }

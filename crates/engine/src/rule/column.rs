@@ -18,7 +18,7 @@ pub(super) struct Atom(pub(super) u32);
 #[derive(Debug)]
 pub(super) enum Column {
     /// No text longer than the second equals a literal.
-    Whole(HashMap<Box<str>, Atom, FxBuildHasher>, usize),
+    Whole(HashMap<Box<[u8]>, Atom, FxBuildHasher>, usize),
     Starts(Affixes),
     Ends(Affixes),
     Inside(grams::Long),
@@ -48,7 +48,7 @@ impl Column {
         match position {
             Where::Whole | Where::Number => {
                 let longest = literals.iter().map(|(text, _)| text.len()).max().unwrap_or(0);
-                Self::Whole(literals.iter().map(|(text, atom)| ((*text).into(), *atom)).collect(), longest)
+                Self::Whole(literals.iter().map(|(text, atom)| (text.as_bytes().into(), *atom)).collect(), longest)
             }
             Where::Start => Self::Starts(literals.iter().map(|(text, atom)| (text.bytes(), *atom)).collect()),
             Where::End => Self::Ends(literals.iter().map(|(text, atom)| (text.bytes().rev(), *atom)).collect()),
@@ -63,17 +63,17 @@ impl Column {
     }
 
     /// Tells every literal that this folded text has, some more than once.
-    pub(super) fn scan(&self, text: &str, mut hit: impl FnMut(Atom)) {
+    pub(super) fn scan(&self, text: &[u8], mut hit: impl FnMut(Atom)) {
         match self {
             Self::Whole(literals, longest) if text.len() <= *longest => {
                 literals.get(text).copied().into_iter().for_each(hit);
             }
             Self::Whole(..) => {}
-            Self::Starts(literals) => literals.scan(text.bytes(), hit),
-            Self::Ends(literals) => literals.scan(text.bytes().rev(), hit),
+            Self::Starts(literals) => literals.scan(text.iter().copied(), hit),
+            Self::Ends(literals) => literals.scan(text.iter().rev().copied(), hit),
             Self::Inside(literals) => literals.scan(text, hit),
             Self::Short(literals, single) => {
-                let there = single.iter().filter(|(byte, _)| text.as_bytes().contains(byte));
+                let there = single.iter().filter(|(byte, _)| text.contains(byte));
                 there.for_each(|(_, atom)| hit(*atom));
                 literals.scan(text, hit);
             }
@@ -154,7 +154,7 @@ mod tests {
             });
             let literals: Vec<(&str, Atom)> = literals.map(String::as_str).zip((0..).map(Atom)).collect();
             let mut found = BTreeSet::new();
-            Column::new(position, &literals).scan(&text, |atom| { found.insert(atom); });
+            Column::new(position, &literals).scan(text.as_bytes(), |atom| { found.insert(atom); });
             let holds = |literal: &str| match position {
                 Where::Whole | Where::Number => text == literal,
                 Where::Inside | Where::Short => text.contains(literal),

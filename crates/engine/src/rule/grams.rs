@@ -89,8 +89,7 @@ impl<const BYTES: usize, const STEP: usize> Grams<BYTES, STEP> {
     }
 
     /// Tells every literal that the text contains, once for each place where it stands.
-    pub(super) fn scan(&self, text: &str, mut hit: impl FnMut(Atom)) {
-        let text = text.as_bytes();
+    pub(super) fn scan(&self, text: &[u8], mut hit: impl FnMut(Atom)) {
         let mut place = 0;
         while let Some(bytes) = text.get(place..place + BYTES).and_then(|bytes| bytes.first_chunk::<BYTES>()) {
             let gram = gram(bytes);
@@ -167,7 +166,7 @@ mod tests {
 
     fn found<const BYTES: usize, const STEP: usize>(literals: &[(&str, Atom)], text: &str) -> BTreeSet<Atom> {
         let mut found = BTreeSet::new();
-        Grams::<BYTES, STEP>::new(literals).scan(text, |atom| {
+        Grams::<BYTES, STEP>::new(literals).scan(text.as_bytes(), |atom| {
             found.insert(atom);
         });
         found

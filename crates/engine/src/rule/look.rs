@@ -9,6 +9,7 @@ use super::facts::{Facts, Wanted, member};
 use super::found::{Found, Tree};
 use super::leaf::Leaf;
 use super::literal::Where;
+use super::marks::Marks;
 use super::matcher::Subject;
 use super::number::Number;
 use super::plan::{Ask, Plan};
@@ -26,24 +27,22 @@ pub struct Scratch {
     pub(super) facts: Found<'static>,
     /// Whether the event before matched.
     matches_come: bool,
-    marks: Marks,
+    known: Known,
     matched: Vec<RuleNumber>,
 }
 
-/// What is known of the event at hand. An entry counts if its stamp is the generation, so nothing is cleared
-/// per event.
+/// What is known of the event at hand.
 #[derive(Debug, Default)]
-struct Marks {
-    generation: u32,
-    /// By column: whether it was scanned.
-    scanned: Vec<u32>,
-    /// By atom: whether it is there.
-    hit: Vec<u32>,
-    /// By rule of the plan: whether it is a candidate.
-    tried: Vec<u32>,
-    /// By ask: what was answered.
-    answers: Vec<(u32, bool)>,
-    candidates: Vec<u32>,
+struct Known {
+    /// Columns that were scanned.
+    scanned: Marks,
+    /// Atoms that are there.
+    hit: Marks,
+    /// Rules of the plan that are candidates.
+    candidates: Marks,
+    /// Asks that were answered, and those of them to which the answer is yes.
+    answered: Marks,
+    yes: Marks,
 }
 
 /// What a glance at a raw record shows.
@@ -81,7 +80,7 @@ struct Look<'p, 'e> {
     plan: &'p Plan,
     predicates: &'p Predicates,
     found: Found<'e>,
-    marks: &'p mut Marks,
+    known: &'p mut Known,
 }
 
 /// The rules of `plan` that match, in ascending order.
@@ -153,14 +152,17 @@ fn skimmed<'e>(
 }
 
 /// Fills `scratch.matched` from what was found of a document, and hands that back.
-fn decide<'e>(plan: &Plan, predicates: &Predicates, found: Found<'e>, scratch: &mut Scratch) -> Found<'e> {
-    let Scratch { marks, matched, .. } = scratch;
+fn decide<'e>(plan: &Plan, predicates: &Predicates, mut found: Found<'e>, scratch: &mut Scratch) -> Found<'e> {
+    let Scratch { known, matched, .. } = scratch;
     matched.clear();
-    marks.start(plan);
-    let mut look = Look { plan, predicates, found, marks };
+    known.start(plan);
+    if plan.strings {
+        found.join_strings();
+    }
+    let mut look = Look { plan, predicates, found, known };
     look.call();
-    for place in 0..look.marks.candidates.len() {
-        let (rule, start) = plan.rules[look.marks.candidates[place] as usize];
+    for place in 0..look.known.candidates.members().len() {
+        let (rule, start) = plan.rules[look.known.candidates.members()[place] as usize];
         if plan.steps.run(start, |ask| look.answer(ask)) {
             matched.push(rule);
         }
@@ -173,94 +175,86 @@ impl Look<'_, '_> {
     /// Gathers the rules for which something speaks.
     fn call(&mut self) {
         for rule in &self.plan.always {
-            self.marks.call(*rule);
+            self.known.candidates.insert(*rule);
         }
         for (field, rules) in &self.plan.present {
             if self.found.exists(*field) {
-                rules.iter().for_each(|rule| self.marks.call(*rule));
+                rules.iter().for_each(|rule| _ = self.known.candidates.insert(*rule));
             }
         }
-        for column in &self.plan.watched {
+        // A record has few of the fields that rules name.
+        for place in 0..self.found.present().len() {
+            let field = self.found.present()[place];
+            for column in self.plan.watched.of(field) {
+                self.scan(*column);
+            }
+        }
+        for column in self.plan.watched.anywhere() {
             self.scan(*column);
         }
     }
 
     /// Finds the literals of a column, once an event.
     fn scan(&mut self, place: u32) {
-        let Self { plan, found, marks, .. } = self;
-        if marks.scanned[place as usize] == marks.generation {
+        let Self { plan, found, known, .. } = self;
+        if !known.scanned.insert(place) {
             return;
         }
-        marks.scanned[place as usize] = marks.generation;
         let (subject, position, column) = &plan.columns[place as usize];
-        let mut scan = |text: &str| column.scan(text, |atom| marks.hit(atom, plan));
-        let field = match subject {
-            Subject::Field(field) => *field,
-            Subject::Anywhere => found.anywhere(),
-        };
-        if *position == Where::Number {
-            let numbers = found.of(field).filter(|value| matches!(value, Leaf::Number(_)));
-            numbers.filter_map(Number::of).filter_map(Number::whole).for_each(|whole| scan(&whole.to_string()));
-        } else {
-            found.folded(field, scan);
+        let mut scan = |text: &[u8]| column.scan(text, |atom| known.hit(atom, plan));
+        match (subject, position) {
+            (Subject::Field(field), Where::Number) => found.of(*field).for_each(|value| match value {
+                Leaf::Digits(digits) => scan(digits.as_bytes()),
+                Leaf::Number(_) => {
+                    let whole = Number::of(value).and_then(Number::whole);
+                    whole.into_iter().for_each(|whole| scan(whole.to_string().as_bytes()));
+                }
+                Leaf::Text(_) | Leaf::Escaped(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => {}
+            }),
+            (Subject::Field(field), _) => found.folded(*field, scan),
+            (Subject::Anywhere, Where::Inside | Where::Short) => scan(found.joined()),
+            (Subject::Anywhere, _) => found.each_joined(scan),
         }
     }
 
     fn answer(&mut self, ask: u32) -> bool {
-        let (stamp, answer) = self.marks.answers[ask as usize];
-        if stamp == self.marks.generation {
-            return answer;
+        if !self.known.answered.insert(ask) {
+            return self.known.yes.holds(ask);
         }
         let answer = match &self.plan.asks[ask as usize] {
             Ask::Directly(predicate) => self.predicates.get(*predicate).holds(&self.found),
-            Ask::Literals { atoms, then } => {
-                let atoms = &self.plan.atoms[atoms.start as usize..atoms.end as usize];
-                let is_hit = |(column, atom): &(u32, Atom)| {
+            Ask::Literals { unwatched, atoms, then } => {
+                for column in &self.plan.unwatched[unwatched.start as usize..unwatched.end as usize] {
                     self.scan(*column);
-                    self.marks.hit[atom.0 as usize] == self.marks.generation
-                };
-                atoms.iter().any(is_hit)
+                }
+                let atoms = &self.plan.atoms[atoms.start as usize..atoms.end as usize];
+                atoms.iter().any(|atom| self.known.hit.holds(atom.0))
                     && then.is_none_or(|predicate| self.predicates.get(predicate).holds(&self.found))
             }
         };
-        self.marks.answers[ask as usize] = (self.marks.generation, answer);
+        if answer {
+            self.known.yes.insert(ask);
+        }
         answer
     }
 }
 
-impl Marks {
+impl Known {
     /// Forgets the last event and makes room for this plan.
     fn start(&mut self, plan: &Plan) {
-        self.candidates.clear();
-        self.generation = self.generation.wrapping_add(1);
-        if self.generation == 0 {
-            // Once in four thousand million events old stamps could look new.
-            *self = Self { generation: 1, ..Self::default() };
-        }
-        let grow = |marks: &mut Vec<u32>, length: usize| marks.resize(marks.len().max(length), 0);
-        grow(&mut self.scanned, plan.columns.len());
-        grow(&mut self.hit, plan.calls.len());
-        grow(&mut self.tried, plan.rules.len());
-        let answers = self.answers.len().max(plan.asks.len());
-        self.answers.resize(answers, (0, false));
+        self.scanned.start(plan.columns.len());
+        self.hit.start(plan.calls.len());
+        self.candidates.start(plan.rules.len());
+        self.answered.start(plan.asks.len());
+        self.yes.start(plan.asks.len());
     }
 
     fn hit(&mut self, atom: Atom, plan: &Plan) {
-        let stamp = &mut self.hit[atom.0 as usize];
-        if *stamp != self.generation {
-            *stamp = self.generation;
+        if self.hit.insert(atom.0) {
             let calls = &plan.calls[atom.0 as usize];
             for rule in &plan.called[calls.start as usize..calls.end as usize] {
-                self.call(*rule);
+                self.candidates.insert(*rule);
             }
-        }
-    }
-
-    fn call(&mut self, rule: u32) {
-        let stamp = &mut self.tried[rule as usize];
-        if *stamp != self.generation {
-            *stamp = self.generation;
-            self.candidates.push(rule);
         }
     }
 }

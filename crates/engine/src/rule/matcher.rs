@@ -130,7 +130,7 @@ impl Test {
             return true;
         }
         match self {
-            Self::OneOf(set) if !set.numbers.is_empty() && matches!(value, Leaf::Number(_)) => {
+            Self::OneOf(set) if !set.numbers.is_empty() && matches!(value, Leaf::Number(_) | Leaf::Digits(_)) => {
                 Number::of(value).is_some_and(|number| set.numbers.binary_search(&number).is_ok())
             }
             _ => false,
