@@ -163,7 +163,7 @@ fn check_says_where_a_rule_is_broken() {
         (
             "detection.yml",
             RULE.replace("detection:\n", "detections:\n"),
-            ":1:1: error: `detection` is missing; did you mean `detection` by `detections`?",
+            ":9:1: error: `detection` is missing; did you mean `detection` by `detections`?",
         ),
         (
             "syntax.yml",

@@ -103,6 +103,8 @@ pub struct Problem {
     pub weight: Weight,
     /// The name of the lint that found it, which a rule may allow itself.
     pub lint: Option<&'static str>,
+    /// The rule's id, if it has one and could be read so far.
+    pub rule: Option<RuleId>,
 }
 
 /// How much a [`Problem`] weighs.
@@ -338,6 +340,8 @@ pub struct Tests {
     pub fires: Vec<Vec<serde_json::Value>>,
     /// None of these does.
     pub ignores: Vec<Vec<serde_json::Value>>,
+    /// The line of the file that each begins in, those that fire first.
+    pub lines: Vec<usize>,
 }
 
 /// The most events of one key that a window holds, and so the most that a correlation may ask for.
@@ -376,6 +380,12 @@ impl RuleSet {
     #[must_use]
     pub fn check(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
         load::compile(files, placeholders, draft::Lints::On)
+    }
+
+    /// Why this is no name of a lint, with the one that is probably meant; nothing if it is one.
+    #[must_use]
+    pub fn unknown_lint(name: &str) -> Option<String> {
+        lint::unknown(name)
     }
 
     /// The detection rules that match this event, in ascending order. `scratch` is reused between calls

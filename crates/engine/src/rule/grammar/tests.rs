@@ -57,6 +57,8 @@ fn what_cannot_be_read_is_told_at_its_word() {
     for (text, column, part) in [
         ("a and", 6, "it ends where a name is expected"),
         ("a b", 3, "`and` or `or` is missing before `b`"),
+        ("a not b", 3, "`and` or `or` is missing before `not`"),
+        ("a & b", 3, "`&` means nothing in a condition; write `and`"),
         ("a AND b", 3, "write `and` in lower case"),
         ("(a or b", 8, "`)` is missing"),
         ("a)", 2, "there is no `(`"),
