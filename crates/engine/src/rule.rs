@@ -14,6 +14,7 @@ use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
 use crate::time::Span;
 
+mod account;
 mod ast;
 mod column;
 mod condition;
@@ -49,6 +50,7 @@ mod wildcard;
 mod witness;
 mod yaml;
 
+pub use account::account;
 pub use look::{Glance, Scratch};
 pub use placeholder::Placeholders;
 pub use why::{Explanation, explain};
@@ -380,6 +382,12 @@ impl RuleSet {
     #[must_use]
     pub fn check(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
         load::compile(files, placeholders, draft::Lints::On)
+    }
+
+    /// Whether some kind of log is read by rules of this log source.
+    #[must_use]
+    pub fn is_fed(log_source: &LogSource) -> bool {
+        index::is_fed(log_source)
     }
 
     /// Why this is no name of a lint, with the one that is probably meant; nothing if it is one.

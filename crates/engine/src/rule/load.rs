@@ -39,6 +39,9 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
         drafts.extend(read.draft);
         counted.extend(read.counted.into_iter().map(|name| (name, document.path)));
     }
+    if lints == Lints::On {
+        problems.extend(files.iter().filter_map(blank));
+    }
     let drafts = distinct(drafts, &mut problems);
 
     let mut fields = Fields::default();
@@ -77,6 +80,13 @@ fn documents(files: &[RuleFile]) -> Vec<Document<'_>> {
     let mut files: Vec<&RuleFile> = files.iter().collect();
     files.sort_by(|left, right| (&left.path, &left.text).cmp(&(&right.path, &right.text)));
     files.into_iter().flat_map(|file| Document::split(&file.path, &file.text)).collect()
+}
+
+/// A file in which there is nothing to read.
+fn blank(file: &RuleFile) -> Option<Problem> {
+    let is_blank = Document::split(&file.path, &file.text).is_empty();
+    let document = Document { path: &file.path, first_line: 1, text: &file.text };
+    is_blank.then(|| document.problem(Fault::warning("the file holds no document, so no rule comes of it")))
 }
 
 /// Leaves out every rule whose id an earlier one has.

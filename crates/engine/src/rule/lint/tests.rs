@@ -372,3 +372,14 @@ fn a_log_source_that_nothing_feeds_is_named_with_what_was_meant() {
         assert!(found.is_some_and(|problem| problem.message.ends_with(part)), "{source}: {found:?}");
     }
 }
+
+#[test]
+fn a_file_without_a_document_is_told() {
+    for text in ["", "---\n", "# to do\n---\n---\n"] {
+        let found = check(text);
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["a.yml:1:1: the file holds no document, so no rule comes of it"]
+        );
+    }
+}
