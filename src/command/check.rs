@@ -43,8 +43,12 @@ fn is_config(path: &PathBuf) -> bool {
     const RULE_KEYS: [&str; 5] = ["title:", "logsource:", "detection:", "correlation:", "filter:"];
     let Ok(text) = std::fs::read_to_string(path) else { return false };
     let mut said = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(['#', '%']));
-    said.any(|line| line.trim_end() != "---")
-        && !text.lines().any(|line| RULE_KEYS.iter().any(|key| line.starts_with(key)))
+    let is_blank = said.all(|line| line.trim_end() == "---");
+    let is_rule = text.lines().any(|line| RULE_KEYS.iter().any(|key| line.starts_with(key)));
+    // Rules are written as JSON, too.
+    let quoted = |key: &&str| text.contains(&format!("\"{}\":", key.trim_end_matches(':')));
+    let is_json_rule = text.trim_start().starts_with('{') && RULE_KEYS.iter().any(|key| quoted(&key));
+    !is_blank && !is_rule && !is_json_rule
 }
 
 fn check_config(path: &Path) -> anyhow::Result<Places> {

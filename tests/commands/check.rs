@@ -38,6 +38,15 @@ fn an_empty_rule_file_is_told_and_is_no_configuration() {
 }
 
 #[test]
+fn a_rule_that_is_written_as_json_is_no_configuration() {
+    let folder = folder();
+    let rule = "{\"title\": \"A\", \"detection\": {\"s\": {\"a\": \"x\"}, \"condition\": \"s\"}}\n";
+    let ended = lapwing(&["check", &file(&folder, "rule.yml", rule)]);
+    assert_eq!(ended.status, 0, "{}", ended.said);
+    assert!(ended.said.contains("1 rules good"), "{}", ended.said);
+}
+
+#[test]
 fn a_log_source_that_nothing_feeds_is_told_once_with_the_number_of_its_rules() {
     let folder = folder();
     let rule = |id: usize| {

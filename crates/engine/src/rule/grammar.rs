@@ -179,6 +179,7 @@ impl<'t> Reader<'t> {
             "any" | "1" => Quantifier::Any,
             count => match count.parse() {
                 Ok(count) => Quantifier::Count(count),
+                Err(_) if word == "none" => return Err(self.fault("write `not 1 of` for `none of`")),
                 Err(_) => return Err(self.fault(&format!("`{word} of` is not `all of`, `any of` or a number"))),
             },
         };

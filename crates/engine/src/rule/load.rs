@@ -12,6 +12,7 @@ use super::draft::{self, Draft, Lints, Source};
 use super::filter;
 use super::index::{Detection, Index};
 use super::lint;
+use super::nearest;
 use super::place::{Document, Fault, Place};
 use super::placeholder::Placeholders;
 use super::sigma;
@@ -190,7 +191,10 @@ fn base(name: &str, path: &str, drafts: &[Draft<'_>]) -> Result<usize, String> {
             Source::Detection(_) | Source::Correlation(_) => Ok(only),
             Source::Filter(_) => Err(format!("`{name}` is a filter, which counts nothing")),
         },
-        (_, []) => Err(format!("no rule has the name or id `{name}`")),
+        (_, []) => {
+            let hint = nearest::hint(name, drafts.iter().filter_map(|draft| draft.name.as_deref()));
+            Err(format!("no rule has the name or id `{name}`{hint}"))
+        }
         _ => Err(format!("several rules have the name `{name}`; use an id")),
     }
 }

@@ -102,8 +102,7 @@ pub(super) fn read(text: &str) -> Result<Option<Node<'_>>, Fault> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             let at = place(error.marker().line(), error.marker().col());
-            let levels: Vec<Place> = tree.open.iter().map(|open| open.place).collect();
-            let words = slip::words(text, at, error.info(), &levels);
+            let words = slip::words(text, at, error.info());
             let words = words.unwrap_or_else(|| format!("{}{}", error.info(), tree.unclosed(text)));
             Fault::error(format!("this is no YAML: {words}")).at(at)
         })?;

@@ -255,6 +255,8 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
         "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\nwindow: tumbling",
         "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\naliases: {u: {other: v}}",
         "type: event_count\nrules: [gone]\ntimespan: 1h\ncondition: {gte: 5}",
+        "type: event_count\nrules: [bsae]\ntimespan: 1h\ncondition: {gte: 5}",
+        "type: event_cuont\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}",
         "type: event_count\nrules: []\ntimespan: 1h\ncondition: {gte: 5}",
         "type: event_count\nrules: [c]\ntimespan: 1h\ncondition: {gte: 5}",
     ] {
@@ -280,6 +282,8 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     error a.yml:9:3: tumbling windows are not supported; leave `window` out
     error a.yml:9:13: alias `u` speaks of `other`, which is not counted
     error a.yml:6:11: no rule has the name or id `gone`
+    error a.yml:6:11: no rule has the name or id `bsae`; did you mean `base`?
+    error a.yml:5:9: unknown correlation type: event_cuont; it is one of event_count, value_count, value_sum, value_avg, value_percentile, value_median, temporal, temporal_ordered; did you mean `event_count`?
     error a.yml:6:3: it names no rule to count
     error a.yml:6:3: it counts itself, or rules that count it
     "#);

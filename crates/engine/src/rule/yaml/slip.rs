@@ -2,9 +2,8 @@
 
 use super::super::place::Place;
 
-/// The words for what the parser gave up at, if it is one of the usual slips. `levels` are the places of the lists
-/// and mappings that are open there, outer ones first.
-pub(super) fn words(text: &str, at: Place, info: &str, levels: &[Place]) -> Option<String> {
+/// The words for what the parser gave up at, if it is one of the usual slips.
+pub(super) fn words(text: &str, at: Place, info: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let line = *lines.get(at.line as usize - 1)?;
     if info.contains("tabs disallowed") {
@@ -24,11 +23,11 @@ pub(super) fn words(text: &str, at: Place, info: &str, levels: &[Place]) -> Opti
     if info.contains("mapping values are not allowed") && value.contains(": ") {
         return Some(format!("a value with `: ` in it stands in quotes; write {}", quoted(value)));
     }
-    indentation(&lines, at, info, levels)
+    indentation(&lines, at, info)
 }
 
 /// Lines that belong together and do not stand below each other.
-fn indentation(lines: &[&str], at: Place, info: &str, levels: &[Place]) -> Option<String> {
+fn indentation(lines: &[&str], at: Place, info: &str) -> Option<String> {
     let misplaced = ["mapping values are not allowed", "did not find expected key", "did not find expected '-'"];
     if !misplaced.iter().any(|words| info.contains(words)) {
         return None;
@@ -43,12 +42,15 @@ fn indentation(lines: &[&str], at: Place, info: &str, levels: &[Place]) -> Optio
             before + 1
         ));
     }
-    let mut known: Vec<usize> = levels.iter().map(|place| place.column as usize - 1).collect();
-    // What the parser has closed already is what this line falls short of.
-    known.push(last);
-    known.retain(|&level| level != here);
-    let under = known.iter().copied().filter(|&level| level < here).max()?;
-    let over = known.iter().copied().filter(|&level| level > here).min()?;
+    // What the line before it stands in, from the inside out.
+    let mut levels = vec![last];
+    for line in lines[..before].iter().rev().filter(|line| !is_blank(line)) {
+        if indent(line) < *levels.last()? {
+            levels.push(indent(line));
+        }
+    }
+    let under = levels.iter().copied().find(|&level| level < here)?;
+    let over = levels.iter().copied().filter(|&level| level > here).min()?;
     Some(format!(
         "line {} is indented by {here} blanks, and the lines before it that it could belong with by {under} or {over}",
         at.line

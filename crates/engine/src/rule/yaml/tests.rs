@@ -113,6 +113,10 @@ fn usual_slips_are_told_with_their_remedy() {
             "s:\n    a: x\n    b: y\n   c: z\n",
             "a:4:4: this is no YAML: line 4 is indented by 3 blanks, and the lines before it that it could belong with by 0 or 4",
         ),
+        (
+            "d:\n    s:\n        l:\n            - a\n  c: s\n",
+            "a:5:3: this is no YAML: line 5 is indented by 2 blanks, and the lines before it that it could belong with by 0 or 4",
+        ),
         ("a: 'x\nb: y\nc: z'z\n", "a:1:4: this is no YAML: the quote that begins in line 1 is not closed"),
     ] {
         assert_eq!(fault(text), expected, "{text}");
