@@ -24,6 +24,9 @@ const CHANGES: usize = 1_000;
 /// Rejects that are said one by one; the rest are only counted.
 const REJECTS_SAID: u64 = 10;
 
+/// Said when every record was refused.
+pub(super) const NOTHING_READ: &str = "nothing could be read: is --kind right? `auto` recognises each record";
+
 /// What was read.
 #[derive(Debug, Default)]
 struct Tally {
@@ -39,7 +42,7 @@ struct Tally {
 /// # Errors
 /// When rules or files cannot be read.
 pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcome> {
-    let (rules, outcome) = compile(&Places::from_arguments(input.rules.clone(), input.placeholders.file.as_deref())?)?;
+    let (rules, outcome) = compile(input)?;
     let store = folder.map(Store::open).transpose()?;
     let mut number = match &store {
         None => 0,
@@ -72,7 +75,7 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
     let alerts = ledger.into_alerts();
     report(&tally, alerts.len(), start.elapsed());
     let outcome = if tally.events == 0 && tally.rejects > 0 {
-        say("nothing could be read: is --kind right? `auto` recognises each record");
+        say(NOTHING_READ);
         Outcome::Found
     } else {
         outcome
@@ -89,8 +92,12 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
 
 /// Compiles, says what is wrong with broken rules, and goes on with the others; the outcome is what the command
 /// ends with, as an answer without some of the rules must not pass for the whole one.
-pub(super) fn compile(places: &Places) -> anyhow::Result<(RuleSet, Outcome)> {
-    let (rules, problems) = places.compile()?;
+pub(super) fn compile(input: &Input) -> anyhow::Result<(RuleSet, Outcome)> {
+    let places = Places::from_arguments(input.rules.clone(), input.placeholders.file.as_deref())?;
+    let (mut rules, problems) = places.compile()?;
+    if let Some(log_source) = &input.logsource {
+        rules.read_json_as(log_source);
+    }
     let mut outcome = Outcome::Done;
     for problem in problems.iter().filter(|problem| problem.weight == Weight::Error) {
         say(&format!("left out: {problem}"));

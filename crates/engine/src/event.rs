@@ -257,6 +257,16 @@ impl fmt::Display for Kind {
     }
 }
 
+impl fmt::Display for LogSource {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("product", &self.product), ("service", &self.service), ("category", &self.category)];
+        let named = parts.into_iter().filter_map(|(name, part)| Some(format!("{name} `{}`", part.as_deref()?)));
+        let named: Vec<String> = named.collect();
+        out.write_str(if named.is_empty() { "none" } else { "" })?;
+        out.write_str(&named.join(", "))
+    }
+}
+
 impl fmt::Display for Uid {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.id)

@@ -14,6 +14,7 @@ use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
 use crate::time::Span;
 
+mod account;
 mod ast;
 mod column;
 mod condition;
@@ -51,6 +52,7 @@ mod wildcard;
 mod witness;
 mod yaml;
 
+pub use account::account;
 pub(crate) use facts::Facts;
 pub(crate) use look::Recall;
 pub use look::{Glance, Scratch};
@@ -107,6 +109,8 @@ pub struct Problem {
     pub weight: Weight,
     /// The name of the lint that found it, which a rule may allow itself.
     pub lint: Option<&'static str>,
+    /// The rule's id, if it has one and could be read so far.
+    pub rule: Option<RuleId>,
 }
 
 /// How much a [`Problem`] weighs.
@@ -342,6 +346,8 @@ pub struct Tests {
     pub fires: Vec<Vec<serde_json::Value>>,
     /// None of these does.
     pub ignores: Vec<Vec<serde_json::Value>>,
+    /// The line of the file that each begins in, those that fire first.
+    pub lines: Vec<usize>,
 }
 
 /// The most events of one key that a window holds, and so the most that a correlation may ask for.
@@ -380,6 +386,18 @@ impl RuleSet {
     #[must_use]
     pub fn check(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
         load::compile(files, placeholders, draft::Lints::On)
+    }
+
+    /// Whether some kind of log is read by rules of this log source.
+    #[must_use]
+    pub fn is_fed(log_source: &LogSource) -> bool {
+        index::is_fed(log_source)
+    }
+
+    /// Why this is no name of a lint, with the one that is probably meant; nothing if it is one.
+    #[must_use]
+    pub fn unknown_lint(name: &str) -> Option<String> {
+        lint::unknown(name)
     }
 
     /// The detection rules that match this event, in ascending order. `scratch` is reused between calls

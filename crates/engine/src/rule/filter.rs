@@ -116,7 +116,7 @@ fn targets(filter: &FilterRule, drafts: &[Draft<'_>], compiled: &[Option<Compile
     };
     let (mut targets, mut warnings) = (Vec::new(), Vec::new());
     for (name, place) in names {
-        let named = |other: &usize| &*drafts[*other].id.0 == name || drafts[*other].name.as_deref() == Some(name);
+        let named = |other: &usize| drafts[*other].is_called(name);
         let found: Vec<usize> = everywhere.clone().filter(named).collect();
         let message = match found.as_slice() {
             [] => format!("no loaded rule has the id or name `{name}`, so nothing is filtered by it"),

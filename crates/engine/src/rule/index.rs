@@ -99,7 +99,7 @@ impl Index {
 }
 
 /// The log source that events of a kind are of.
-fn own(kind: Kind) -> LogSource {
+pub(super) fn own(kind: Kind) -> LogSource {
     kind.log_source().map_or_else(LogSource::default, |(product, service)| LogSource {
         product: Some(product.to_owned()),
         service: Some(service.to_owned()),

@@ -13,6 +13,7 @@ use super::facts;
 use super::filter;
 use super::index::{Detection, Index};
 use super::lint;
+use super::nearest;
 use super::place::{Document, Fault, Place};
 use super::placeholder::Placeholders;
 use super::sigma;
@@ -39,6 +40,9 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
         drafts.extend(read.draft);
         counted.extend(read.counted.into_iter().map(|name| (name, document.path)));
     }
+    if lints == Lints::On {
+        problems.extend(files.iter().filter_map(blank));
+    }
     let drafts = distinct(drafts, &mut problems);
 
     let mut fields = Fields::default();
@@ -52,7 +56,7 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
         match sigma::compile(section, &mut Names { fields: &mut fields, collector: &mut collector, placeholders }) {
             Ok(program) => compiled.push(Some(Compiled::Detection(draft.log_source.clone(), program))),
             Err(fault) => {
-                problems.push(draft.document.problem(fault));
+                problems.push(draft.problem(fault));
                 compiled.push(None);
             }
         }
@@ -60,7 +64,7 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
     let mut filters = vec![Vec::new(); drafts.len()];
     let names = &mut Names { fields: &mut fields, collector: &mut collector, placeholders };
     let faults = filter::apply(&drafts, &mut compiled, &mut filters, names);
-    problems.extend(faults.into_iter().map(|(place, fault)| drafts[place].document.problem(fault)));
+    problems.extend(faults.into_iter().map(|(place, fault)| drafts[place].problem(fault)));
     let mut quiet = correlate(&drafts, &mut compiled, &mut fields, &mut problems);
     // A rule that is there to be counted stays silent though its correlation is broken; else each single
     // event would raise an alert.
@@ -79,19 +83,27 @@ fn documents(files: &[RuleFile]) -> Vec<Document<'_>> {
     files.into_iter().flat_map(|file| Document::split(&file.path, &file.text)).collect()
 }
 
+/// A file in which there is nothing to read.
+fn blank(file: &RuleFile) -> Option<Problem> {
+    let is_blank = Document::split(&file.path, &file.text).is_empty();
+    let document = Document { path: &file.path, first_line: 1, text: &file.text };
+    is_blank.then(|| document.problem(Fault::warning("the file holds no document, so no rule comes of it")))
+}
+
 /// Leaves out every rule whose id an earlier one has.
 fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draft<'d>> {
-    let mut owners: BTreeMap<_, String> = BTreeMap::new();
+    let mut owners: BTreeMap<String, String> = BTreeMap::new();
     let mut kept = Vec::new();
     for draft in drafts {
-        match owners.get(&draft.id) {
+        let id = draft::one_case(&draft.id.0).into_owned();
+        match owners.get(&id) {
             Some(owner) => {
                 let message =
                     format!("id {} belongs to the rule in {owner} already; give this one its own", draft.id.0);
-                problems.push(draft.document.problem(Fault::error(message).at(draft.id_place)));
+                problems.push(draft.problem(Fault::error(message).at(draft.id_place)));
             }
             None => {
-                owners.insert(draft.id.clone(), draft.document.path.to_owned());
+                owners.insert(id, draft.document.path.to_owned());
                 kept.push(draft);
             }
         }
@@ -117,7 +129,7 @@ fn correlate(
         };
         match rule.rules.iter().map(find).collect() {
             Ok(bases) => waiting.push((place, bases)),
-            Err(fault) => problems.push(draft.document.problem(fault)),
+            Err(fault) => problems.push(draft.problem(fault)),
         }
         let known = rule.rules.iter().filter_map(|name| find(name).ok());
         counting.extend(known.clone());
@@ -132,13 +144,13 @@ fn correlate(
         let (place, bases) = waiting.remove(ready);
         match correlation(&drafts[place], &bases, drafts, compiled, fields) {
             Ok(counted) => compiled[place] = Some(Compiled::Correlation(counted)),
-            Err(fault) => problems.push(drafts[place].document.problem(fault)),
+            Err(fault) => problems.push(drafts[place].problem(fault)),
         }
     }
     for (place, _) in waiting {
         let Source::Correlation(rule) = &drafts[place].source else { continue };
         let fault = Fault::error("it counts itself, or rules that count it").at(rule.place("rules"));
-        problems.push(drafts[place].document.problem(fault));
+        problems.push(drafts[place].problem(fault));
     }
     counting.difference(&generating).copied().collect()
 }
@@ -172,15 +184,17 @@ fn correlation(
 
 /// The rule that a correlation means by a name or id: one in its own file before one elsewhere.
 fn base(name: &str, path: &str, drafts: &[Draft<'_>]) -> Result<usize, String> {
-    let named = |draft: &Draft<'_>| &*draft.id.0 == name || draft.name.as_deref() == Some(name);
-    let found: Vec<usize> = (0..drafts.len()).filter(|&place| named(&drafts[place])).collect();
+    let found: Vec<usize> = (0..drafts.len()).filter(|&place| drafts[place].is_called(name)).collect();
     let near: Vec<usize> = found.iter().copied().filter(|&place| drafts[place].document.path == path).collect();
     match (near.as_slice(), found.as_slice()) {
         (&[only], _) | ([], &[only]) => match drafts[only].source {
             Source::Detection(_) | Source::Correlation(_) => Ok(only),
             Source::Filter(_) => Err(format!("`{name}` is a filter, which counts nothing")),
         },
-        (_, []) => Err(format!("no rule has the name or id `{name}`")),
+        (_, []) => {
+            let hint = nearest::hint(name, drafts.iter().filter_map(|draft| draft.name.as_deref()));
+            Err(format!("no rule has the name or id `{name}`{hint}"))
+        }
         _ => Err(format!("several rules have the name `{name}`; use an id")),
     }
 }
@@ -227,6 +241,8 @@ fn assemble(
             .dedup
             .map(|(names, period)| Dedup { group_by: names.iter().map(|name| fields.intern(name)).collect(), period });
         let alerts = !quiet.contains(&place);
+        let mut tests = draft.own.tests;
+        tests.lines.iter_mut().for_each(|line| *line += draft.document.first_line - 1);
         rules.push(Rule {
             id: draft.id,
             version: draft.own.version,
@@ -241,7 +257,7 @@ fn assemble(
             dedup,
             alerts,
             body,
-            tests: draft.own.tests,
+            tests,
             filters: std::mem::take(&mut filters[place]),
         });
     }

@@ -50,15 +50,32 @@ fn combine(condition: &ConditionExpr, programs: &BTreeMap<&str, Program>) -> Res
         ConditionExpr::Selector { quantifier, pattern, place } => {
             let parts: Vec<Program> =
                 programs.iter().filter(|(name, _)| pattern.selects(name)).map(|(_, program)| program.clone()).collect();
+            if parts.is_empty() {
+                let hint = meant(pattern, programs.keys().copied());
+                return Err(Fault::error(format!("`{quantifier} of {pattern}` names no detection{hint}")).at(*place));
+            }
             select(*quantifier, pattern, parts).map_err(|message| Fault::error(message).at(*place))
         }
     }
 }
 
-fn select(quantifier: Quantifier, pattern: &SelectorPattern, parts: Vec<Program>) -> Result<Program, String> {
-    if parts.is_empty() {
-        return Err(format!("`{quantifier} of {pattern}` names no detection"));
+/// The beginning of names that a pattern which selects none was meant for.
+fn meant<'n>(pattern: &SelectorPattern, names: impl Iterator<Item = &'n str>) -> String {
+    let SelectorPattern::Pattern(pattern) = pattern else { return String::new() };
+    let stem = pattern.trim_end_matches('*');
+    let mut beginnings = Vec::new();
+    for name in names {
+        beginnings.extend(name.match_indices('_').map(|(at, _)| &name[..=at]));
+        beginnings.push(name);
+        if name.starts_with(stem) {
+            return format!("; did you mean `{stem}*`?");
+        }
     }
+    let near = nearest::nearest(stem, beginnings);
+    near.map_or_else(String::new, |near| format!("; did you mean `{near}{}`?", &pattern[stem.len()..]))
+}
+
+fn select(quantifier: Quantifier, pattern: &SelectorPattern, parts: Vec<Program>) -> Result<Program, String> {
     match quantifier {
         Quantifier::Any => Ok(Program::any(parts)),
         Quantifier::All => Ok(Program::all(parts)),

@@ -13,6 +13,7 @@ use super::number::Number;
 use super::place::{Fault, Place};
 
 mod scalar;
+mod slip;
 
 /// Deeper than any public rule by far; what walks a tree may recurse.
 const DEPTH_MAX: usize = 64;
@@ -54,6 +55,8 @@ pub(super) struct Entry<'d> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     Plain,
+    /// Nothing stands there.
+    Absent,
     Quoted,
     /// `|` or `>`.
     Block,
@@ -98,8 +101,10 @@ pub(super) fn read(text: &str) -> Result<Option<Node<'_>>, Fault> {
     let mut tree = Tree::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let message = format!("this is no YAML: {}{}", error.info(), tree.unclosed(text));
-            Fault::error(message).at(place(error.marker().line(), error.marker().col()))
+            let at = place(error.marker().line(), error.marker().col());
+            let words = slip::words(text, at, error.info());
+            let words = words.unwrap_or_else(|| format!("{}{}", error.info(), tree.unclosed(text)));
+            Fault::error(format!("this is no YAML: {words}")).at(at)
         })?;
         tree.take(event, span)?;
     }
@@ -239,13 +244,15 @@ fn distinct(entries: &[Entry<'_>]) -> Result<(), Fault> {
 
 fn scalar<'d>(text: Cow<'d, str>, style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Node<'d> {
     let style = match style {
+        ScalarStyle::Plain if text.is_empty() => Style::Absent,
         ScalarStyle::Plain => Style::Plain,
         ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
         ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
     };
     // `!!str 5` and `! 5` are the text.
     let told = tag.is_some_and(|tag| tag.suffix == "str" || tag.suffix.is_empty());
-    let value = if style == Style::Plain && !told { scalar::typed(text) } else { Value::Text(text) };
+    let value =
+        if matches!(style, Style::Plain | Style::Absent) && !told { scalar::typed(text) } else { Value::Text(text) };
     Node { place, value, style }
 }
 
@@ -283,7 +290,7 @@ impl<'d> Node<'d> {
     /// The place of a character of this text: exact where the text stands in the file as it is.
     pub(super) fn place_of(&self, offset: usize) -> Place {
         match self.style {
-            Style::Plain => self.place.along(offset),
+            Style::Plain | Style::Absent => self.place.along(offset),
             Style::Quoted => self.place.along(offset + 1),
             Style::Block | Style::Collection => self.place,
         }
