@@ -14,6 +14,7 @@ use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
 use crate::time::Span;
 
+mod affixes;
 mod ast;
 mod column;
 mod condition;
