@@ -15,6 +15,7 @@ use crate::normalise::{Format, Limits};
 use crate::time::Span;
 
 mod account;
+mod affixes;
 mod ast;
 mod column;
 mod condition;
