@@ -112,11 +112,7 @@ impl AlertId {
         }
         let mut half = [0; 16];
         hash.finalize_xof().fill(&mut half);
-        let mut text = String::with_capacity(32);
-        for byte in half {
-            text.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
-        }
-        Self(text)
+        Self(format!("{:032x}", u128::from_be_bytes(half)))
     }
 }
 

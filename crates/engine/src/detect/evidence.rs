@@ -39,7 +39,15 @@ pub(super) struct Evidence {
     bases: HashMap<u64, u16, Seed>,
     /// The base that was read last: mostly the next one too.
     #[serde(skip)]
-    last: Option<(u16, Scene)>,
+    last: Option<Base>,
+}
+
+/// An event that others are written against.
+#[derive(Debug)]
+struct Base {
+    place: u16,
+    origin: u32,
+    scene: Scene,
 }
 
 /// Some events, one behind the other.
@@ -100,14 +108,13 @@ impl Evidence {
         let segment = &mut segments[number as usize];
         let place = u16::try_from(segment.bytes.len()).expect("a segment is closed before its places are 16 bits");
         let base = base_of(sighting, place, bases);
-        if let Some(base) = base
-            && last.as_ref().is_none_or(|(place, _)| *place != base)
+        if let Some(place) = base
+            && last.as_ref().is_none_or(|last| last.place != place)
         {
-            *last = segment.read(base).map(|read| (base, segment.scene(&read)));
+            *last = segment.base_at(place);
         }
-        let base = last.as_ref().filter(|(place, _)| Some(*place) == base);
         let before = segment.bytes.len();
-        segment.write(sighting, base.map(|(place, scene)| (*place, scene)));
+        segment.write(sighting, last.as_ref().filter(|last| Some(last.place) == base));
         *bytes += segment.bytes.len() - before;
         Handle(number << 16 | u32::from(place))
     }
@@ -277,6 +284,11 @@ impl Segment {
         Some(Read { head, base, kind, sort, origin, id, parts })
     }
 
+    fn base_at(&self, place: u16) -> Option<Base> {
+        let read = self.read(place)?;
+        Some(Base { place, origin: self.origin(&read), scene: self.scene(&read) })
+    }
+
     fn base<'e>(&'e self, read: &Read<'e>) -> Option<Read<'e>> {
         self.read(read.base?)
     }
@@ -307,25 +319,24 @@ impl Segment {
         Scene::new(self.first(read).sort, &parts)
     }
 
-    fn write(&mut self, sighting: &Sighting, base: Option<(u16, &Scene)>) {
+    fn write(&mut self, sighting: &Sighting, base: Option<&Base>) {
         let Sighting { uid, kind, scene, .. } = sighting;
         let place = self.bytes.len();
         self.bytes.extend([0; 2]);
         let mut head = 0;
-        let mut same_origin = false;
-        if let Some((base, _)) = base {
+        if let Some(base) = base {
             head |= BASE;
-            self.bytes.extend(base.to_le_bytes());
-            same_origin = self.read(base).is_some_and(|read| self.origin(&read) == origin(uid));
+            self.bytes.extend(base.place.to_le_bytes());
         } else {
             let number = |place: Option<usize>| u8::try_from(place.unwrap_or_default()).unwrap_or_default();
             let kind = number(Kind::ALL.iter().position(|other| other == kind));
             let sort = number(SORTS.iter().position(|sort| *sort == scene.sort()));
             self.bytes.extend([kind, sort]);
         }
-        if !same_origin {
+        let origin = origin(uid);
+        if base.is_none_or(|base| base.origin != origin) {
             head |= ORIGIN;
-            self.bytes.extend(origin(uid).to_le_bytes());
+            self.bytes.extend(origin.to_le_bytes());
         }
         if let Some(packed) = packed(&uid.id) {
             head |= UUID;
@@ -335,7 +346,7 @@ impl Segment {
             self.number(id.len());
             self.bytes.extend(id.as_bytes());
         }
-        let before = base.map_or([None; Part::COUNT], |(_, base)| base.parts());
+        let before = base.map_or([None; Part::COUNT], |base| base.scene.parts());
         for (bit, (part, before)) in scene.parts().into_iter().zip(before).enumerate() {
             if part != before {
                 head |= 1 << bit;
@@ -379,8 +390,17 @@ fn append(chain: &[Option<Read<'_>>], place: usize, most: usize, text: &mut Vec<
         Written::Same => append(bases, place, most, text),
         Written::Absent => false,
         Written::Address(address) => {
-            let digits = address.to_string();
-            text.extend(digits.bytes().take(most));
+            let start = text.len();
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    text.push(b'.');
+                }
+                // Formatting it costs as much as all the rest of an event.
+                let digits = [octet / 100, octet / 10 % 10, octet % 10];
+                let zeros = digits[..2].iter().take_while(|digit| **digit == 0).count();
+                text.extend(digits[zeros..].iter().map(|digit| b'0' + digit));
+            }
+            text.truncate(text.len().min(start.saturating_add(most)));
             true
         }
         Written::Text(shared, rest) => {
