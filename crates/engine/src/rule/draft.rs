@@ -7,7 +7,7 @@ use super::lint;
 use super::own::{self, Own};
 use super::place::{Document, Fault, Place};
 use super::yaml::{self, Entry, Node, Value};
-use super::{Problem, RuleId, Severity};
+use super::{Mappings, Problem, RuleId, Severity};
 use crate::event::LogSource;
 
 mod correlation;
@@ -53,8 +53,9 @@ pub(super) struct Read<'d> {
 
 /// Whether what is only odd is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lints {
-    On,
+pub(super) enum Lints<'m> {
+    /// With the names of fields that events are asked for.
+    On(&'m Mappings),
     Off,
 }
 
@@ -96,7 +97,7 @@ impl Draft<'_> {
 }
 
 /// Reads a document; nothing if it is empty.
-pub(super) fn read(document: Document<'_>, lints: Lints) -> Option<Read<'_>> {
+pub(super) fn read<'d>(document: Document<'d>, lints: Lints<'_>) -> Option<Read<'d>> {
     let refused = |fault, counted| Read { draft: None, problems: vec![document.problem(fault)], counted };
     let node = match yaml::read(document.text) {
         Ok(None) => return None,
@@ -108,8 +109,8 @@ pub(super) fn read(document: Document<'_>, lints: Lints) -> Option<Read<'_>> {
     Some(match draft(document, &node, &mut faults) {
         Ok(draft) => {
             if let Some(draft) = &draft {
-                if lints == Lints::On {
-                    faults.extend(lint::document(&node, draft));
+                if let Lints::On(mappings) = lints {
+                    faults.extend(lint::document(&node, draft, mappings));
                 }
                 faults.retain(|fault| fault.name().is_none_or(|name| !draft.allows(name)));
             }

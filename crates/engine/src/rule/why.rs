@@ -11,10 +11,11 @@ use super::ast::{Detection, Item, Named};
 use super::condition::{Collector, Predicates, Program};
 use super::draft::{self, Lints, Source};
 use super::found::{Found, Tree};
+use super::mapping::Synonyms;
 use super::place::Document;
-use super::placeholder::Placeholders;
 use super::value::{self, Names};
-use super::{RuleFile, RuleId, sigma};
+use super::{Given, RuleFile, RuleId, sigma};
+use crate::event::Kind;
 use crate::field::{FieldId, Fields};
 
 /// Longest value of an event that is shown.
@@ -36,73 +37,86 @@ pub struct Explanation {
 }
 
 /// Why the detection rule `id`, read from `file`, does or does not match the event; nothing if the file has no such
-/// rule, or one that cannot be compiled. Filters are left aside.
+/// rule, or one that cannot be compiled. The event is read as a log of this kind. Filters are left aside.
 #[must_use]
-pub fn explain(file: &RuleFile, id: &RuleId, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
+pub fn explain(file: &RuleFile, id: &RuleId, given: &Given, kind: Kind, event: &Value) -> Option<Explanation> {
+    let asked = Asked { given, kind, event };
     let drafts = Document::split(&file.path, &file.text).into_iter();
     let mut drafts = drafts.filter_map(|document| draft::read(document, Lints::Off)?.draft);
     let draft = drafts.find(|draft| draft.id == *id)?;
     let Source::Detection(section) = &draft.source else { return None };
     let whole = |names: &mut Names<'_>| sigma::compile(section, names).ok();
-    let holds = ask(placeholders, event, whole)?.0;
+    let holds = asked.program(whole)?.holds;
     let texts: Vec<&str> = section.conditions.iter().map(|condition| condition.text.trim()).collect();
-    let parts = section.named.iter().map(|named| selection(named, placeholders, event)).collect::<Option<_>>()?;
+    let parts = section.named.iter().map(|named| asked.selection(named)).collect::<Option<_>>()?;
     Some(Explanation { asked: texts.join(" or "), holds, found: None, parts })
 }
 
-fn selection(named: &Named, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
-    let mut explanation = detection(&named.detection, placeholders, event)?;
-    explanation.asked = match named.detection {
-        Detection::All(_) => named.name.clone(),
-        Detection::Any(_) => format!("{} (any of)", named.name),
-    };
-    Some(explanation)
+/// What is asked, line by line.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    given: &'a Given,
+    kind: Kind,
+    event: &'a Value,
 }
 
-fn detection(detection: &Detection, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
-    let (asked, parts): (_, Vec<Explanation>) = match detection {
-        Detection::All(items) => {
-            ("all of", items.iter().map(|item| line(item, placeholders, event)).collect::<Option<_>>()?)
-        }
-        Detection::Any(parts) => {
-            let parts = parts.iter().map(|part| self::detection(part, placeholders, event)).collect::<Option<_>>()?;
-            ("any of", parts)
-        }
-    };
-    let holds = match detection {
-        Detection::All(_) => parts.iter().all(|part| part.holds),
-        Detection::Any(_) => parts.iter().any(|part| part.holds),
-    };
-    Some(Explanation { asked: asked.to_owned(), holds, found: None, parts })
+/// What came of something that was asked by itself.
+struct Answer {
+    holds: bool,
+    fields: Fields,
+    synonyms: Synonyms,
 }
 
-fn line(item: &Item, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
-    let (holds, fields) = ask(placeholders, event, |names| value::compile(item, names).ok())?;
-    let values: Vec<String> = item.values.iter().map(|written| written.value.to_string()).collect();
-    let asked = match values.as_slice() {
-        [only] if item.field.is_some() => format!("{}: {only}", item.key),
-        several if item.field.is_some() => format!("{}: [{}]", item.key, several.join(", ")),
-        several => format!("anywhere: [{}]", several.join(", ")),
-    };
-    let found = item.field.as_ref().map(|_| shown(&fields, event));
-    Some(Explanation { asked, holds, found, parts: Vec::new() })
-}
+impl Asked<'_> {
+    fn selection(self, named: &Named) -> Option<Explanation> {
+        let mut explanation = self.detection(&named.detection)?;
+        explanation.asked = match named.detection {
+            Detection::All(_) => named.name.clone(),
+            Detection::Any(_) => format!("{} (any of)", named.name),
+        };
+        Some(explanation)
+    }
 
-/// Compiles something by itself and asks it of the event.
-fn ask(
-    placeholders: &Placeholders,
-    event: &Value,
-    compile: impl FnOnce(&mut Names<'_>) -> Option<Program>,
-) -> Option<(bool, Fields)> {
-    let (mut fields, mut collector) = (Fields::default(), Collector::default());
-    let program = compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders })?;
-    let predicates = collector.finish();
-    let ids = (0..).map(FieldId).take(fields.len());
-    let tree = Tree::new(ids.map(|field| (field, fields.path(field))));
-    let mut found = Found::start(fields.len(), Found::default());
-    found.read(&tree, true, event);
-    let holds = holds(&program, &predicates, &found);
-    Some((holds, fields))
+    fn detection(self, detection: &Detection) -> Option<Explanation> {
+        let (asked, parts): (_, Vec<Explanation>) = match detection {
+            Detection::All(items) => ("all of", items.iter().map(|item| self.line(item)).collect::<Option<_>>()?),
+            Detection::Any(parts) => ("any of", parts.iter().map(|part| self.detection(part)).collect::<Option<_>>()?),
+        };
+        let holds = match detection {
+            Detection::All(_) => parts.iter().all(|part| part.holds),
+            Detection::Any(_) => parts.iter().any(|part| part.holds),
+        };
+        Some(Explanation { asked: asked.to_owned(), holds, found: None, parts })
+    }
+
+    fn line(self, item: &Item) -> Option<Explanation> {
+        let answer = self.program(|names| value::compile(item, names).ok())?;
+        let values: Vec<String> = item.values.iter().map(|written| written.value.to_string()).collect();
+        let asked = match values.as_slice() {
+            [only] if item.field.is_some() => format!("{}: {only}", item.key),
+            several if item.field.is_some() => format!("{}: [{}]", item.key, several.join(", ")),
+            several => format!("anywhere: [{}]", several.join(", ")),
+        };
+        let found = item.field.as_ref().map(|_| answer.shown(self.event));
+        Some(Explanation { asked, holds: answer.holds, found, parts: Vec::new() })
+    }
+
+    /// Compiles something by itself and asks it of the event.
+    fn program(self, compile: impl FnOnce(&mut Names<'_>) -> Option<Program>) -> Option<Answer> {
+        let Given { placeholders, mappings } = self.given;
+        let (mut fields, mut collector) = (Fields::default(), Collector::default());
+        let program = compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders })?;
+        let predicates = collector.finish();
+        mappings.intern(&mut fields);
+        let synonyms = mappings.synonyms(self.kind, &fields);
+        let ids = (0..).map(FieldId).take(fields.len());
+        let tree = Tree::new(ids.map(|field| (field, fields.path(field))));
+        let mut found = Found::start(fields.len(), Found::default());
+        found.read(&tree, true, self.event);
+        found.stand_in(&synonyms);
+        let holds = holds(&program, &predicates, &found);
+        Some(Answer { holds, fields, synonyms })
+    }
 }
 
 fn holds(program: &Program, predicates: &Predicates, found: &Found<'_>) -> bool {
@@ -116,16 +130,21 @@ fn holds(program: &Program, predicates: &Predicates, found: &Found<'_>) -> bool 
     }
 }
 
-/// What the event has in the first of these fields, the one that the line is about.
-fn shown(fields: &Fields, event: &Value) -> String {
-    let mut values = Vec::new();
-    fields.path(FieldId(0)).any(event, &mut |value| {
-        let text = sonic_rs::to_string(value).unwrap_or_default();
-        let cut = text.char_indices().nth(SHOWN_CHARACTERS_MAX).map(|(end, _)| format!("{}…", &text[..end]));
-        values.push(cut.unwrap_or(text));
-        values.len() == 5
-    });
-    if values.is_empty() { "nothing".to_owned() } else { values.join(", ") }
+impl Answer {
+    /// What the event has in the first of these fields, the one that the line is about, and under which other name.
+    fn shown(&self, event: &Value) -> String {
+        let field = FieldId(0);
+        let name = self.synonyms.found_at(field, |name| self.fields.path(name).holds(event));
+        let mut values = Vec::new();
+        self.fields.path(name).any(event, &mut |value| {
+            let text = sonic_rs::to_string(value).unwrap_or_default();
+            let cut = text.char_indices().nth(SHOWN_CHARACTERS_MAX).map(|(end, _)| format!("{}…", &text[..end]));
+            values.push(cut.unwrap_or(text));
+            values.len() == 5
+        });
+        let values = if values.is_empty() { "nothing".to_owned() } else { values.join(", ") };
+        if name == field { values } else { format!("{values} in `{}`", self.fields.path(name).name()) }
+    }
 }
 
 impl Explanation {
@@ -158,7 +177,7 @@ mod tests {
                     - {u|exists: true}\n  k: [evil]\n  f: {c|gt: 5}\n  condition: (s or k) and not f\n";
         let file = RuleFile { path: "a.yml".to_owned(), text: text.to_owned() };
         let event = sonic_rs::from_str(r#"{"eventName":"x","a":[{"b":"1/y"},{"b":null}],"c":7}"#).unwrap();
-        let explanation = explain(&file, &RuleId("a".into()), &Placeholders::default(), &event).unwrap();
+        let explanation = explain(&file, &RuleId("a".into()), &Given::default(), Kind::Json, &event).unwrap();
         assert_snapshot!(explanation, @r#"
         no  (s or k) and not f
           no  s (any of)
@@ -172,6 +191,6 @@ mod tests {
           yes f
             yes c|gt: 5    the event has 7
         "#);
-        assert_eq!(explain(&file, &RuleId("b".into()), &Placeholders::default(), &event), None);
+        assert_eq!(explain(&file, &RuleId("b".into()), &Given::default(), Kind::Json, &event), None);
     }
 }

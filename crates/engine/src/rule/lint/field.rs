@@ -173,17 +173,18 @@ pub(super) fn unfed(looked: &Looked<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Every line of the rule that asks for a field which its log source does not have.
+/// Every line of the rule that asks for a field which its log source does not have, by no name.
 pub(super) fn unknown(looked: &Looked<'_>, report: &mut Report<'_>) {
     let source = &looked.draft.log_source;
     let Some(vocabulary) = VOCABULARIES.iter().find(|vocabulary| is_of(source, vocabulary.kind)) else { return };
     for item in looked.items() {
         let Some(field) = &item.field else { continue };
         let top = field.split(['.', '[']).next().unwrap_or_default();
-        if vocabulary.names.contains(&top) {
+        if vocabulary.names.contains(&top) || looked.mappings.knows(vocabulary.kind, field) {
             continue;
         }
         let near = nearest::nearest(top, vocabulary.names.iter().copied());
+        let near = near.or_else(|| nearest::nearest(field, looked.mappings.names(vocabulary.kind)));
         if near.is_none() && !vocabulary.closed {
             continue;
         }
