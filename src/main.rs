@@ -36,9 +36,9 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run { config } => command::run::run(&config),
         Command::Demo { listen, once } => command::demo::run(listen, once),
-        Command::Check { paths, format, placeholders } => command::check::run(&paths, format, &placeholders),
-        Command::Test { paths, regression, format, placeholders } => {
-            command::test::run(paths, regression.as_deref(), format, &placeholders)
+        Command::Check { paths, format, given } => command::check::run(&paths, format, given),
+        Command::Test { paths, regression, format, given } => {
+            command::test::run(paths, regression.as_deref(), format, given)
         }
         Command::Match { input, logsource } => command::matching::run(&input, logsource.as_ref()),
         Command::Replay { input, store } => command::replay::run(&input, store.as_deref()),

@@ -15,8 +15,11 @@ use crate::rules::Places;
 ///
 /// # Errors
 /// When a file cannot be read.
-pub(crate) fn run(paths: &[PathBuf], format: Findings, given: &Given) -> anyhow::Result<Outcome> {
-    let (configs, rules): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(is_config);
+pub(crate) fn run(paths: &[PathBuf], format: Findings, mut given: Given) -> anyhow::Result<Outcome> {
+    let (mappings, paths): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(is_mapping);
+    let (configs, rules): (Vec<_>, Vec<_>) = paths.into_iter().partition(is_config);
+    let rules_too = !rules.is_empty() || configs.is_empty() || !mappings.is_empty();
+    given.mappings.extend(mappings);
     let mut faults = 0;
     for path in &configs {
         match check_config(path) {
@@ -27,10 +30,16 @@ pub(crate) fn run(paths: &[PathBuf], format: Findings, given: &Given) -> anyhow:
             }
         }
     }
-    if !rules.is_empty() || configs.is_empty() {
-        faults += check_rules(&Places::from_arguments(rules, given.file.as_deref())?, format)?;
+    if rules_too {
+        faults += check_rules(&Places::from_arguments(rules, given)?, format)?;
     }
     Ok(if faults == 0 { Outcome::Done } else { Outcome::Found })
+}
+
+/// A file with both keys of a mapping.
+fn is_mapping(path: &PathBuf) -> bool {
+    let Ok(text) = std::fs::read_to_string(path) else { return false };
+    ["kind:", "fields:"].iter().all(|key| text.lines().any(|line| line.starts_with(key)))
 }
 
 /// A file without any of the keys that rules begin with: a rule may lack one of them by mistake.
@@ -50,7 +59,9 @@ fn check_config(path: &Path) -> anyhow::Result<Places> {
 }
 
 fn check_rules(places: &Places, format: Findings) -> anyhow::Result<usize> {
-    let (rules, problems) = RuleSet::check(&places.read()?, &places.placeholders);
+    let (given, mut problems) = places.given()?;
+    let (rules, more) = RuleSet::check(&places.read()?, &given);
+    problems.extend(more);
     for problem in &problems {
         match format {
             Findings::Text => say(&words(problem)),

@@ -18,7 +18,7 @@ use crate::rules::Places;
 /// When rules or files cannot be read.
 pub(crate) fn run(input: &Input, log_source: Option<&LogSource>) -> anyhow::Result<Outcome> {
     let (mut rules, outcome) =
-        super::replay::compile(&Places::from_arguments(input.rules.clone(), input.placeholders.file.as_deref())?)?;
+        super::replay::compile(&Places::from_arguments(input.rules.clone(), input.given.clone())?)?;
     if let Some(log_source) = log_source {
         rules.read_json_as(log_source);
     }

@@ -39,7 +39,7 @@ struct Tally {
 /// # Errors
 /// When rules or files cannot be read.
 pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcome> {
-    let (rules, outcome) = compile(&Places::from_arguments(input.rules.clone(), input.placeholders.file.as_deref())?)?;
+    let (rules, outcome) = compile(&Places::from_arguments(input.rules.clone(), input.given.clone())?)?;
     let store = folder.map(Store::open).transpose()?;
     let mut number = match &store {
         None => 0,

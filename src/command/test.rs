@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use engine::detect::{Caps, State, sight};
 use engine::event::{Event, Kind, LogSource, Uid};
 use engine::normalise::{Format, Limits, normalise};
-use engine::rule::{Body, Placeholders, Rule, RuleFile, RuleNumber, RuleSet, Scratch, Weight, explain};
+use engine::rule::{Body, Rule, RuleFile, RuleNumber, RuleSet, Scratch, Weight, explain};
 use engine::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::report::{Case, Reporter};
 use super::{Outcome, say};
-use crate::args::{Given, Report};
+use crate::args::{self, Report};
 use crate::rules::Places;
 
 mod regression;
@@ -22,7 +22,7 @@ mod report;
 struct Bench {
     rules: RuleSet,
     files: Vec<RuleFile>,
-    placeholders: Placeholders,
+    given: engine::rule::Given,
     /// What plain JSON is read as.
     read_as: Option<LogSource>,
 }
@@ -35,13 +35,15 @@ pub(crate) fn run(
     paths: Vec<PathBuf>,
     regression: Option<&Path>,
     format: Report,
-    given: &Given,
+    given: args::Given,
 ) -> anyhow::Result<Outcome> {
-    let places = Places::from_arguments(paths, given.file.as_deref())?;
+    let places = Places::from_arguments(paths, given)?;
     let files = places.read()?;
-    let (rules, problems) = RuleSet::compile_with(&files, &places.placeholders);
+    let (given, mut problems) = places.given()?;
+    let (rules, more) = RuleSet::compile_with(&files, &given);
+    problems.extend(more);
     let mut reporter = Reporter::new(format);
-    let mut bench = Bench { rules, files, placeholders: places.placeholders, read_as: None };
+    let mut bench = Bench { rules, files, given, read_as: None };
     for problem in problems.iter().filter(|problem| problem.weight == Weight::Error) {
         reporter.take(Case {
             rule: problem.path.clone(),
@@ -77,7 +79,7 @@ impl Bench {
                 if self.fires(number, kind, events) != wanted {
                     let fault = if wanted { "does not fire on" } else { "fires on" };
                     case.fault = Some(format!("{fault} {}", case.name));
-                    case.why = events.first().and_then(|event| self.why(number, event));
+                    case.why = events.first().and_then(|event| self.why(number, kind, event));
                     let filters = &self.rules.rule(number).filters;
                     if wanted && case.why.as_ref().is_some_and(|why| why.holds) && !filters.is_empty() {
                         case.fault = Some(format!("{fault} {}: left out by {}", case.name, filters.join(" or ")));
@@ -153,11 +155,11 @@ impl Bench {
     }
 
     /// Line by line, why a detection does or does not match.
-    fn why(&self, number: RuleNumber, document: &serde_json::Value) -> Option<engine::rule::Explanation> {
+    fn why(&self, number: RuleNumber, kind: Kind, document: &serde_json::Value) -> Option<engine::rule::Explanation> {
         let rule = self.rules.rule(number);
         let file = self.files.iter().find(|file| file.path == rule.path)?;
         let event = sonic_rs::from_str(&document.to_string()).ok()?;
-        explain(file, &rule.id, &self.placeholders, &event)
+        explain(file, &rule.id, &self.given, kind, &event)
     }
 }
 

@@ -90,7 +90,7 @@ fn one(
                 case.fault =
                     Some(format!("matches {count} of {} events in {}, not {wanted}", events.len(), path.display()));
                 let missed = (0..events.len()).find(|place| !matched.contains(place));
-                case.why = missed.and_then(|place| bench.why(number, &events[place]));
+                case.why = missed.and_then(|place| bench.why(number, Kind::Json, &events[place]));
             }
             reporter.take(case)?;
         }
