@@ -25,7 +25,7 @@ const ENOUGH: Duration = Duration::from_secs(6);
 
 fn main() -> anyhow::Result<()> {
     if let Some(asked) = apart::asked()? {
-        return Ok(apart::tell(&speed::ours(&asked.case, &asked.rules, &asked.records)?)?);
+        return Ok(apart::tell(&speed::ours(&asked.case, &asked.rules, &corpus::given()?, &asked.records)?)?);
     }
     let mut out = std::io::stdout();
     let (Some(shared), Some(sigma)) = (corpus::shared(), SigmaHq::open()?) else {

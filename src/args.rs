@@ -35,7 +35,7 @@ pub(crate) enum Command {
     },
     /// Checks configuration and rules, and says what is wrong where.
     Check {
-        /// Configuration files, rule files or folders of rules; without any, the shipped rules.
+        /// Configuration files, mapping files, rule files or folders of rules; without any, the shipped rules.
         paths: Vec<PathBuf>,
         /// What to print: words on standard error, or one JSON object a finding on standard output.
         #[arg(long, value_enum, default_value = "text")]
@@ -43,7 +43,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         lints: Lints,
         #[command(flatten)]
-        placeholders: Given,
+        given: Given,
     },
     /// Runs the events that rules carry: those that must match and those that must not.
     Test {
@@ -57,7 +57,7 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Report,
         #[command(flatten)]
-        placeholders: Given,
+        given: Given,
     },
     /// Says for each input line which detection rules match. No state, no alerts.
     ///
@@ -103,15 +103,18 @@ pub(crate) struct Input {
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
-    pub placeholders: Given,
+    pub given: Given,
 }
 
 /// What the user gives to rules.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Given {
     /// YAML of what `%name%` stands for in rules that use `|expand`, as `name: [value, value]`.
-    #[arg(long = "placeholders", value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub placeholders: Option<PathBuf>,
+    /// Files or folders of mappings, beside the shipped ones: which names of a field mean the same.
+    #[arg(long, value_name = "PATH")]
+    pub mappings: Vec<PathBuf>,
 }
 
 /// What `check` makes of what is only odd.

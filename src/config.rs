@@ -49,6 +49,10 @@ pub(crate) struct Config {
     /// What `%name%` stands for in rules that use `|expand`, such as `admins: [root, "adm_*"]`.
     #[serde(default)]
     pub placeholders: BTreeMap<String, Vec<String>>,
+    /// Files or folders of mappings beside the shipped ones: which names of a field mean the same, such as those of
+    /// ECS and OCSF. Read again when they change, as rules are.
+    #[serde(default)]
+    pub mappings: Vec<PathBuf>,
     /// Whether the shipped rules are used.
     #[serde(default = "yes")]
     pub shipped_rules: bool,
@@ -185,7 +189,7 @@ impl Config {
     /// Where its rules are, and what they need.
     pub(crate) fn places(&self) -> Places {
         let placeholders = Placeholders(self.placeholders.clone());
-        Places { shipped: self.shipped_rules, paths: self.rules.clone(), placeholders }
+        Places { shipped: self.shipped_rules, paths: self.rules.clone(), placeholders, mappings: self.mappings.clone() }
     }
 
     /// Reads and checks a file. Nothing is connected to.

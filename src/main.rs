@@ -36,11 +36,9 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run { config } => command::run::run(&config),
         Command::Demo { listen, once } => command::demo::run(listen, once),
-        Command::Check { paths, format, lints, placeholders } => {
-            command::check::run(&paths, format, &lints, &placeholders)
-        }
-        Command::Test { paths, regression, format, placeholders } => {
-            command::test::run(paths, regression.as_deref(), format, &placeholders)
+        Command::Check { paths, format, lints, given } => command::check::run(&paths, format, &lints, given),
+        Command::Test { paths, regression, format, given } => {
+            command::test::run(paths, regression.as_deref(), format, given)
         }
         Command::Match { input, titles } => command::matching::run(&input, titles),
         Command::Replay { input, store } => command::replay::run(&input, store.as_deref()),

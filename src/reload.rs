@@ -1,4 +1,4 @@
-//! New rules without a stop: compiled aside, swapped at a batch border, refused as a whole if one is broken.
+//! New rules and mappings without a stop: compiled aside, swapped at a batch border, refused as a whole if one is broken.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,13 +28,13 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Listens to SIGHUP and watches the user's rules.
+    /// Listens to SIGHUP and watches the user's rules and mappings.
     ///
     /// # Errors
     /// When the system offers no watching at all; a single path that cannot be watched is only a warning.
     pub(crate) fn listen(places: &Places) -> anyhow::Result<Self> {
         let (changed, changes) = mpsc::channel(1);
-        let watched: Vec<PathBuf> = places.paths.iter().flat_map(std::path::absolute).collect();
+        let watched: Vec<PathBuf> = places.watched().flat_map(std::path::absolute).collect();
         let ours = watched.clone();
         // A full channel already says what this would.
         let mut watcher = recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -116,14 +116,24 @@ mod tests {
 
     use super::*;
 
+    fn places(paths: Vec<PathBuf>, mappings: Vec<PathBuf>) -> Places {
+        Places { shipped: false, paths, placeholders: Placeholders::default(), mappings }
+    }
+
+    #[tokio::test]
+    async fn mappings_are_watched_as_rules_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut calls = Calls::listen(&places(Vec::new(), vec![folder.path().to_owned()])).unwrap();
+        std::fs::write(folder.path().join("json.yml"), "new").unwrap();
+        calls.changes.recv().await.unwrap();
+    }
+
     #[tokio::test]
     async fn a_file_that_an_editor_renames_over_is_watched_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rules.yml");
         std::fs::write(&path, "old").unwrap();
-        let mut calls =
-            Calls::listen(&Places { shipped: false, paths: vec![path.clone()], placeholders: Placeholders::default() })
-                .unwrap();
+        let mut calls = Calls::listen(&places(vec![path.clone()], Vec::new())).unwrap();
         for round in 0..3 {
             let new = folder.path().join("rules.yml~");
             std::fs::write(&new, format!("{round}")).unwrap();

@@ -1,12 +1,14 @@
-//! Where rules are read: the shipped pack inside the binary, and files and folders of the user.
+//! Where rules and mappings are read: the shipped ones inside the binary, and files and folders of the user.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use anyhow::Context;
-use engine::rule::{Placeholders, Problem, RuleFile, RuleSet, Weight};
+use engine::rule::{Given, Mappings, Placeholders, Problem, RuleFile, RuleSet, Weight};
 use rust_embed::RustEmbed;
+
+use crate::args;
 
 #[derive(RustEmbed)]
 #[folder = "rules/"]
@@ -17,6 +19,10 @@ struct Shipped;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct WrongUse(String);
+#[derive(RustEmbed)]
+#[folder = "mappings/"]
+#[include = "*.yml"]
+struct ShippedMappings;
 
 /// Which rules are wanted.
 #[derive(Clone, Debug)]
@@ -27,6 +33,8 @@ pub(crate) struct Places {
     pub paths: Vec<PathBuf>,
     /// What `%name%` stands for in rules that use `|expand`.
     pub placeholders: Placeholders,
+    /// Files or folders of mappings beside the shipped ones.
+    pub mappings: Vec<PathBuf>,
 }
 
 impl Places {
@@ -34,12 +42,17 @@ impl Places {
     ///
     /// # Errors
     /// [`WrongUse`] when a path does not exist; when the file of placeholders cannot be read.
-    pub(crate) fn from_arguments(paths: Vec<PathBuf>, placeholders: Option<&Path>) -> anyhow::Result<Self> {
-        if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+    pub(crate) fn from_arguments(paths: Vec<PathBuf>, given: args::Given) -> anyhow::Result<Self> {
+        if let Some(missing) = paths.iter().chain(&given.mappings).find(|path| !path.exists()) {
             return Err(WrongUse(format!("there is no {}", missing.display())).into());
         }
-        let placeholders = placeholders.map(read_placeholders).transpose()?.unwrap_or_default();
-        Ok(Self { shipped: paths.is_empty(), paths, placeholders })
+        let placeholders = given.placeholders.as_deref().map(read_placeholders).transpose()?.unwrap_or_default();
+        Ok(Self { shipped: paths.is_empty(), paths, placeholders, mappings: given.mappings })
+    }
+
+    /// All that changes while the service runs.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = &PathBuf> {
+        self.paths.iter().chain(&self.mappings)
     }
 
     /// Reads the text of all of them, sorted by path, and says which cannot be read: one file that is no text takes
@@ -50,43 +63,49 @@ impl Places {
     pub(crate) fn read(&self) -> anyhow::Result<(Vec<RuleFile>, Vec<Problem>)> {
         let (mut files, mut problems) = (Vec::new(), Vec::new());
         if self.shipped {
-            for path in Shipped::iter() {
-                let file = Shipped::get(&path).context("read shipped rule")?;
-                let text = String::from_utf8(file.data.into_owned()).context("read shipped rule")?;
-                files.push(RuleFile { path: format!("rules/{path}"), text });
-            }
+            files = shipped::<Shipped>("rules")?;
         }
-        for path in &self.paths {
-            let before = files.len() + problems.len();
-            gather(path, &mut files, &mut problems)?;
-            let found = files.len() + problems.len() > before;
-            anyhow::ensure!(found, "{} holds no *.yml or *.yaml", path.display());
-        }
+        files.extend(own("rules", &self.paths, &mut problems)?);
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok((files, problems))
+    }
+
+    /// Reads the mappings, and hands out all that rules are given.
+    ///
+    /// # Errors
+    /// When a file or folder cannot be read, or a folder holds no mapping; broken ones are in the problems instead.
+    pub(crate) fn given(&self) -> anyhow::Result<(Given, Vec<Problem>)> {
+        let mut problems = Vec::new();
+        let own = own("mappings", &self.mappings, &mut problems)?;
+        let (mappings, broken) = Mappings::read(&shipped::<ShippedMappings>("mappings")?, &own);
+        problems.extend(broken);
+        Ok((Given { placeholders: self.placeholders.clone(), mappings }, problems))
     }
 
     /// Reads and compiles.
     ///
     /// # Errors
-    /// When a folder cannot be read; broken rules and files are in the problems instead.
+    /// When a folder cannot be read; broken rules, mappings and files are in the problems instead.
     pub(crate) fn compile(&self) -> anyhow::Result<(RuleSet, Vec<Problem>)> {
-        let (files, mut problems) = self.read()?;
-        let (rules, broken) = RuleSet::compile_with(&files, &self.placeholders);
+        let (given, mut problems) = self.given()?;
+        let (files, unread) = self.read()?;
+        let (rules, broken) = RuleSet::compile_with(&files, &given);
+        problems.extend(unread);
         problems.extend(broken);
         Ok((rules, problems))
     }
 }
 
-/// Reads and compiles, and refuses if any rule is broken: what a service that watches for attacks should do.
+/// Reads and compiles, and refuses if any rule or mapping is broken: what a service that watches for attacks should do.
 ///
 /// # Errors
-/// With every broken rule in the message.
+/// With every broken one in the message.
 pub(crate) fn compile_all(places: &Places) -> anyhow::Result<RuleSet> {
     let (rules, problems) = places.compile().context("read rules")?;
     let broken: Vec<String> =
         problems.iter().filter(|problem| problem.weight == Weight::Error).map(Problem::to_string).collect();
-    anyhow::ensure!(broken.is_empty(), "{} rules are broken:\n  {}", broken.len(), broken.join("\n  "));
+    let what = if places.mappings.is_empty() { "rules" } else { "rules or mappings" };
+    anyhow::ensure!(broken.is_empty(), "{} {what} are broken:\n  {}", broken.len(), broken.join("\n  "));
     for problem in problems {
         tracing::warn!(%problem, "rule");
     }
@@ -102,8 +121,29 @@ fn read_placeholders(path: &Path) -> anyhow::Result<Placeholders> {
     Ok(Placeholders(values))
 }
 
-fn gather(path: &Path, files: &mut Vec<RuleFile>, problems: &mut Vec<Problem>) -> anyhow::Result<()> {
-    let about = || format!("read rules in {}", path.display());
+/// What the binary holds of this folder.
+fn shipped<Folder: RustEmbed>(what: &str) -> anyhow::Result<Vec<RuleFile>> {
+    let read = |path: &str| {
+        let text = String::from_utf8(Folder::get(path)?.data.into_owned()).ok()?;
+        Some(RuleFile { path: format!("{what}/{path}"), text })
+    };
+    Folder::iter().map(|path| read(&path).with_context(|| format!("read shipped {what}/{path}"))).collect()
+}
+
+/// The files of the user, each folder's in the order of their names.
+fn own(what: &str, paths: &[PathBuf], problems: &mut Vec<Problem>) -> anyhow::Result<Vec<RuleFile>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let before = files.len() + problems.len();
+        gather(what, path, &mut files, problems)?;
+        let found = files.len() + problems.len() > before;
+        anyhow::ensure!(found, "{} holds no *.yml or *.yaml", path.display());
+    }
+    Ok(files)
+}
+
+fn gather(what: &str, path: &Path, files: &mut Vec<RuleFile>, problems: &mut Vec<Problem>) -> anyhow::Result<()> {
+    let about = || format!("read {what} in {}", path.display());
     if path.is_dir() {
         let mut inside = Vec::new();
         for entry in std::fs::read_dir(path).with_context(about)? {
@@ -113,7 +153,7 @@ fn gather(path: &Path, files: &mut Vec<RuleFile>, problems: &mut Vec<Problem>) -
         for path in inside {
             let extension = path.extension().and_then(|extension| extension.to_str());
             if path.is_dir() || matches!(extension, Some("yml" | "yaml")) {
-                gather(&path, files, problems)?;
+                gather(what, &path, files, problems)?;
             }
         }
         return Ok(());

@@ -331,6 +331,69 @@ fn placeholders_come_from_a_file_or_from_the_configuration() {
 }
 
 #[test]
+fn a_rule_in_names_of_another_schema_reads_the_vendors_records_and_the_other_way_round() {
+    let folder = folder();
+    let ecs = RULE.replace("{eventName: DeleteRole}\n", "{event.action: DeleteRole, source.ip|cidr: 192.0.2.0/24}\n");
+    let record =
+        |ip: &str| json!({"eventName": "DeleteRole", "eventTime": "2026-11-23T10:00:00Z", "sourceIPAddress": ip});
+    let records = file(&folder, "trail.jsonl", format!("{}\n{}\n", record("192.0.2.1"), record("198.51.100.1")));
+    let rules = file(&folder, "ecs.yml", &ecs);
+    let ended = lapwing(&["match", "--kind", "aws.cloudtrail", "--rules", &rules, &records]);
+    let matched: Vec<usize> = lines(&ended.out).iter().map(|line| line["rules"].as_array().unwrap().len()).collect();
+    assert_eq!((ended.status, matched), (0, vec![1, 0]), "{}", ended.said);
+    let ended = lapwing(&["check", &rules]);
+    assert!(ended.said.contains("1 rules good, 0 broken, 0 warnings"), "{}", ended.said);
+
+    // The same record as a shipper of ECS writes it, and as OCSF has it.
+    let rules = file(
+        &folder,
+        "own.yml",
+        RULE.replace("eventName: DeleteRole}\n", "eventName: DeleteRole, sourceIPAddress: 192.0.2.1}\n"),
+    );
+    let shipped = [
+        json!({"@timestamp": "2026-11-23T10:00:00Z", "event": {"action": "DeleteRole"}, "source": {"ip": "192.0.2.1"}}),
+        json!({"time": 1_795_428_000_000_u64, "api": {"operation": "DeleteRole"}, "src_endpoint": {"ip": "192.0.2.1"}}),
+        json!({"@timestamp": "2026-11-23T10:00:00Z", "event": {"action": "DeleteRole"}}),
+    ];
+    let records = file(&folder, "shipped.jsonl", shipped.map(|record| record.to_string()).join("\n"));
+    let source = "product=aws,service=cloudtrail";
+    let ended = lapwing(&["match", "--kind", "json", "--logsource", source, "--rules", &rules, &records]);
+    let matched: Vec<usize> = lines(&ended.out).iter().map(|line| line["rules"].as_array().unwrap().len()).collect();
+    assert_eq!((ended.status, matched), (0, vec![1, 1, 0]), "{}", ended.said);
+}
+
+#[test]
+fn mappings_come_from_files_folders_or_the_configuration() {
+    let folder = folder();
+    let rule = file(&folder, "rule.yml", RULE.replace("match: [{eventName", "match: [{call"));
+    std::fs::create_dir(folder.path().join("own")).unwrap();
+    let mapping = file(&folder, "own/trail.yml", "kind: aws.cloudtrail\nfields:\n  eventName: [call]\n");
+    assert_eq!(lapwing(&["test", &rule]).status, 1, "the shipped mapping has no such name");
+    for path in [mapping.as_str(), folder.path().join("own").to_str().unwrap()] {
+        let ended = lapwing(&["test", "--mappings", path, &rule]);
+        assert_eq!(ended.status, 0, "{}", ended.said);
+    }
+    let mappings = folder.path().join("own");
+    let text = format!(
+        "shipped_rules: false\nrules: [{rule:?}]\nmappings: [{mappings:?}]\nsources: {{in: {{stdin: {{}}}}}}\n"
+    );
+    let config = file(&folder, "lapwing.conf", text);
+    let ended = lapwing(&["check", &config]);
+    assert_eq!(ended.status, 0, "{}", ended.said);
+
+    file(&folder, "own/trail.yml", "kind: aws.cloudtrail\nfields:\n  eventName: [call, eventName]\n");
+    let fault = "own/trail.yml:3:21: error: `eventName` is mapped to itself";
+    for arguments in [&["check", &config][..], &["check", &mapping], &["check", "--mappings", &mapping, &rule]] {
+        let ended = lapwing(arguments);
+        assert_eq!(ended.status, 1, "{arguments:?}: {}", ended.said);
+        assert!(ended.said.contains(fault), "{arguments:?}: {}", ended.said);
+    }
+    let ended = lapwing(&["match", "--kind", "aws.cloudtrail", "--mappings", &mapping, "--rules", &rule, DAY]);
+    assert_eq!(ended.status, 1, "{}", ended.said);
+    assert!(ended.said.contains("left out: ") && !ended.out.is_empty(), "{}", ended.said);
+}
+
+#[test]
 fn filters_of_the_user_leave_events_out_of_shipped_rules() {
     let folder = folder();
     let filter = "title: Planned stop\nlogsource: {product: aws, service: cloudtrail}\n\

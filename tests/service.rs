@@ -190,6 +190,28 @@ async fn changed_rules_are_taken_up_and_broken_ones_refused_while_it_runs() {
 }
 
 #[tokio::test]
+async fn a_changed_mapping_is_taken_up_and_a_broken_one_refused_while_it_runs() {
+    let home = Home::new();
+    let (rules, mapping) = (home.path("mine.yml"), home.path("trail.yml"));
+    std::fs::write(&rules, rule("DeleteRole", 1).replace("eventName", "call")).unwrap();
+    let fields = |names: &str| format!("kind: aws.cloudtrail\nfields:\n  eventName: [{names}]\n");
+    std::fs::write(&mapping, fields("verb")).unwrap();
+    home.configure(&format!("rules: [{rules:?}]\nmappings: [{mapping:?}]\n{PUSH}"));
+    let lapwing = home.start().await;
+    assert_eq!(lapwing.push("push", called("a", "DeleteRole")).await.status, 200);
+
+    std::fs::write(&mapping, fields("verb, verb")).unwrap();
+    until("the broken file to be refused", async || (reloads(&lapwing, "refused").await >= 1.0).then_some(())).await;
+    assert!(lapwing.log_has("trail.yml:3:21: `verb` stands in this list already"));
+    assert!(lapwing.rows().await.is_empty());
+
+    std::fs::write(&mapping, fields("verb, call")).unwrap();
+    until("the new file to be taken up", async || (reloads(&lapwing, "ok").await >= 1.0).then_some(())).await;
+    assert_eq!(lapwing.push("push", called("b", "DeleteRole")).await.status, 200);
+    lapwing.has_alerts(1).await;
+}
+
+#[tokio::test]
 async fn a_single_rule_file_is_followed_when_an_editor_puts_another_in_its_place() {
     let home = Home::new();
     let file = home.path("mine.yml");

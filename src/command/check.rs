@@ -16,8 +16,11 @@ use crate::rules::Places;
 ///
 /// # Errors
 /// When a folder cannot be read.
-pub(crate) fn run(paths: &[PathBuf], format: Findings, lints: &Lints, given: &Given) -> anyhow::Result<Outcome> {
-    let (configs, rules): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(is_config);
+pub(crate) fn run(paths: &[PathBuf], format: Findings, lints: &Lints, mut given: Given) -> anyhow::Result<Outcome> {
+    let (mappings, paths): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(is_mapping);
+    let (configs, rules): (Vec<_>, Vec<_>) = paths.into_iter().partition(is_config);
+    let rules_too = !rules.is_empty() || configs.is_empty() || !mappings.is_empty();
+    given.mappings.extend(mappings);
     let mut faults = 0;
     for path in &configs {
         match check_config(path) {
@@ -32,10 +35,16 @@ pub(crate) fn run(paths: &[PathBuf], format: Findings, lints: &Lints, given: &Gi
             }
         }
     }
-    if !rules.is_empty() || configs.is_empty() {
-        faults += check_rules(&Places::from_arguments(rules, given.file.as_deref())?, format, lints)?;
+    if rules_too {
+        faults += check_rules(&Places::from_arguments(rules, given)?, format, lints)?;
     }
     Ok(if faults == 0 { Outcome::Done } else { Outcome::Found })
+}
+
+/// A file with both keys of a mapping.
+fn is_mapping(path: &PathBuf) -> bool {
+    let Ok(text) = std::fs::read_to_string(path) else { return false };
+    ["kind:", "fields:"].iter().all(|key| text.lines().any(|line| line.starts_with(key)))
 }
 
 /// A file that says something without any of the keys that rules begin with: a rule may lack one of them by mistake.
@@ -62,8 +71,10 @@ fn check_config(path: &Path) -> anyhow::Result<Places> {
 
 /// Prints what is wrong; answers how much of it ends the command at fault.
 fn check_rules(places: &Places, format: Findings, lints: &Lints) -> anyhow::Result<usize> {
-    let (files, mut problems) = places.read()?;
-    let (rules, found) = RuleSet::check(&files, &places.placeholders);
+    let (given, mut problems) = places.given()?;
+    let (files, unread) = places.read()?;
+    let (rules, found) = RuleSet::check(&files, &given);
+    problems.extend(unread);
     problems.extend(found);
     problems.retain(|problem| problem.lint.is_none_or(|lint| !lints.allow.iter().any(|allowed| allowed == lint)));
     match format {

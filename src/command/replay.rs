@@ -93,7 +93,7 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
 /// Compiles, says what is wrong with broken rules, and goes on with the others; the outcome is what the command
 /// ends with, as an answer without some of the rules must not pass for the whole one.
 pub(super) fn compile(input: &Input) -> anyhow::Result<(RuleSet, Outcome)> {
-    let places = Places::from_arguments(input.rules.clone(), input.placeholders.file.as_deref())?;
+    let places = Places::from_arguments(input.rules.clone(), input.given.clone())?;
     let (mut rules, problems) = places.compile()?;
     if let Some(log_source) = &input.logsource {
         rules.read_json_as(log_source);

@@ -8,14 +8,14 @@ use std::time::Instant;
 use engine::event::{Event, Kind, LogSource, Uid};
 use engine::normalise::{Format, Limits, normalise};
 use engine::rule::{
-    Body, Explanation, Placeholders, Problem, Rule, RuleFile, RuleNumber, RuleSet, Scratch, Weight, account, explain,
+    Body, Explanation, Problem, Rule, RuleFile, RuleNumber, RuleSet, Scratch, Weight, account, explain,
 };
 use engine::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::report::{Case, Reporter};
 use super::{Outcome, say};
-use crate::args::{Given, Report};
+use crate::args::{self, Report};
 use crate::rules::Places;
 
 mod regression;
@@ -25,7 +25,7 @@ mod report;
 struct Bench {
     rules: RuleSet,
     files: Vec<RuleFile>,
-    placeholders: Placeholders,
+    given: engine::rule::Given,
     /// What plain JSON is read as.
     read_as: Option<LogSource>,
     /// Log sources of tried rules that nothing feeds, and how many rules each has.
@@ -48,7 +48,7 @@ pub(crate) fn run(
     paths: Vec<PathBuf>,
     regression: Option<&Path>,
     format: Report,
-    given: &Given,
+    given: args::Given,
 ) -> anyhow::Result<Outcome> {
     let mut reporter = Reporter::new(format);
     match tried(paths, regression, given, &mut reporter) {
@@ -67,15 +67,16 @@ pub(crate) fn run(
 fn tried(
     paths: Vec<PathBuf>,
     regression: Option<&Path>,
-    given: &Given,
+    given: args::Given,
     reporter: &mut Reporter,
 ) -> anyhow::Result<usize> {
-    let places = Places::from_arguments(paths, given.file.as_deref())?;
-    let (files, mut problems) = places.read()?;
-    let (rules, broken) = RuleSet::compile_with(&files, &places.placeholders);
+    let places = Places::from_arguments(paths, given)?;
+    let (given, mut problems) = places.given()?;
+    let (files, unread) = places.read()?;
+    let (rules, broken) = RuleSet::compile_with(&files, &given);
+    problems.extend(unread);
     problems.extend(broken);
-    let placeholders = places.placeholders;
-    let mut bench = Bench { rules, files, placeholders, read_as: None, unfed: BTreeMap::new() };
+    let mut bench = Bench { rules, files, given, read_as: None, unfed: BTreeMap::new() };
     for problem in problems.iter().filter(|problem| problem.weight == Weight::Error) {
         let Problem { path, line, rule, .. } = problem;
         reporter.take(Case {
@@ -149,7 +150,7 @@ impl Bench {
             let fault = if wanted { "does not fire on" } else { "fires on" };
             case.fault = Some(format!("{fault} {place}"));
             case.why = match body {
-                Body::Detection => events.first().and_then(|event| self.why(number, &raw(event)?)),
+                Body::Detection => events.first().and_then(|event| self.why(number, kind, &raw(event)?)),
                 Body::Correlation(_) => self.account(number, &tried),
             };
             let all_hold = matches!(body, Body::Detection) && case.why.as_ref().is_some_and(|why| why.holds);
@@ -237,7 +238,7 @@ impl Bench {
         let mut events = account.parts.iter_mut().zip(&tried.events);
         if let Some((part, (_, event))) = events.find(|(part, _)| !part.holds) {
             for &base in &asked.bases {
-                let Some(why) = self.why(base, &event.raw).filter(|why| !why.holds) else { continue };
+                let Some(why) = self.why(base, event.kind, &event.raw).filter(|why| !why.holds) else { continue };
                 let asked = format!("{}: {}", self.rules.rule(base).title, why.asked);
                 part.parts.push(Explanation { asked, ..why });
             }
@@ -246,10 +247,10 @@ impl Bench {
     }
 
     /// Line by line, why a detection does or does not match.
-    fn why(&self, number: RuleNumber, event: &sonic_rs::Value) -> Option<Explanation> {
+    fn why(&self, number: RuleNumber, kind: Kind, event: &sonic_rs::Value) -> Option<Explanation> {
         let rule = self.rules.rule(number);
         let file = self.files.iter().find(|file| file.path == rule.path)?;
-        explain(file, &rule.id, &self.placeholders, event)
+        explain(file, &rule.id, &self.given, kind, event)
     }
 }
 

@@ -31,6 +31,7 @@ mod state;
 mod statistics;
 mod table;
 mod temporal;
+mod uuid;
 mod window;
 
 pub use decimal::BILLIONTHS;

@@ -59,6 +59,24 @@ impl Path {
         walk(document, &self.segments, visit)
     }
 
+    /// Whether the path leads anywhere, whatever is there: null and an array without elements too.
+    #[must_use]
+    pub fn exists(&self, document: &Value) -> bool {
+        (self.segments.len() > 1 && document.get(self.name.as_str()).is_some()) || reaches(document, &self.segments)
+    }
+
+    /// Whether the path leads to anything but objects. A field that another schema nests under the same name, as
+    /// `user.name` under `user`, is none of this one's.
+    #[must_use]
+    pub fn holds(&self, document: &Value) -> bool {
+        let mut objects = false;
+        let other = self.any(document, &mut |value| {
+            objects |= value.is_object();
+            !value.is_object()
+        });
+        other || (!objects && self.exists(document))
+    }
+
     /// The first value that the path leads to, as text: strings as they are, numbers and booleans as JSON
     /// writes them; nothing for null, objects and absence.
     #[must_use]
@@ -93,6 +111,11 @@ impl Fields {
     #[must_use]
     pub fn path(&self, field: FieldId) -> &Path {
         &self.paths[field.0 as usize]
+    }
+
+    /// The names in the order of their numbers.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(Path::name)
     }
 
     /// How many distinct fields there are.
@@ -130,6 +153,14 @@ fn walk(value: &Value, segments: &[String], visit: &mut dyn FnMut(&Value) -> boo
     value.get(first.as_str()).is_some_and(|inner| walk(inner, rest, visit))
 }
 
+fn reaches(value: &Value, segments: &[String]) -> bool {
+    let Some((first, rest)) = segments.split_first() else { return true };
+    if let Some(elements) = value.as_array() {
+        return elements.iter().any(|element| reaches(element, segments));
+    }
+    value.get(first.as_str()).is_some_and(|inner| reaches(inner, rest))
+}
+
 fn spread(value: &Value, visit: &mut dyn FnMut(&Value) -> bool) -> bool {
     match value.as_array() {
         Some(elements) => elements.iter().any(|element| spread(element, visit)),
@@ -159,6 +190,21 @@ mod tests {
     #[test]
     fn a_literal_dotted_key_wins_over_the_nested_one() {
         assert_eq!(texts(r#"{"a.b":"flat","a":{"b":"nested"}}"#, "a.b"), ["flat"]);
+    }
+
+    #[test]
+    fn a_field_is_there_whatever_it_holds() {
+        for (document, expected) in [
+            (r#"{"a":{"b":null}}"#, true),
+            (r#"{"a":[{"c":1},{"b":[]}]}"#, true),
+            (r#"{"a.b":[]}"#, true),
+            (r#"{"a":[]}"#, false),
+            (r#"{"a":{"c":1}}"#, false),
+            (r#"{"a":"b"}"#, false),
+        ] {
+            let document: Value = sonic_rs::from_str(document).unwrap();
+            assert_eq!(Path::new("a.b").exists(&document), expected, "{document}");
+        }
     }
 
     #[test]

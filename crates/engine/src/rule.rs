@@ -33,6 +33,7 @@ mod lint;
 mod literal;
 mod load;
 mod look;
+mod mapping;
 mod marks;
 mod matcher;
 mod modifier;
@@ -57,6 +58,7 @@ pub use account::account;
 pub(crate) use facts::Facts;
 pub(crate) use look::Recall;
 pub use look::{Glance, Scratch};
+pub use mapping::Mappings;
 pub use placeholder::Placeholders;
 pub use why::{Explanation, explain};
 
@@ -94,7 +96,16 @@ pub struct RuleFile {
     pub text: String,
 }
 
-/// Something a rule's author can mend. The rule is left out, the others stand.
+/// What people give to rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// What `%name%` stands for in rules with `|expand`.
+    pub placeholders: Placeholders,
+    /// Which names of fields mean the same.
+    pub mappings: Mappings,
+}
+
+/// Something that the author of a rule or mapping can mend. What is wrong is left out, the rest stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}:{line}:{column}: {message}")]
 pub struct Problem {
@@ -374,19 +385,19 @@ impl RuleSet {
     /// for what matches; equal ids are a problem of the later file.
     #[must_use]
     pub fn compile(files: &[RuleFile]) -> (Self, Vec<Problem>) {
-        load::compile(files, &Placeholders::default(), draft::Lints::Off)
+        load::compile(files, &Given::default(), draft::Lints::Off)
     }
 
-    /// As [`RuleSet::compile`], with values for the placeholders of rules that use `|expand`.
+    /// As [`RuleSet::compile`], with values for placeholders, and fields that are asked for under all their names.
     #[must_use]
-    pub fn compile_with(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
-        load::compile(files, placeholders, draft::Lints::Off)
+    pub fn compile_with(files: &[RuleFile], given: &Given) -> (Self, Vec<Problem>) {
+        load::compile(files, given, draft::Lints::Off)
     }
 
     /// As [`RuleSet::compile_with`], and looks for what is legal and probably not meant. Takes about twice the time.
     #[must_use]
-    pub fn check(files: &[RuleFile], placeholders: &Placeholders) -> (Self, Vec<Problem>) {
-        load::compile(files, placeholders, draft::Lints::On)
+    pub fn check(files: &[RuleFile], given: &Given) -> (Self, Vec<Problem>) {
+        load::compile(files, given, draft::Lints::On(&given.mappings))
     }
 
     /// Whether some kind of log is read by rules of this log source.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use engine::rule::{Placeholders, RuleFile, RuleSet, Weight};
+use engine::rule::{Given, RuleFile, RuleSet, Weight};
 
 fn main() -> std::io::Result<()> {
     let mut files = Vec::new();
@@ -18,7 +18,7 @@ fn main() -> std::io::Result<()> {
     let bytes: usize = files.iter().map(|file| file.text.len()).sum();
     let (before, start) = (user_seconds(), std::time::Instant::now());
     let (set, problems) = match check {
-        true => RuleSet::check(&files, &Placeholders::default()),
+        true => RuleSet::check(&files, &Given::default()),
         false => RuleSet::compile(&files),
     };
     let (user, wall) = (user_seconds() - before, start.elapsed().as_secs_f64());

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use engine::rule::{Given, Mappings, RuleFile};
 use flate2::read::MultiGzDecoder;
 
 mod everything;
@@ -46,6 +47,25 @@ pub fn shared() -> Option<PathBuf> {
 #[must_use]
 pub fn samples() -> PathBuf {
     workspace().join("samples")
+}
+
+/// What the binary gives to rules by itself: the shipped mappings.
+///
+/// # Errors
+/// [`ReadError`] if they cannot be read, or hold what is wrong.
+pub fn given() -> Result<Given, ReadError> {
+    let folder = workspace().join("mappings");
+    let read = || -> std::io::Result<Mappings> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            files.push(RuleFile { path: path.display().to_string(), text: std::fs::read_to_string(path)? });
+        }
+        let (mappings, problems) = Mappings::read(&files, &[]);
+        problems.first().map_or(Ok(mappings), |problem| Err(std::io::Error::other(problem.to_string())))
+    };
+    let mappings = read().map_err(|source| ReadError { path: folder.clone(), source })?;
+    Ok(Given { mappings, ..Given::default() })
 }
 
 /// The lines of a file that are not blank; decompressed if its name ends in `.gz`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::detect::{Caps, Change, Raw, Sighting, State, sight, sight_raw};
 use engine::normalise::{Limits, normalise};
-use engine::rule::{RuleFile, RuleSet, Scratch};
+use engine::rule::{Given, RuleFile, RuleSet, Scratch};
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, KEYS};
@@ -110,9 +110,9 @@ impl Start {
 ///
 /// # Errors
 /// If `records` cannot be read, or holds what our engine rejects.
-pub fn ours(case: &Case, rules: &[RuleFile], records: &Path) -> io::Result<Figures> {
+pub fn ours(case: &Case, rules: &[RuleFile], given: &Given, records: &Path) -> io::Result<Figures> {
     let start = Start::now();
-    let (mut set, _) = RuleSet::compile(rules);
+    let (mut set, _) = RuleSet::compile_with(rules, given);
     // Nothing is known about the plain JSON of a mixture: all rules are tried on it.
     set.read_json_as(&case.events.log_source().unwrap_or_default());
     let mut figures = start.loaded(set.rules().len());
@@ -227,7 +227,8 @@ mod tests {
         let rule = "title: R\nid: 5b1d9d7e-4a55-4c4e-9e0c-0d2f4c8a6b01\nname: read\nlogsource: {product: aws, service: cloudtrail}\n\
                     detection: {s: {eventName: GetObject}, condition: s}\n---\ntitle: C\nid: 5b1d9d7e-4a55-4c4e-9e0c-0d2f4c8a6b02\n\
                     correlation: {type: event_count, rules: [read], group-by: [userIdentity.arn], timespan: 1h, condition: {gte: 2}}\n";
-        let figures = ours(&case, &[RuleFile { path: "r.yml".into(), text: rule.into() }], &path).unwrap();
+        let rules = [RuleFile { path: "r.yml".into(), text: rule.into() }];
+        let figures = ours(&case, &rules, &Given::default(), &path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!((figures.events, figures.found), (100, 50));
     }

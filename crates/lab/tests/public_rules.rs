@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use engine::event::{Event, Kind, Uid};
-use engine::rule::{Placeholders, RuleId, RuleNumber, RuleSet, Scratch, Weight, explain};
+use engine::rule::{Given, RuleId, RuleNumber, RuleSet, Scratch, Weight, explain};
 use engine::time::Timestamp;
 use lab::sigmahq::{ALL, SigmaHq};
 
@@ -23,7 +23,7 @@ fn public() -> Option<SigmaHq> {
 fn public_rules_load_and_lints_find_little_in_them() {
     let Some(public) = public() else { return };
     let files = public.rules(ALL).expect("the archive is whole");
-    let (set, problems) = RuleSet::check(&files, &Placeholders::default());
+    let (set, problems) = RuleSet::check(&files, &Given::default());
     let errors: Vec<_> = problems.iter().filter(|problem| problem.weight == Weight::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(set.rules().len(), files.len());
@@ -54,7 +54,7 @@ fn every_expectation_of_the_regression_data_is_met_and_explained() {
             let mut matched = 0;
             for event in &expectation.events {
                 let raw = sonic_rs::from_str(&event.to_string()).expect("JSON is JSON");
-                let why = explain(file, &id, &Placeholders::default(), &raw).expect("the rule can be explained");
+                let why = explain(file, &id, &Given::default(), Kind::Json, &raw).expect("the rule can be explained");
                 let uid = Uid { origin: String::new(), id: String::new() };
                 let event = Event { uid, time: Timestamp::default(), kind: Kind::Json, raw };
                 let matches = set.matches(&event, &mut Scratch::default()).contains(&number);

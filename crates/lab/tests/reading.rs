@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use engine::rule::{Placeholders, RuleFile, RuleSet};
+use engine::rule::{Given, RuleFile, RuleSet};
 use proptest::prelude::*;
 
 /// The shipped rules, as they stand in the repository.
@@ -80,7 +80,7 @@ fn check(text: String) -> Result<(), TestCaseError> {
     let breaks = text.replace("\r\n", "\n").replace('\r', "\n");
     let lines: Vec<usize> = breaks.split('\n').map(|line| line.chars().count()).collect();
     let (set, problems) =
-        RuleSet::check(&[RuleFile { path: "a.yml".to_owned(), text: text.clone() }], &Placeholders::default());
+        RuleSet::check(&[RuleFile { path: "a.yml".to_owned(), text: text.clone() }], &Given::default());
     for problem in &problems {
         prop_assert!(problem.line >= 1 && problem.column >= 1, "{problem}");
         prop_assert!(problem.line <= lines.len().max(1) + 1, "{problem}\n{text}");

@@ -104,7 +104,7 @@ fn one(
                 let (count, wanted) = (matched.len(), test.match_count);
                 case.fault = Some(format!("matches {count} of {} events in {file}, not {wanted}", events.len()));
                 let missed = (0..events.len()).find(|place| !matched.contains(place));
-                case.why = missed.and_then(|place| bench.why(number, &raw(&events[place])?));
+                case.why = missed.and_then(|place| bench.why(number, Kind::Json, &raw(&events[place])?));
             }
             case.seconds = start.elapsed().as_secs_f64();
             reporter.take(case)?;

@@ -9,7 +9,6 @@ use super::why::Explanation;
 use super::{Body, Comparison, Correlation, Measure, Named, RuleNumber, RuleSet, Scratch};
 use crate::detect::{BILLIONTHS, Caps, Change, Ledger, State, decimal_text, sight};
 use crate::event::{Event, Uid};
-use crate::field::scalar_text;
 use crate::time::{Span, Timestamp};
 
 /// Something that the correlation counts: an event, or a finding of an inner correlation.
@@ -120,9 +119,11 @@ fn found(rules: &RuleSet, asked: &Correlation, label: &str, event: &Event) -> Fo
         let title = &rules.rule(asked.bases[base]).title;
         let values = |named: &Named| {
             let mut values = Vec::new();
-            rules.fields().path(named.fields[base]).any(&event.raw, &mut |value| {
-                values.extend(scalar_text(value));
-                false
+            rules.recall(event, &mut Scratch::default(), |facts| {
+                facts.find(named.fields[base], |value| {
+                    values.push(value.to_owned());
+                    None::<()>
+                })
             });
             values
         };

@@ -9,7 +9,7 @@ use super::nearest;
 use super::own::{self, Own};
 use super::place::{Document, Fault, Place};
 use super::yaml::{self, Entry, Node, Value};
-use super::{Problem, RuleId, Severity};
+use super::{Mappings, Problem, RuleId, Severity};
 use crate::event::LogSource;
 
 mod correlation;
@@ -55,8 +55,9 @@ pub(super) struct Read<'d> {
 
 /// Whether what is only odd is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lints {
-    On,
+pub(super) enum Lints<'m> {
+    /// With the names of fields that events are asked for.
+    On(&'m Mappings),
     Off,
 }
 
@@ -108,7 +109,7 @@ impl Draft<'_> {
 }
 
 /// Reads a document; nothing if it is empty.
-pub(super) fn read(document: Document<'_>, lints: Lints) -> Option<Read<'_>> {
+pub(super) fn read<'d>(document: Document<'d>, lints: Lints<'_>) -> Option<Read<'d>> {
     let refused = |fault, rule, counted| Read {
         draft: None,
         problems: vec![Problem { rule, ..document.problem(fault) }],
@@ -124,8 +125,8 @@ pub(super) fn read(document: Document<'_>, lints: Lints) -> Option<Read<'_>> {
     Some(match draft(document, &node, &mut faults) {
         Ok(draft) => {
             if let Some(draft) = &draft {
-                if lints == Lints::On {
-                    faults.extend(lint::document(&node, draft));
+                if let Lints::On(mappings) = lints {
+                    faults.extend(lint::document(&node, draft, mappings));
                 }
                 faults.retain(|fault| fault.name().is_none_or(|name| !draft.allows(name)));
             }

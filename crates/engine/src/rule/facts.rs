@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::found::{Found, Tree};
 use super::leaf::Leaf;
+use super::mapping::Synonyms;
 use super::skim;
 use crate::event::{Event, Facets, Kind, Uid};
 use crate::field::{FieldId, Fields};
@@ -23,6 +24,8 @@ pub(super) struct Wanted {
     tree: Tree,
     /// In ascending order, each once.
     all: Vec<FieldId>,
+    /// Of the fields that are asked for; identity and facets are read by the vendor's own names.
+    synonyms: Synonyms,
     uid: Vec<FieldId>,
     facets: Vec<FieldId>,
     /// How many fields all rules have.
@@ -48,15 +51,17 @@ pub(super) fn expect_single(kind: Kind, tree: &mut Tree) {
 
 impl Wanted {
     /// Besides what all events of the kind show, these fields are read.
-    pub(super) fn new(kind: Kind, asked: &[FieldId], fields: &Fields) -> Self {
+    pub(super) fn new(kind: Kind, asked: &[FieldId], synonyms: &Synonyms, fields: &Fields) -> Self {
         let known = |names: &[&str]| names.iter().filter_map(|name| fields.known(name)).collect::<Vec<_>>();
         let (uid, facets) = (known(glance::uid_members(kind)), known(normalise::members(kind)));
+        let synonyms = synonyms.only(asked);
         let mut all = [asked, &uid, &facets].concat();
+        all.extend(synonyms.names());
         all.sort_unstable();
         all.dedup();
         let mut tree = Tree::new(all.iter().map(|field| (*field, fields.path(*field))));
         expect_single(kind, &mut tree);
-        Self { kind, tree, all, uid, facets, fields: fields.len() }
+        Self { kind, tree, all, synonyms, uid, facets, fields: fields.len() }
     }
 
     /// All that is read, for a walk that looks for more besides.
@@ -111,13 +116,14 @@ impl Facts<'_, '_> {
 
     /// What `read` makes of the texts that a field leads to, in document order, until it makes something.
     pub(crate) fn find<T>(&self, field: FieldId, mut read: impl FnMut(&str) -> Option<T>) -> Option<T> {
-        self.found.of(field).find_map(|value| value.with_text(&mut read).flatten())
+        let name = self.wanted.synonyms.found_at(field, |name| self.found.holds(name));
+        self.found.own(name).find_map(|value| value.with_text(&mut read).flatten())
     }
 }
 
 impl Members for Facts<'_, '_> {
     fn text(&self, member: usize) -> Option<Cow<'_, str>> {
-        self.found.of(self.wanted.facets[member]).find_map(|value| match value {
+        self.found.own(self.wanted.facets[member]).find_map(|value| match value {
             Leaf::Text(text) => Some(Cow::Borrowed(*text)).filter(|text| !text.is_empty()),
             Leaf::Escaped(_) => value.with_text(|text| Cow::Owned(text.to_owned())),
             Leaf::Number(_) | Leaf::Digits(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
@@ -127,7 +133,7 @@ impl Members for Facts<'_, '_> {
 
 /// A member that says what a record is; one that stands there twice is not for a glance.
 pub(super) fn member<'f>(found: &'f Found<'_>, field: FieldId) -> Member<'f> {
-    let mut values = found.of(field);
+    let mut values = found.own(field);
     match (values.next(), values.next()) {
         (None, _) => Member::Absent,
         (Some(Leaf::Text(text)), None) => Member::Text(text),

@@ -9,6 +9,7 @@ use rustc_hash::FxBuildHasher;
 use sonic_rs::{JsonContainerTrait, JsonType, JsonValueTrait, Value};
 
 use super::leaf::{Leaf, decode_folded};
+use super::mapping::Synonyms;
 use super::text::fold_onto;
 use crate::field::{FieldId, Path};
 
@@ -47,12 +48,16 @@ pub(super) struct Found<'e> {
     generation: u32,
     /// The fields that are there.
     present: Vec<FieldId>,
+    /// What fields had of their own that were lent the values of another name.
+    own: Vec<(FieldId, Head)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Head {
     generation: u32,
     flat: bool,
+    /// Whether these are the values of another name.
+    lent: bool,
     first: u32,
     last: u32,
 }
@@ -207,6 +212,7 @@ impl<'e> Found<'e> {
         found.values.clear();
         found.folded.clear();
         found.present.clear();
+        found.own.clear();
         found.joined = 0;
         if found.heads.len() < fields {
             found.heads.resize(fields, Head::default());
@@ -267,8 +273,27 @@ impl<'e> Found<'e> {
         self.values.clear();
         // Empty, so nothing is converted; the standard library keeps the allocation.
         let values = self.values.into_iter().map(|_| unreachable!("no value is left")).collect();
-        let Self { heads, folded, joined, generation, present, .. } = self;
-        Found { heads, values, folded, joined, generation, present }
+        let Self { heads, folded, joined, generation, present, own, .. } = self;
+        Found { heads, values, folded, joined, generation, present, own }
+    }
+
+    /// Lends to each field that the document holds under another name only what stands there. Nothing is read into
+    /// this after it.
+    pub(super) fn stand_in(&mut self, synonyms: &Synonyms) {
+        for place in 0..self.present.len() {
+            for &field in synonyms.fields(self.present[place]) {
+                let other = synonyms.found_at(field, |name| self.holds(name));
+                let head = self.heads[field.0 as usize];
+                if other == field || self.is_lent(field) {
+                    continue;
+                }
+                self.own.push((field, head));
+                if head.generation != self.generation {
+                    self.present.push(field);
+                }
+                self.heads[field.0 as usize] = Head { lent: true, ..self.heads[other.0 as usize] };
+            }
+        }
     }
 
     /// The name stands as one key: whatever the nested path leads to counts no longer, even if there is nothing
@@ -279,7 +304,7 @@ impl<'e> Found<'e> {
             self.present.push(field);
         }
         if head.generation != self.generation || !head.flat {
-            *head = Head { generation: self.generation, flat: true, first: END, last: END };
+            *head = Head { generation: self.generation, flat: true, lent: false, first: END, last: END };
         }
     }
 
@@ -288,7 +313,7 @@ impl<'e> Found<'e> {
         let head = &mut self.heads[field.0 as usize];
         if head.generation != self.generation {
             self.present.push(field);
-            *head = Head { generation: self.generation, flat, first: END, last: END };
+            *head = Head { generation: self.generation, flat, lent: false, first: END, last: END };
         }
     }
 
@@ -326,13 +351,26 @@ impl<'e> Found<'e> {
         self.heads[field.0 as usize].generation == self.generation
     }
 
+    /// Whether the field leads to anything but objects under its own name; as [`Path::holds`].
+    pub(super) fn holds(&self, field: FieldId) -> bool {
+        let only_objects = || self.has(field) && self.of(field).all(|value| matches!(value, Leaf::Object));
+        self.exists(field) && !self.is_lent(field) && !only_objects()
+    }
+
+    fn is_lent(&self, field: FieldId) -> bool {
+        self.exists(field) && self.heads[field.0 as usize].lent
+    }
+
     /// Whether the field leads to any value, null included.
     pub(super) fn has(&self, field: FieldId) -> bool {
         self.first(field) != END
     }
 
     fn first(&self, field: FieldId) -> u32 {
-        let head = &self.heads[field.0 as usize];
+        self.start_of(&self.heads[field.0 as usize])
+    }
+
+    fn start_of(&self, head: &Head) -> u32 {
         if head.generation == self.generation { head.first } else { END }
     }
 
@@ -352,7 +390,17 @@ impl<'e> Found<'e> {
 
     /// The values that the field leads to: each element of an array by itself.
     pub(super) fn of(&self, field: FieldId) -> impl Iterator<Item = &Leaf<'e>> {
-        let mut next = self.first(field);
+        self.from(self.first(field))
+    }
+
+    /// Those that it has under its own name.
+    pub(super) fn own(&self, field: FieldId) -> impl Iterator<Item = &Leaf<'e>> {
+        let lent = self.is_lent(field);
+        let own = self.own.iter().find(|(other, _)| lent && *other == field);
+        self.from(own.map_or_else(|| self.first(field), |(_, head)| self.start_of(head)))
+    }
+
+    fn from(&self, mut next: u32) -> impl Iterator<Item = &Leaf<'e>> {
         std::iter::from_fn(move || {
             let link = self.values.get(next as usize)?;
             next = link.next;

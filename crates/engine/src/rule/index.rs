@@ -6,6 +6,7 @@ use super::RuleNumber;
 use super::condition::{Predicates, Program};
 use super::facts::Wanted;
 use super::look::{self, Glance, Recall, Scratch};
+use super::mapping::Mappings;
 use super::plan::Plan;
 use crate::event::{Event, Kind, LogSource};
 use crate::field::{FieldId, Fields};
@@ -17,8 +18,10 @@ pub(super) struct Index {
     predicates: Predicates,
     detections: Vec<Detection>,
     plans: BTreeMap<Kind, Plan>,
-    /// In the order of [`Kind::ALL`].
-    wanted: Vec<Wanted>,
+    wanted: BTreeMap<Kind, Wanted>,
+    /// The fields that are read by those who remember an event.
+    remembered: Vec<FieldId>,
+    mappings: Mappings,
 }
 
 /// A detection rule as the index knows it.
@@ -39,10 +42,16 @@ enum Silence {
 }
 
 impl Index {
-    /// Of the fields of an event that matched, `asked` are read by those who remember it.
-    pub(super) fn new(predicates: Predicates, detections: Vec<Detection>, asked: &[FieldId], fields: &Fields) -> Self {
-        let wanted = Kind::ALL.into_iter().map(|kind| Wanted::new(kind, asked, fields)).collect();
-        let mut index = Self { predicates, detections, plans: BTreeMap::new(), wanted };
+    /// Of the fields of an event that matched, `remembered` are read by those who remember it.
+    pub(super) fn new(
+        predicates: Predicates,
+        detections: Vec<Detection>,
+        remembered: &[FieldId],
+        mappings: &Mappings,
+        fields: &Fields,
+    ) -> Self {
+        let (remembered, mappings) = (remembered.to_vec(), mappings.clone());
+        let mut index = Self { predicates, detections, remembered, mappings, ..Self::default() };
         for kind in Kind::ALL {
             index.plan(kind, &own(kind), Silence::Absent, fields);
         }
@@ -56,10 +65,10 @@ impl Index {
 
     fn plan(&mut self, kind: Kind, source: &LogSource, silence: Silence, fields: &Fields) {
         let admitted = self.detections.iter().filter(|detection| admits(&detection.log_source, source, silence));
-        if let Some(wanted) = self.wanted(kind) {
-            let plan = Plan::new(fields, &self.predicates, (kind, wanted), admitted);
-            self.plans.insert(kind, plan);
-        }
+        let synonyms = self.mappings.synonyms(mapped_as(kind, source), fields);
+        let wanted = Wanted::new(kind, &self.remembered, &synonyms, fields);
+        self.plans.insert(kind, Plan::new(fields, &self.predicates, (kind, &wanted), &synonyms, admitted));
+        self.wanted.insert(kind, wanted);
     }
 
     pub(super) fn glance<'s>(
@@ -87,7 +96,7 @@ impl Index {
     }
 
     pub(super) fn wanted(&self, kind: Kind) -> Option<&Wanted> {
-        self.wanted.get(Kind::ALL.iter().position(|other| *other == kind)?)
+        self.wanted.get(&kind)
     }
 
     pub(super) fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {
@@ -105,6 +114,13 @@ pub(super) fn own(kind: Kind) -> LogSource {
         service: Some(service.to_owned()),
         category: None,
     })
+}
+
+/// Whose mapping is for events of a kind that are read as this log source: plain JSON may be a log of another kind
+/// in the form of another schema.
+fn mapped_as(kind: Kind, source: &LogSource) -> Kind {
+    let is = |other: &Kind| other.log_source().is_some() && includes(&own(*other), source);
+    Kind::ALL.into_iter().find(is).unwrap_or(kind)
 }
 
 /// Whether events of any kind are of a log source that such a rule reads.

@@ -8,7 +8,7 @@ use super::ast::{Condition, Item, Named};
 use super::draft::Draft;
 use super::place::{Fault, Place};
 use super::yaml::Node;
-use super::{draft, nearest, own};
+use super::{Mappings, draft, nearest, own};
 
 mod about;
 mod advice;
@@ -28,6 +28,8 @@ pub(super) use set::set;
 pub(super) struct Looked<'l> {
     pub(super) node: &'l Node<'l>,
     pub(super) draft: &'l Draft<'l>,
+    /// Names of fields beside those of the vendor.
+    pub(super) mappings: &'l Mappings,
 }
 
 /// Takes what a lint found.
@@ -99,8 +101,8 @@ pub(super) const OTHERS: [&str; 7] =
     ["duplicate_title", "missing_id", "missing_level", "timeframe", "never_matches", "obsolete_rule", "unknown_lint"];
 
 /// Looks at one document with every lint.
-pub(super) fn document(node: &Node<'_>, draft: &Draft<'_>) -> Vec<Fault> {
-    let looked = Looked { node, draft };
+pub(super) fn document(node: &Node<'_>, draft: &Draft<'_>, mappings: &Mappings) -> Vec<Fault> {
+    let looked = Looked { node, draft, mappings };
     let mut faults = Vec::new();
     for (name, find) in LINTS {
         find(&looked, &mut |place, message| faults.push(Fault::lint(name, message).at(place)));

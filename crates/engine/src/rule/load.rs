@@ -15,10 +15,9 @@ use super::index::{Detection, Index};
 use super::lint;
 use super::nearest;
 use super::place::{Document, Fault, Place};
-use super::placeholder::Placeholders;
 use super::sigma;
 use super::value::Names;
-use super::{Body, Correlation, Dedup, Problem, Rule, RuleFile, RuleNumber, RuleSet};
+use super::{Body, Correlation, Dedup, Given, Mappings, Problem, Rule, RuleFile, RuleNumber, RuleSet};
 use crate::detect::Shape;
 use crate::event::{Kind, LogSource};
 use crate::field::{FieldId, Fields};
@@ -30,7 +29,8 @@ pub(super) enum Compiled {
     Correlation(Counted),
 }
 
-pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Lints) -> (RuleSet, Vec<Problem>) {
+pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (RuleSet, Vec<Problem>) {
+    let Given { placeholders, mappings } = given;
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     let mut counted = Vec::new();
@@ -40,7 +40,7 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
         drafts.extend(read.draft);
         counted.extend(read.counted.into_iter().map(|name| (name, document.path)));
     }
-    if lints == Lints::On {
+    if lints != Lints::Off {
         problems.extend(files.iter().filter_map(blank));
     }
     let drafts = distinct(drafts, &mut problems);
@@ -70,10 +70,10 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
     // event would raise an alert.
     quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts).ok()));
     let predicates = collector.finish();
-    if lints == Lints::On {
-        problems.extend(lint::set(&drafts, &compiled, &predicates, &fields));
+    if lints != Lints::Off {
+        problems.extend(lint::set(&drafts, &compiled, &predicates, (&fields, mappings)));
     }
-    let set = assemble(drafts, compiled, filters, &quiet, fields, predicates);
+    let set = assemble(drafts, compiled, filters, &quiet, fields, predicates, mappings);
     (set, sorted(problems))
 }
 
@@ -207,6 +207,7 @@ fn assemble(
     quiet: &BTreeSet<usize>,
     mut fields: Fields,
     predicates: Predicates,
+    mappings: &Mappings,
 ) -> RuleSet {
     let mut numbers = Vec::new();
     let mut next = 0;
@@ -261,7 +262,7 @@ fn assemble(
             filters: std::mem::take(&mut filters[place]),
         });
     }
-    indexed(rules, correlations, detections, fields, predicates)
+    indexed(rules, correlations, detections, fields, predicates, mappings)
 }
 
 fn indexed(
@@ -270,6 +271,7 @@ fn indexed(
     detections: Vec<Detection>,
     mut fields: Fields,
     predicates: Predicates,
+    mappings: &Mappings,
 ) -> RuleSet {
     let by_id = (0..).map(RuleNumber).zip(&rules).map(|(number, rule)| (rule.id.clone(), number)).collect();
     let name = |field| fields.path(field).name();
@@ -277,11 +279,12 @@ fn indexed(
         (0..).map(RuleNumber).take(rules.len()).map(|number| Shape::of(&rules, number, name)).collect();
     let asked = rules.iter().zip(&shapes).map(|(rule, shape)| (&rule.id, shape.as_ref().map(|shape| shape.asked)));
     let fingerprint = Seed::default().hash_one(asked.collect::<Vec<_>>());
+    mappings.intern(&mut fields);
     // What is read of every record stands among the fields of the rules.
     for name in Kind::ALL.into_iter().flat_map(facts::names) {
         fields.intern(name);
     }
-    let index = Index::new(predicates, detections, &remembered(&rules), &fields);
+    let index = Index::new(predicates, detections, &remembered(&rules), mappings, &fields);
     RuleSet { rules, by_id, fields, index, correlations, shapes, fingerprint }
 }
 

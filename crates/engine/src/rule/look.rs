@@ -156,6 +156,7 @@ fn decide<'e>(plan: &Plan, predicates: &Predicates, mut found: Found<'e>, scratc
     let Scratch { known, matched, .. } = scratch;
     matched.clear();
     known.start(plan);
+    found.stand_in(&plan.synonyms);
     if plan.strings {
         found.join_strings();
     }

@@ -18,6 +18,7 @@ use super::facts::{self, Wanted};
 use super::found::Tree;
 use super::index::Detection;
 use super::literal::{Literal, Literals, Where};
+use super::mapping::Synonyms;
 use super::matcher::{Subject, Test};
 use super::steps::{Place, Questions, Steps};
 use super::witness::{self, Witness, Witnesses};
@@ -32,6 +33,8 @@ pub(super) struct Plan {
     pub(super) tree: Tree,
     /// The same, and what is read of an event that matched.
     pub(super) tree_with_facts: Tree,
+    /// The fields that are asked for and have other names.
+    pub(super) synonyms: Synonyms,
     /// The members that say what a record is.
     pub(super) members: Vec<FieldId>,
     /// How many fields all rules have: the length of tables by field.
@@ -100,6 +103,7 @@ impl Plan {
         fields: &Fields,
         predicates: &Predicates,
         (kind, wanted): (Kind, &Wanted),
+        synonyms: &Synonyms,
         detections: impl IntoIterator<Item = &'d Detection>,
     ) -> Self {
         let detections: Vec<&Detection> = detections.into_iter().collect();
@@ -139,9 +143,10 @@ impl Plan {
         let members = glance::members(kind);
         plan.members = members.iter().filter_map(|name| fields.known(name)).collect();
         let asked = survey.fields(predicates);
+        plan.synonyms = synonyms.only(&asked);
         let tree = |more: &[FieldId]| {
-            let walked = asked.iter().chain(&plan.members).chain(more);
-            let mut tree = Tree::new(walked.map(|field| (*field, fields.path(*field))));
+            let walked = asked.iter().chain(&plan.members).chain(more).copied().chain(plan.synonyms.names());
+            let mut tree = Tree::new(walked.map(|field| (field, fields.path(field))));
             members.iter().for_each(|name| tree.expect_single(name));
             tree
         };

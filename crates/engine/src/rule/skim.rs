@@ -239,13 +239,38 @@ mod tests {
     use sonic_rs::Value;
 
     use super::*;
-    use crate::field::{FieldId, Path};
+    use crate::event::Kind;
+    use crate::field::{FieldId, Fields};
+    use crate::rule::mapping::Synonyms;
+    use crate::rule::{Mappings, RuleFile};
 
     const PATHS: [&str; 4] = ["a", "b.c", "a.b", "c"];
 
+    fn fields() -> Fields {
+        let mut fields = Fields::default();
+        for path in PATHS {
+            fields.intern(path);
+        }
+        fields
+    }
+
+    fn synonyms() -> Synonyms {
+        let text = "kind: json\nfields: {a: [c], b.c: [a.b]}".to_owned();
+        let (mappings, problems) = Mappings::read(&[RuleFile { path: String::new(), text }], &[]);
+        assert_eq!(problems, []);
+        mappings.synonyms(Kind::Json, &fields())
+    }
+
     fn tree() -> Tree {
-        let paths = PATHS.map(Path::new);
-        Tree::new((0..).map(FieldId).zip(&paths))
+        let (fields, numbers) = (fields(), (0..).map(FieldId).take(PATHS.len()));
+        Tree::new(numbers.map(|field| (field, fields.path(field))))
+    }
+
+    /// What is found at first, and when names have stood in for each other.
+    fn both(mut found: Found<'_>) -> [Vec<Vec<String>>; 2] {
+        let own = texts(&found);
+        found.stand_in(&synonyms());
+        [own, texts(&found)]
     }
 
     /// The values of the four fields and all strings, as text that tells sorts apart.
@@ -267,17 +292,17 @@ mod tests {
         (0..4).map(of).chain([strings.collect()]).collect()
     }
 
-    fn skimmed(text: &str) -> Option<Vec<Vec<String>>> {
+    fn skimmed(text: &str) -> Option<[Vec<Vec<String>>; 2]> {
         let mut found = Found::start(PATHS.len(), Found::default());
         skim(&tree(), true, text, &mut found)?;
-        Some(texts(&found))
+        Some(both(found))
     }
 
-    fn parsed(text: &str) -> Option<Vec<Vec<String>>> {
+    fn parsed(text: &str) -> Option<[Vec<Vec<String>>; 2]> {
         let document: Value = sonic_rs::from_str(text).ok()?;
         let mut found = Found::start(PATHS.len(), Found::default());
         found.read(&tree(), true, &document);
-        Some(texts(&found))
+        Some(both(found))
     }
 
     fn json() -> impl Strategy<Value = String> {

@@ -28,13 +28,13 @@ pub(super) fn rule(section: &str) -> String {
     format!("title: A\nid: a\nlevel: low\ndetection:\n{section}")
 }
 
-fn event(kind: Kind, json: &str) -> Event {
+pub(super) fn event(kind: Kind, json: &str) -> Event {
     let uid = Uid { origin: String::new(), id: String::new() };
     Event { uid, time: Timestamp::default(), kind, raw: sonic_rs::from_str(json).unwrap() }
 }
 
 /// The titles of the rules that match.
-fn titles(set: &RuleSet, kind: Kind, json: &str) -> Vec<String> {
+pub(super) fn titles(set: &RuleSet, kind: Kind, json: &str) -> Vec<String> {
     let mut scratch = Scratch::default();
     let found = set.matches(&event(kind, json), &mut scratch);
     found.iter().map(|&number| set.rule(number).title.clone()).collect()

@@ -11,11 +11,12 @@ use super::ast::{Detection, Item, Named};
 use super::condition::{Collector, Predicates, Program};
 use super::draft::{self, Lints, Source};
 use super::found::{Found, Tree};
+use super::mapping::Synonyms;
 use super::modifier::Modifier;
 use super::place::Document;
-use super::placeholder::Placeholders;
 use super::value::{self, Names};
-use super::{RuleFile, RuleId, sigma};
+use super::{Given, RuleFile, RuleId, sigma};
+use crate::event::Kind;
 use crate::field::{FieldId, Fields};
 
 /// Longest value of an event that is shown.
@@ -40,74 +41,88 @@ pub struct Explanation {
 }
 
 /// Why the detection rule `id`, read from `file`, does or does not match the event; nothing if the file has no such
-/// rule, or one that cannot be compiled. Filters are left aside.
+/// rule, or one that cannot be compiled. The event is read as a log of this kind. Filters are left aside.
 #[must_use]
-pub fn explain(file: &RuleFile, id: &RuleId, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
+pub fn explain(file: &RuleFile, id: &RuleId, given: &Given, kind: Kind, event: &Value) -> Option<Explanation> {
+    let asked = Asked { given, kind, event };
     let drafts = Document::split(&file.path, &file.text).into_iter();
     let mut drafts = drafts.filter_map(|document| draft::read(document, Lints::Off)?.draft);
     let draft = drafts.find(|draft| draft.id == *id)?;
     let Source::Detection(section) = &draft.source else { return None };
     let whole = |names: &mut Names<'_>| sigma::compile(section, names).ok();
-    let holds = ask(placeholders, event, whole)?.0;
+    let holds = asked.program(whole)?.holds;
     let texts: Vec<&str> = section.conditions.iter().map(|condition| condition.text.trim()).collect();
-    let parts = section.named.iter().map(|named| selection(named, placeholders, event)).collect::<Option<_>>()?;
+    let parts = section.named.iter().map(|named| asked.selection(named)).collect::<Option<_>>()?;
     Some(Explanation { parts, ..Explanation::new(texts.join(" or "), holds) })
 }
 
-fn selection(named: &Named, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
-    let mut explanation = detection(&named.detection, placeholders, event)?;
-    explanation.asked = match named.detection {
-        Detection::All(_) => named.name.clone(),
-        Detection::Any(_) => format!("{} (any of)", named.name),
-    };
-    Some(explanation)
+/// What is asked, line by line.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    given: &'a Given,
+    kind: Kind,
+    event: &'a Value,
 }
 
-fn detection(detection: &Detection, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
-    let (asked, parts): (_, Vec<Explanation>) = match detection {
-        Detection::All(items) => {
-            ("all of", items.iter().map(|item| line(item, placeholders, event)).collect::<Option<_>>()?)
-        }
-        Detection::Any(parts) => {
-            let parts = parts.iter().map(|part| self::detection(part, placeholders, event)).collect::<Option<_>>()?;
-            ("any of", parts)
-        }
-    };
-    let holds = match detection {
-        Detection::All(_) => parts.iter().all(|part| part.holds),
-        Detection::Any(_) => parts.iter().any(|part| part.holds),
-    };
-    Some(Explanation { parts, ..Explanation::new(asked, holds) })
+/// What came of something that was asked by itself.
+struct Answer {
+    holds: bool,
+    fields: Fields,
+    synonyms: Synonyms,
 }
 
-fn line(item: &Item, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
-    let (holds, fields) = ask(placeholders, event, |names| value::compile(item, names).ok())?;
-    let values: Vec<String> = item.values.iter().map(|written| written.value.to_string()).collect();
-    let asked = match values.as_slice() {
-        [only] if item.field.is_some() => format!("{}: {only}", item.key),
-        several if item.field.is_some() => format!("{}: [{}]", item.key, several.join(", ")),
-        several => format!("anywhere: [{}]", several.join(", ")),
-    };
-    let found = item.field.as_ref().map(|_| shown(&fields, event));
-    let note = if item.modifiers.contains(&Modifier::Expand) { placeholders.told(&item.values) } else { None };
-    Some(Explanation { found, note, ..Explanation::new(asked, holds) })
-}
+impl Asked<'_> {
+    fn selection(self, named: &Named) -> Option<Explanation> {
+        let mut explanation = self.detection(&named.detection)?;
+        explanation.asked = match named.detection {
+            Detection::All(_) => named.name.clone(),
+            Detection::Any(_) => format!("{} (any of)", named.name),
+        };
+        Some(explanation)
+    }
 
-/// Compiles something by itself and asks it of the event.
-fn ask(
-    placeholders: &Placeholders,
-    event: &Value,
-    compile: impl FnOnce(&mut Names<'_>) -> Option<Program>,
-) -> Option<(bool, Fields)> {
-    let (mut fields, mut collector) = (Fields::default(), Collector::default());
-    let program = compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders })?;
-    let predicates = collector.finish();
-    let ids = (0..).map(FieldId).take(fields.len());
-    let tree = Tree::new(ids.map(|field| (field, fields.path(field))));
-    let mut found = Found::start(fields.len(), Found::default());
-    found.read(&tree, true, event);
-    let holds = holds(&program, &predicates, &found);
-    Some((holds, fields))
+    fn detection(self, detection: &Detection) -> Option<Explanation> {
+        let (asked, parts): (_, Vec<Explanation>) = match detection {
+            Detection::All(items) => ("all of", items.iter().map(|item| self.line(item)).collect::<Option<_>>()?),
+            Detection::Any(parts) => ("any of", parts.iter().map(|part| self.detection(part)).collect::<Option<_>>()?),
+        };
+        let holds = match detection {
+            Detection::All(_) => parts.iter().all(|part| part.holds),
+            Detection::Any(_) => parts.iter().any(|part| part.holds),
+        };
+        Some(Explanation { parts, ..Explanation::new(asked, holds) })
+    }
+
+    fn line(self, item: &Item) -> Option<Explanation> {
+        let answer = self.program(|names| value::compile(item, names).ok())?;
+        let values: Vec<String> = item.values.iter().map(|written| written.value.to_string()).collect();
+        let asked = match values.as_slice() {
+            [only] if item.field.is_some() => format!("{}: {only}", item.key),
+            several if item.field.is_some() => format!("{}: [{}]", item.key, several.join(", ")),
+            several => format!("anywhere: [{}]", several.join(", ")),
+        };
+        let found = item.field.as_ref().map(|_| answer.shown(self.event));
+        let expands = item.modifiers.contains(&Modifier::Expand);
+        let note = if expands { self.given.placeholders.told(&item.values) } else { None };
+        Some(Explanation { found, note, ..Explanation::new(asked, answer.holds) })
+    }
+
+    /// Compiles something by itself and asks it of the event.
+    fn program(self, compile: impl FnOnce(&mut Names<'_>) -> Option<Program>) -> Option<Answer> {
+        let Given { placeholders, mappings } = self.given;
+        let (mut fields, mut collector) = (Fields::default(), Collector::default());
+        let program = compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders })?;
+        let predicates = collector.finish();
+        mappings.intern(&mut fields);
+        let synonyms = mappings.synonyms(self.kind, &fields);
+        let ids = (0..).map(FieldId).take(fields.len());
+        let tree = Tree::new(ids.map(|field| (field, fields.path(field))));
+        let mut found = Found::start(fields.len(), Found::default());
+        found.read(&tree, true, self.event);
+        found.stand_in(&synonyms);
+        let holds = holds(&program, &predicates, &found);
+        Some(Answer { holds, fields, synonyms })
+    }
 }
 
 fn holds(program: &Program, predicates: &Predicates, found: &Found<'_>) -> bool {
@@ -121,21 +136,26 @@ fn holds(program: &Program, predicates: &Predicates, found: &Found<'_>) -> bool 
     }
 }
 
-/// What the event has in the first of these fields, the one that the line is about.
-fn shown(fields: &Fields, event: &Value) -> String {
-    let mut values = Vec::new();
-    fields.path(FieldId(0)).any(event, &mut |value| {
-        let text = sonic_rs::to_string(value).unwrap_or_default();
-        let cut = text.char_indices().nth(SHOWN_CHARACTERS_MAX).map(|(end, _)| format!("{}…", &text[..end]));
-        values.push(cut.unwrap_or(text));
-        values.len() == 5
-    });
-    if !values.is_empty() {
-        return values.join(", ");
-    }
-    match other_case(event, fields.path(FieldId(0)).segments()) {
-        Some(name) => format!("nothing of this name, but `{name}`: names of fields mind letter case"),
-        None => "nothing".to_owned(),
+impl Answer {
+    /// What the event has in the first of these fields, the one that the line is about, and under which other name.
+    fn shown(&self, event: &Value) -> String {
+        let field = FieldId(0);
+        let name = self.synonyms.found_at(field, |name| self.fields.path(name).holds(event));
+        let mut values = Vec::new();
+        self.fields.path(name).any(event, &mut |value| {
+            let text = sonic_rs::to_string(value).unwrap_or_default();
+            let cut = text.char_indices().nth(SHOWN_CHARACTERS_MAX).map(|(end, _)| format!("{}…", &text[..end]));
+            values.push(cut.unwrap_or(text));
+            values.len() == 5
+        });
+        if values.is_empty() {
+            return match other_case(event, self.fields.path(field).segments()) {
+                Some(name) => format!("nothing of this name, but `{name}`: names of fields mind letter case"),
+                None => "nothing".to_owned(),
+            };
+        }
+        let values = values.join(", ");
+        if name == field { values } else { format!("{values} in `{}`", self.fields.path(name).name()) }
     }
 }
 
@@ -182,6 +202,7 @@ impl fmt::Display for Explanation {
 mod tests {
     use insta::assert_snapshot;
 
+    use super::super::Placeholders;
     use super::*;
 
     #[test]
@@ -190,7 +211,7 @@ mod tests {
                     - {u|exists: true}\n  k: [evil]\n  f: {c|gt: 5}\n  condition: (s or k) and not f\n";
         let file = RuleFile { path: "a.yml".to_owned(), text: text.to_owned() };
         let event = sonic_rs::from_str(r#"{"eventName":"x","a":[{"b":"1/y"},{"b":null}],"c":7}"#).unwrap();
-        let explanation = explain(&file, &RuleId("a".into()), &Placeholders::default(), &event).unwrap();
+        let explanation = explain(&file, &RuleId("a".into()), &Given::default(), Kind::Json, &event).unwrap();
         assert_snapshot!(explanation, @r#"
         no  (s or k) and not f
           no  s (any of)
@@ -205,11 +226,12 @@ mod tests {
             yes c|gt: 5    the event has 7
         "#);
         let event = sonic_rs::from_str(r#"{"EventName":"x","A":[{"b":"1/y"}],"c":7}"#).unwrap();
-        let explanation = explain(&file, &RuleId("a".into()), &Placeholders::default(), &event).unwrap().to_string();
+        let explanation =
+            explain(&file, &RuleId("a".into()), &Given::default(), Kind::Json, &event).unwrap().to_string();
         for part in ["nothing of this name, but `EventName`: names of fields mind letter case", "but `A.b`:"] {
             assert!(explanation.contains(part), "{explanation}");
         }
-        assert_eq!(explain(&file, &RuleId("b".into()), &Placeholders::default(), &event), None);
+        assert_eq!(explain(&file, &RuleId("b".into()), &Given::default(), Kind::Json, &event), None);
     }
 
     #[test]
@@ -217,8 +239,9 @@ mod tests {
         let text = "title: A\nid: a\nlevel: low\ndetection: {s: {u|expand: '%admins%'}, condition: s}\n";
         let file = RuleFile { path: "a.yml".to_owned(), text: text.to_owned() };
         let event = sonic_rs::from_str(r#"{"u":"eve"}"#).unwrap();
-        let given = Placeholders([("admins".to_owned(), vec!["root".to_owned(), "adm_*".to_owned()])].into());
-        let explanation = explain(&file, &RuleId("a".into()), &given, &event).unwrap().to_string();
+        let placeholders = Placeholders([("admins".to_owned(), vec!["root".to_owned(), "adm_*".to_owned()])].into());
+        let given = Given { placeholders, ..Given::default() };
+        let explanation = explain(&file, &RuleId("a".into()), &given, Kind::Json, &event).unwrap().to_string();
         let line = r#"no  u|expand: %admins%    the event has "eve"    `%admins%` is root, adm_*"#;
         assert!(explanation.contains(line), "{explanation}");
     }

@@ -7,7 +7,7 @@ use proptest::sample::select;
 use crate::detect::{Raw, sight, sight_raw};
 use crate::event::Kind;
 use crate::normalise::{Format, Limits, normalise};
-use crate::rule::{RuleFile, RuleSet, Scratch};
+use crate::rule::{Given, Mappings, RuleFile, RuleSet, Scratch};
 
 const RULES: &str = "
 title: Any
@@ -28,6 +28,33 @@ id: 33333333-3333-4333-8333-333333333333
 level: low
 correlation: {type: value_sum, rules: [any], group-by: [userIdentity.arn], timespan: 1h, condition: {gte: 2, field: a}}
 ";
+
+/// Asks for what an identity and facets are read from, which is lent what stands under other names.
+const LENT: &str = "---
+title: Lent
+id: 44444444-4444-4444-8444-444444444444
+level: low
+logsource: {}
+detection:
+  s: [{eventID: x}, {recipientAccountId: x}, {userIdentity: x}, {sourceIPAddress: x}, {uuid: x}, {errorCode: x}]
+  condition: s
+dedup: {group-by: [userIdentity, errorCode], period: 1h}
+";
+
+fn compile(mapped: bool) -> RuleSet {
+    let fields = "fields: {a: [errorCode, resources], eventSource: [source], userIdentity: [specversion, a.b],
+        userIdentity.arn: [userIdentity.type, id], eventID: [event_id], uuid: [errorMessage],
+        recipientAccountId: [userIdentity.accountId], sourceIPAddress: [requestParameters.b]}";
+    let file = |kind: &str| RuleFile { path: kind.into(), text: format!("kind: {kind}\n{fields}") };
+    let files = if mapped { ["json", "aws.cloudtrail"].map(file).to_vec() } else { Vec::new() };
+    let (mappings, problems) = Mappings::read(&files, &[]);
+    assert_eq!(problems, []);
+    let text = format!("{RULES}{}", if mapped { LENT } else { "" });
+    let given = Given { mappings, ..Given::default() };
+    let (rules, problems) = RuleSet::compile_with(&[RuleFile { path: "r.yml".into(), text }], &given);
+    assert_eq!(problems, []);
+    rules
+}
 
 /// A member: names that something is read from, and values of every sort.
 fn member() -> impl Strategy<Value = String> {
@@ -89,9 +116,9 @@ proptest! {
         members in vec(member(), 0..7),
         name in select(vec!["ConsoleLogin", "x"]),
         kind in select(vec![Kind::AwsCloudtrail, Kind::Json]),
+        mapped: bool,
     ) {
-        let (rules, problems) = RuleSet::compile(&[RuleFile { path: "r.yml".into(), text: RULES.into() }]);
-        prop_assert_eq!(problems, []);
+        let rules = compile(mapped);
         let time = "2026-11-23T10:00:00Z";
         let text = format!(
             "{{\"time\":\"{time}\",\"eventTime\":\"{time}\",\"eventName\":\"{name}\",\"rest\":0{}{}}}",
@@ -114,7 +141,7 @@ proptest! {
 
 #[test]
 fn an_ordinary_record_needs_no_parser() {
-    let (rules, _) = RuleSet::compile(&[RuleFile { path: "r.yml".into(), text: RULES.into() }]);
+    let rules = compile(false);
     for (kind, text) in [
         (
             Kind::AwsCloudtrail,

@@ -57,19 +57,19 @@ fn remedy(source: &LogSource) -> String {
 pub(super) fn unknown(looked: &Looked<'_>, report: &mut Report<'_>) {
     let Some(vocabulary) = Vocabulary::of(&looked.draft.log_source) else { return };
     for item in looked.items() {
-        if let Some(message) = item.field.as_deref().and_then(|field| vocabulary.doubt(field)) {
+        if let Some(message) = item.field.as_deref().and_then(|field| vocabulary.doubt(field, looked.mappings)) {
             report(item.place, message);
         }
         for written in item.values.iter().filter(|_| item.has(&[Modifier::FieldRef])) {
             if let Scalar::Text(field) = &written.value
-                && let Some(message) = vocabulary.doubt(field)
+                && let Some(message) = vocabulary.doubt(field, looked.mappings)
             {
                 report(written.place, message);
             }
         }
     }
     let dedup = looked.draft.own.dedup.iter().flat_map(|(names, _)| names);
-    for message in dedup.filter_map(|field| vocabulary.doubt(field)) {
+    for message in dedup.filter_map(|field| vocabulary.doubt(field, looked.mappings)) {
         report(looked.place("dedup"), message);
     }
 }

@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::contradiction;
 use super::vocabulary::Vocabulary;
 use crate::field::Fields;
-use crate::rule::Problem;
 use crate::rule::condition::Predicates;
 use crate::rule::draft::{Draft, Source};
 use crate::rule::load::Compiled;
 use crate::rule::modifier::Modifier;
 use crate::rule::place::Fault;
+use crate::rule::{Mappings, Problem};
 
 /// What is odd about rules beside each other, and rules that no event can match.
 pub(in super::super) fn set(
     drafts: &[Draft<'_>],
     compiled: &[Option<Compiled>],
     predicates: &Predicates,
-    fields: &Fields,
+    (fields, mappings): (&Fields, &Mappings),
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut titles: BTreeMap<&str, &Draft<'_>> = BTreeMap::new();
@@ -29,7 +29,7 @@ pub(in super::super) fn set(
             .chain(obsolete_rule(draft, drafts))
             .collect();
         if let Some(compiled) = compiled {
-            faults.extend(unknown_field(draft, compiled, drafts, fields));
+            faults.extend(unknown_field(draft, compiled, drafts, (fields, mappings)));
             faults.extend(never_matches(draft, compiled, predicates, fields));
         }
         faults.retain(|fault| fault.name().is_none_or(|name| !draft.allows(name)));
@@ -55,7 +55,12 @@ fn obsolete_rule(draft: &Draft<'_>, drafts: &[Draft<'_>]) -> Vec<Fault> {
 }
 
 /// Fields of a correlation that the rules which it counts do not have.
-fn unknown_field(draft: &Draft<'_>, compiled: &Compiled, drafts: &[Draft<'_>], fields: &Fields) -> Vec<Fault> {
+fn unknown_field(
+    draft: &Draft<'_>,
+    compiled: &Compiled,
+    drafts: &[Draft<'_>],
+    (fields, mappings): (&Fields, &Mappings),
+) -> Vec<Fault> {
     let (Source::Correlation(rule), Compiled::Correlation(counted)) = (&draft.source, compiled) else {
         return Vec::new();
     };
@@ -68,7 +73,7 @@ fn unknown_field(draft: &Draft<'_>, compiled: &Compiled, drafts: &[Draft<'_>], f
         for (&base, &field) in counted.bases.iter().zip(&named.fields) {
             if let Source::Detection(_) = drafts[base].source
                 && let Some(vocabulary) = Vocabulary::of(&drafts[base].log_source)
-                && let Some(message) = vocabulary.doubt(fields.path(field).name())
+                && let Some(message) = vocabulary.doubt(fields.path(field).name(), mappings)
             {
                 said.insert((place, message));
             }

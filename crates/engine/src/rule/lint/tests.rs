@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::rule::{Placeholders, Problem, RuleFile, RuleSet};
+use crate::rule::{Given, Mappings, Placeholders, Problem, RuleFile, RuleSet};
 
 const GOOD: &str = "title: Role taken
 id: 4c3a0b0e-6c1b-4a1e-9e57-6f2f0f3d2f10
@@ -45,7 +45,8 @@ level: high
 ";
 
 fn check(text: &str) -> Vec<Problem> {
-    let given = Placeholders([("admins".to_owned(), vec!["root".to_owned()])].into());
+    let placeholders = Placeholders([("admins".to_owned(), vec!["root".to_owned()])].into());
+    let given = Given { placeholders, ..Given::default() };
     RuleSet::check(&[RuleFile { path: "a.yml".to_owned(), text: text.to_owned() }], &given).1
 }
 
@@ -381,5 +382,24 @@ fn a_file_without_a_document_is_told() {
             found.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["a.yml:1:1: the file holds no document, so no rule comes of it"]
         );
+    }
+}
+
+#[test]
+fn a_name_of_another_schema_is_known_if_it_is_mapped() {
+    let text = "kind: aws.cloudtrail\nfields: {sourceIPAddress: [source.ip], 'requestParameters.*': ['request.*']}";
+    let (mappings, problems) = Mappings::read(&[RuleFile { path: "m.yml".to_owned(), text: text.to_owned() }], &[]);
+    assert_eq!(problems, []);
+    let given = Given { mappings, ..Given::default() };
+    for (field, expected) in [
+        ("source.ip", None),
+        ("request.roleArn", None),
+        ("source.ipp", Some("no record of aws.cloudtrail has a field `source`; did you mean `source.ip`?")),
+        ("source.port", Some("no record of aws.cloudtrail has a field `source`")),
+    ] {
+        let text = with("eventName: AssumeRole\n", &format!("{field}: AssumeRole\n"));
+        let found = RuleSet::check(&[RuleFile { path: "a.yml".to_owned(), text }], &given).1;
+        let found = found.iter().find(|problem| problem.lint == Some("unknown_field"));
+        assert_eq!(found.map(|problem| problem.message.as_str()), expected, "{field}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::event::{Kind, LogSource};
 use crate::rule::index::{includes, own};
-use crate::rule::nearest;
+use crate::rule::{Mappings, nearest};
 
 /// Members of a CloudTrail record, as "CloudTrail record contents" of its user guide lists them.
 const CLOUDTRAIL: [&str; 33] = [
@@ -256,11 +256,15 @@ impl Vocabulary {
     }
 
     /// What is odd about asking for this field.
-    pub(super) fn doubt(&self, field: &str) -> Option<String> {
+    pub(super) fn doubt(&self, field: &str, mappings: &Mappings) -> Option<String> {
         let kind = self.kind.name();
         let top = field.split(['.', '[']).next().unwrap_or_default();
+        if mappings.knows(self.kind, field) {
+            return None;
+        }
         if !self.names.contains(&top) {
             let near = nearest::nearest(top, self.names.iter().copied());
+            let near = near.or_else(|| nearest::nearest(field, mappings.names(self.kind)));
             if near.is_none() && !self.closed {
                 return None;
             }

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use super::{compile, event};
+use super::event;
 use crate::event::Kind;
 use crate::normalise::{Format, Limits, normalise};
-use crate::rule::{Placeholders, RuleFile, RuleId, RuleSet, Scratch, explain};
+use crate::rule::{Given, Mappings, Problem, RuleFile, RuleId, RuleSet, Scratch, explain};
 
 /// One line of a selection: `field|modifier|all: values`.
 #[derive(Clone, Debug)]
@@ -37,6 +37,43 @@ struct Written {
 }
 
 const FIELDS: [&str; 4] = ["a", "b", "c.d", "e"];
+
+/// Names that mean the same: no two lists share one.
+type Lists = &'static [&'static [&'static str]];
+
+fn lists() -> impl Strategy<Value = Lists> {
+    const CHOICES: [Lists; 6] = [
+        &[],
+        &[&["a", "e"]],
+        &[&["b", "c.d", "a"]],
+        &[&["a", "c.x"], &["c.d", "b"]],
+        &[&["c", "a"], &["e", "c.x", "b"]],
+        &[&["c.d", "e.d"], &["b", "a"]],
+    ];
+    select(&CHOICES[..])
+}
+
+fn given(lists: Lists) -> Given {
+    let fields: serde_json::Map<String, Value> = lists
+        .iter()
+        .map(|names| {
+            // What is alike in all names of a list may be written as a star.
+            let starred = names.iter().all(|name| name.ends_with(".d"));
+            let name = |name: &&str| if starred { name.replace(".d", ".*") } else { (*name).to_owned() };
+            (name(&names[0]), names[1..].iter().map(name).collect())
+        })
+        .collect();
+    let file =
+        |kind: &str| RuleFile { path: kind.to_owned(), text: json!({"kind": kind, "fields": fields}).to_string() };
+    let (mappings, problems) = Mappings::read(&["json", "aws.cloudtrail"].map(file), &[]);
+    assert_eq!(problems, []);
+    Given { mappings, ..Given::default() }
+}
+
+fn compile(rules: &[Written], lists: Lists) -> (RuleSet, Vec<Problem>) {
+    let texts: Vec<String> = rules.iter().enumerate().map(|(number, rule)| rule.text(number)).collect();
+    RuleSet::compile_with(&[RuleFile { path: "a.yml".to_owned(), text: texts.join("\n---\n") }], &given(lists))
+}
 
 fn word() -> impl Strategy<Value = String> {
     // Few letters, so that rules and events meet; İ, ß and the Kelvin sign change length when folded.
@@ -143,11 +180,12 @@ impl Written {
         json!({"title": "r", "id": number.to_string(), "level": "low", "detection": detection}).to_string()
     }
 
-    fn holds(&self, document: &Value) -> bool {
+    fn holds(&self, document: &Value, lists: Lists) -> bool {
         let holds = |lines: &Vec<Line>| {
             // As in the text, the last of several lines with one key counts.
-            let last =
-                |line: &Line| lines.iter().rev().find(|other| other.key() == line.key()).unwrap().holds(document);
+            let last = |line: &Line| {
+                lines.iter().rev().find(|other| other.key() == line.key()).unwrap().holds(document, lists)
+            };
             lines.iter().all(last)
         };
         self.condition.holds(&self.selections.each_ref().map(holds))
@@ -160,10 +198,11 @@ impl Line {
         format!("{}{modifier}{}", self.field, if self.all { "|all" } else { "" })
     }
 
-    fn holds(&self, document: &Value) -> bool {
-        let found = found(document, self.field);
+    fn holds(&self, document: &Value, lists: Lists) -> bool {
+        let field = name(document, self.field, lists);
+        let found = found(document, field);
         let one = |wanted: &Value| match (self.modifier, wanted) {
-            ("exists", wanted) => exists(document, self.field) == (*wanted == json!(true)),
+            ("exists", wanted) => exists(document, field) == (*wanted == json!(true)),
             ("gt", wanted) => found.iter().any(|value| number(value) > number(wanted)),
             ("lte", wanted) => found.iter().any(|value| number(value).is_some() && number(value) <= number(wanted)),
             (_, Value::Null) => found.is_empty() || found.iter().any(|value| value.is_null()),
@@ -185,6 +224,16 @@ impl Line {
         };
         if self.all { self.values.iter().all(one) } else { self.values.iter().any(one) }
     }
+}
+
+/// The name under which the document has the field.
+fn name(document: &Value, field: &'static str, lists: Lists) -> &'static str {
+    let has = |name: &&&str| {
+        let found = found(document, name);
+        exists(document, name) && (found.is_empty() || found.iter().any(|value| !value.is_object()))
+    };
+    let Some(names) = lists.iter().find(|names| names.contains(&field)) else { return field };
+    std::iter::once(&field).chain(*names).find(has).unwrap_or(&field)
 }
 
 fn found<'v>(document: &'v Value, field: &str) -> Vec<&'v Value> {
@@ -266,13 +315,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn compiled_rules_match_what_they_say(rules in vec(written(), 1..6), documents in vec(document(), 1..8)) {
-        let texts: Vec<String> = rules.iter().enumerate().map(|(number, rule)| rule.text(number)).collect();
-        let (set, problems) = compile(&[("a.yml", &texts.join("\n---\n"))]);
+    fn compiled_rules_match_what_they_say(
+        rules in vec(written(), 1..6),
+        documents in vec(document(), 1..8),
+        lists in lists(),
+    ) {
+        let (set, problems) = compile(&rules, lists);
         prop_assert_eq!(problems, []);
         let mut scratch = Scratch::default();
         for document in &documents {
-            let expected: Vec<u32> = (0..).zip(&rules).filter(|(_, rule)| rule.holds(document)).map(|(n, _)| n).collect();
+            let expected = (0..).zip(&rules).filter(|(_, rule)| rule.holds(document, lists));
+            let expected: Vec<u32> = expected.map(|(number, _)| number).collect();
             for json in [document.to_string(), reversed(document)] {
                 let found = set.matches(&event(Kind::Json, &json), &mut scratch);
                 let found: Vec<u32> = found.iter().map(|number| number.0).collect();
@@ -285,10 +338,10 @@ proptest! {
     fn a_glance_shows_what_the_whole_way_does(
         rules in vec(written(), 1..4),
         documents in vec(document(), 1..6),
+        lists in lists(),
         time in select(vec![json!("2026-11-23T10:00:00Z"), json!("soon"), json!(1.5), json!(["2026-11-23T10:00:00Z"])]),
     ) {
-        let texts: Vec<String> = rules.iter().enumerate().map(|(number, rule)| rule.text(number)).collect();
-        let (set, _) = compile(&[("a.yml", &texts.join("\n---\n"))]);
+        let (set, _) = compile(&rules, lists);
         let (mut scratch, limits) = (Scratch::default(), Limits::default());
         for document in &documents {
             let mut document = document.clone();
@@ -325,7 +378,10 @@ proptest! {
         noise in any::<String>(),
     ) {
         let rule = json!({"title": noise, "detection": {"s": {key.clone(): values}, "condition": condition}}).to_string();
-        let (set, _) = compile(&[("a.yml", &rule), ("b.yml", &noise)]);
+        let (set, _) = super::compile(&[("a.yml", &rule), ("b.yml", &noise)]);
+        // A mapping may hold anything, too.
+        let mapping = json!({"kind": "json", "fields": {key: values, "a": ["b", noise]}}).to_string();
+        drop(Mappings::read(&[], &[mapping, noise.clone()].map(|text| RuleFile { path: "m.yml".to_owned(), text })));
         let logged = json!({"a": values, "b": noise, "c": document}).to_string();
         set.matches(&event(Kind::Json, &logged), &mut Scratch::default());
     }
@@ -336,32 +392,40 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn an_explanation_says_what_matching_says(rules in vec(written(), 1..4), documents in vec(document(), 1..6)) {
+    fn an_explanation_says_what_matching_says(
+        rules in vec(written(), 1..4),
+        documents in vec(document(), 1..6),
+        lists in lists(),
+    ) {
         let texts: Vec<String> = rules.iter().enumerate().map(|(number, rule)| rule.text(number)).collect();
         let file = RuleFile { path: "a.yml".to_owned(), text: texts.join("\n---\n") };
         for document in &documents {
             let event = sonic_rs::from_str(&document.to_string()).unwrap();
             for (number, rule) in rules.iter().enumerate() {
                 let id = RuleId(number.to_string().into());
-                let why = explain(&file, &id, &Placeholders::default(), &event).unwrap();
-                prop_assert_eq!(why.holds, rule.holds(document), "{}{}", why, document);
+                let why = explain(&file, &id, &given(lists), Kind::Json, &event).unwrap();
+                prop_assert_eq!(why.holds, rule.holds(document, lists), "{}{}", why, document);
             }
         }
     }
 
     #[test]
-    fn a_rule_that_is_said_to_never_match_never_does(rules in vec(written(), 1..6), documents in vec(document(), 1..24)) {
+    fn a_rule_that_is_said_to_never_match_never_does(
+        rules in vec(written(), 1..6),
+        documents in vec(document(), 1..24),
+        lists in lists(),
+    ) {
         let file = |(number, rule): (usize, &Written)| {
             RuleFile { path: number.to_string(), text: rule.text(number) }
         };
         let files: Vec<RuleFile> = rules.iter().enumerate().map(file).collect();
-        let (_, problems) = RuleSet::check(&files, &Placeholders::default());
+        let (_, problems) = RuleSet::check(&files, &given(lists));
         let said = problems.iter().filter(|problem| problem.lint == Some("never_matches"));
         for never in said {
             let rule = &rules[never.path.parse::<usize>().unwrap()];
             // Fields are taken to hold one value.
             for document in documents.iter().filter(|document| !document.to_string().contains('[')) {
-                prop_assert!(!rule.holds(document), "{}: {}", never, document);
+                prop_assert!(!rule.holds(document, lists), "{}: {}", never, document);
             }
         }
     }

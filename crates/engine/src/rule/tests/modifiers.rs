@@ -2,7 +2,7 @@
 
 use super::matches;
 use crate::event::Kind;
-use crate::rule::{Placeholders, RuleFile, RuleSet};
+use crate::rule::{Given, Placeholders, RuleFile, RuleSet};
 
 /// Checks `line`, the only one of a selection, against events: does it match, and why.
 #[track_caller]
@@ -266,7 +266,8 @@ fn lines_are_and_maps_in_a_list_are_or_and_keywords_search_every_string() {
 
 #[test]
 fn placeholders_stand_for_the_values_that_the_user_gives() {
-    let given = Placeholders([("admins".to_owned(), vec!["root".to_owned(), "adm_*".to_owned()])].into());
+    let placeholders = Placeholders([("admins".to_owned(), vec!["root".to_owned(), "adm_*".to_owned()])].into());
+    let given = Given { placeholders, ..Given::default() };
     for (line, json, expected, reason) in [
         ("a|expand: '%admins%'", r#"{"a":"ADM_eve"}"#, true, "a value is a pattern as in a rule"),
         ("a|expand: '%admins%'", r#"{"a":"eve"}"#, false, "neither"),
