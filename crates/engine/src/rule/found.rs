@@ -28,6 +28,10 @@ pub(super) struct Node {
     single: bool,
     /// Whether this is the whole name as one key, which wins over the nested path.
     flat: bool,
+    /// Whether it is another name of a field.
+    other: bool,
+    /// Whether it is either: one question for what is rare.
+    remarkable: bool,
     /// Bit n: a child's name has n bytes, the last bit: that many or more. Spares most keys their hash.
     lengths: u64,
     /// Not keyed: the names are rule text, so whoever writes events can aim at no chain longer than those.
@@ -43,13 +47,14 @@ pub(super) struct Found<'e> {
     /// [`SEPARATOR`] before each and behind the last.
     folded: Vec<u8>,
     /// Where those end.
-    joined: usize,
+    joined: u32,
     /// A head counts if its stamp is this one, so nothing is cleared per event.
     generation: u32,
     /// The fields that are there.
     present: Vec<FieldId>,
-    /// What fields had of their own that were lent the values of another name.
-    own: Vec<(FieldId, Head)>,
+    /// Other names of fields that were met; then the fields that were lent what stands there, with what they had of
+    /// their own. One list, as this is moved once an event: beyond 128 bytes it would be copied by a call.
+    lending: Vec<(FieldId, Option<Head>)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,6 +102,7 @@ impl Tree {
                 let end = tree.child(0, path.name());
                 tree.nodes[end as usize].field = Some(field);
                 tree.nodes[end as usize].flat = true;
+                tree.nodes[end as usize].remarkable = true;
             }
         }
         tree
@@ -110,6 +116,18 @@ impl Tree {
         for segment in name.split('.') {
             place = self.child(place, segment);
             self.nodes[place as usize].single = true;
+        }
+    }
+
+    /// Marks these paths, which are among those that it was made of, as other names of fields.
+    pub(super) fn expect_others<'p>(&mut self, paths: impl IntoIterator<Item = &'p Path>) {
+        for path in paths {
+            let nested = path.segments().iter().fold(0, |place, segment| self.child(place, segment));
+            let flat = self.child(0, path.name());
+            for place in [nested, flat] {
+                self.nodes[place as usize].other = true;
+                self.nodes[place as usize].remarkable = true;
+            }
         }
     }
 
@@ -161,8 +179,8 @@ impl Tree {
             return None;
         }
         let child = &self.nodes[*node.children.get(name)? as usize];
-        if child.flat {
-            child.field.into_iter().for_each(|field| found.take_over(field));
+        if child.remarkable {
+            child.field.into_iter().for_each(|field| found.meet(field, child));
         }
         Some(child)
     }
@@ -212,7 +230,7 @@ impl<'e> Found<'e> {
         found.values.clear();
         found.folded.clear();
         found.present.clear();
-        found.own.clear();
+        found.lending.clear();
         found.joined = 0;
         if found.heads.len() < fields {
             found.heads.resize(fields, Head::default());
@@ -251,7 +269,7 @@ impl<'e> Found<'e> {
             link.fold(&mut self.folded);
         }
         self.folded.push(SEPARATOR);
-        self.joined = self.folded.len();
+        self.joined = number(self.folded.len());
     }
 
     /// Each of the folded texts of all strings and numbers.
@@ -265,7 +283,7 @@ impl<'e> Found<'e> {
 
     /// The folded texts of all strings and numbers, with [`SEPARATOR`]s.
     pub(super) fn joined(&self) -> &[u8] {
-        &self.folded[..self.joined]
+        &self.folded[..self.joined as usize]
     }
 
     /// The memory without the values.
@@ -273,26 +291,36 @@ impl<'e> Found<'e> {
         self.values.clear();
         // Empty, so nothing is converted; the standard library keeps the allocation.
         let values = self.values.into_iter().map(|_| unreachable!("no value is left")).collect();
-        let Self { heads, folded, joined, generation, present, own, .. } = self;
-        Found { heads, values, folded, joined, generation, present, own }
+        let Self { heads, folded, joined, generation, present, lending, .. } = self;
+        Found { heads, values, folded, joined, generation, present, lending }
     }
 
     /// Lends to each field that the document holds under another name only what stands there. Nothing is read into
     /// this after it.
     pub(super) fn stand_in(&mut self, synonyms: &Synonyms) {
-        for place in 0..self.present.len() {
-            for &field in synonyms.fields(self.present[place]) {
+        for place in 0..self.lending.len() {
+            for &field in synonyms.fields(self.lending[place].0) {
                 let other = synonyms.found_at(field, |name| self.holds(name));
                 let head = self.heads[field.0 as usize];
                 if other == field || self.is_lent(field) {
                     continue;
                 }
-                self.own.push((field, head));
+                self.lending.push((field, Some(head)));
                 if head.generation != self.generation {
                     self.present.push(field);
                 }
                 self.heads[field.0 as usize] = Head { lent: true, ..self.heads[other.0 as usize] };
             }
+        }
+    }
+
+    /// A field is about to be found at this node, and may have been before.
+    fn meet(&mut self, field: FieldId, node: &Node) {
+        if node.other && !self.exists(field) {
+            self.lending.push((field, None));
+        }
+        if node.flat {
+            self.take_over(field);
         }
     }
 
@@ -395,9 +423,12 @@ impl<'e> Found<'e> {
 
     /// Those that it has under its own name.
     pub(super) fn own(&self, field: FieldId) -> impl Iterator<Item = &Leaf<'e>> {
-        let lent = self.is_lent(field);
-        let own = self.own.iter().find(|(other, _)| lent && *other == field);
-        self.from(own.map_or_else(|| self.first(field), |(_, head)| self.start_of(head)))
+        let mut start = self.first(field);
+        if self.is_lent(field) {
+            let had = |(other, head): &(FieldId, Option<Head>)| head.filter(|_| *other == field);
+            start = self.lending.iter().find_map(had).map_or(END, |head| self.start_of(&head));
+        }
+        self.from(start)
     }
 
     fn from(&self, mut next: u32) -> impl Iterator<Item = &Leaf<'e>> {

@@ -147,6 +147,7 @@ impl Plan {
         let tree = |more: &[FieldId]| {
             let walked = asked.iter().chain(&plan.members).chain(more).copied().chain(plan.synonyms.names());
             let mut tree = Tree::new(walked.map(|field| (field, fields.path(field))));
+            tree.expect_others(plan.synonyms.names().map(|field| fields.path(field)));
             members.iter().for_each(|name| tree.expect_single(name));
             tree
         };

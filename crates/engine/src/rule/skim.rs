@@ -263,7 +263,9 @@ mod tests {
 
     fn tree() -> Tree {
         let (fields, numbers) = (fields(), (0..).map(FieldId).take(PATHS.len()));
-        Tree::new(numbers.map(|field| (field, fields.path(field))))
+        let mut tree = Tree::new(numbers.map(|field| (field, fields.path(field))));
+        tree.expect_others(synonyms().names().map(|field| fields.path(field)));
+        tree
     }
 
     /// What is found at first, and when names have stood in for each other.

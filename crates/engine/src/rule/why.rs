@@ -116,7 +116,8 @@ impl Asked<'_> {
         mappings.intern(&mut fields);
         let synonyms = mappings.synonyms(self.kind, &fields);
         let ids = (0..).map(FieldId).take(fields.len());
-        let tree = Tree::new(ids.map(|field| (field, fields.path(field))));
+        let mut tree = Tree::new(ids.map(|field| (field, fields.path(field))));
+        tree.expect_others(synonyms.names().map(|field| fields.path(field)));
         let mut found = Found::start(fields.len(), Found::default());
         found.read(&tree, true, self.event);
         found.stand_in(&synonyms);
