@@ -20,6 +20,7 @@ mod condition;
 mod correlate;
 mod draft;
 mod facts;
+mod fieldref;
 mod filter;
 mod found;
 mod glob;

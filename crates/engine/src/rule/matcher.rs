@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 
+use super::fieldref;
 use super::found::Found;
 use super::glob::{self, Unit};
 use super::leaf::Leaf;
@@ -109,10 +110,7 @@ impl Predicate {
         match &self.test {
             Test::Null => !found.has(field) || found.of(field).any(|value| matches!(value, Leaf::Null)),
             Test::Exists => found.exists(field),
-            Test::Field(other, position, case) => found.of(field).any(|value| {
-                let equal = |left: &str| found.of(*other).any(|value| position.holds(*case, left, value));
-                value.with_text(equal).unwrap_or(false)
-            }),
+            Test::Field(other, position, case) => fieldref::holds(found, (field, *other), *position, *case),
             test => found.of(field).any(|value| test.holds_value(value)),
         }
     }
@@ -175,22 +173,6 @@ impl Relation {
             Self::Less => order.is_lt(),
             Self::AtMost => order.is_le(),
         }
-    }
-}
-
-impl Position {
-    fn holds(self, case: Case, text: &str, other: &Leaf<'_>) -> bool {
-        let found = other.with_text(|other| {
-            let pattern = case.pattern(other);
-            let text = case.prepare(text);
-            match self {
-                Self::Whole => case.equal(&pattern, &text),
-                Self::Anywhere => case.contains(&pattern, &text),
-                Self::Start => case.starts(&pattern, &text),
-                Self::End => case.ends(&pattern, &text),
-            }
-        });
-        found == Some(true)
     }
 }
 

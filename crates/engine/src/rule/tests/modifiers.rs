@@ -239,6 +239,31 @@ fn another_field_may_hold_the_value() {
 }
 
 #[test]
+fn two_fields_of_many_values_are_no_matter_of_pairs() {
+    let values =
+        |letter: char| (0..60_000).map(|number| format!("\"{letter}{number:05}\"")).collect::<Vec<_>>().join(",");
+    let json = format!(r#"{{"a":[{},"B00007"],"b":[{}]}}"#, values('a'), values('b'));
+    for modifier in ["", "|startswith", "|endswith", "|contains"] {
+        let section = format!("s:\n  a|fieldref{modifier}: b\ncondition: s");
+        assert!(matches(&section, &json), "{modifier}");
+        assert!(!matches(&section, &json.replace("B00007", "x")), "{modifier}");
+    }
+}
+
+#[test]
+fn letter_case_is_ignored_character_by_character() {
+    table(&[
+        ("a: 'x?y'", "{\"a\":\"x\u{130}y\"}", true, "one character of the event"),
+        ("a: 'x??y'", "{\"a\":\"x\u{130}y\"}", false, "and not two"),
+        ("a: ΟΔΟΣ", r#"{"a":"οδος"}"#, true, "the sigma at the end of a word"),
+        ("a|contains: ΔΟΣ", r#"{"a":"οδος α"}"#, true, "inside"),
+        ("a|re|i: 'δοσ'", r#"{"a":"ΟΔΟς"}"#, true, "in an expression"),
+        ("a|re|i: 'KELVIN'", "{\"a\":\"\u{212a}elvin\"}", true, "the Kelvin sign"),
+        ("a: i", "{\"a\":\"\u{130}\"}", false, "a dotted capital i is two letters in lower case"),
+    ]);
+}
+
+#[test]
 fn lines_are_and_maps_in_a_list_are_or_and_keywords_search_every_string() {
     for (section, event, expected, reason) in [
         ("s: {a: x, b: y}\ncondition: s", r#"{"a":"x","b":"y"}"#, true, "both lines"),
