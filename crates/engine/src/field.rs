@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+use sonic_rs::{JsonContainerTrait, JsonNumberTrait, JsonValueTrait, Value};
 
 use crate::hash::Seed;
 
@@ -117,7 +117,17 @@ pub fn scalar_text(value: &Value) -> Option<String> {
     if let Some(flag) = value.as_bool() {
         return Some(flag.to_string());
     }
-    value.as_number().map(|number| number.to_string())
+    digits(value).map(String::from).or_else(|| value.as_number().map(|number| number.to_string()))
+}
+
+/// The text of a number that no machine type holds as it is: an integer beyond 64 bits, or more than a real can be.
+/// Documents that hold one were read with the texts of all their numbers; the others have none to show.
+pub(crate) fn digits(value: &Value) -> Option<Box<str>> {
+    let raw = value.as_raw_number()?;
+    let text = raw.as_str();
+    let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let held = if whole { raw.is_i64() || raw.is_u64() } else { raw.is_f64() };
+    (!held).then(|| text.into())
 }
 
 fn walk(value: &Value, segments: &[String], visit: &mut dyn FnMut(&Value) -> bool) -> bool {

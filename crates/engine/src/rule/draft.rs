@@ -98,7 +98,7 @@ impl Draft<'_> {
 /// Reads a document; nothing if it is empty.
 pub(super) fn read(document: Document<'_>, lints: Lints) -> Option<Read<'_>> {
     let refused = |fault, counted| Read { draft: None, problems: vec![document.problem(fault)], counted };
-    let node = match yaml::read(document.text) {
+    let node = match yaml::read(document.text, document.first_line) {
         Ok(None) => return None,
         Ok(Some(Node { value: Value::Null, .. })) => return None,
         Ok(Some(node)) => node,

@@ -104,7 +104,7 @@ impl Members for Facts<'_, '_> {
         self.found.of(self.wanted.facets[member]).find_map(|value| match value {
             Leaf::Text(text) => Some(Cow::Borrowed(*text)).filter(|text| !text.is_empty()),
             Leaf::Escaped(_) => value.with_text(|text| Cow::Owned(text.to_owned())),
-            Leaf::Number(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
+            Leaf::Number(_) | Leaf::Digits(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
         })
     }
 }

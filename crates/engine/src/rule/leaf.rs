@@ -4,6 +4,8 @@ use std::fmt::{self, Write};
 
 use sonic_rs::{JsonValueTrait, Number, Value};
 
+use crate::field;
+
 /// A value that is no array: of an array rules look at each element.
 #[derive(Clone, Debug)]
 pub(super) enum Leaf<'e> {
@@ -11,6 +13,8 @@ pub(super) enum Leaf<'e> {
     /// A string as it stands in the text, with escapes that the parser would read: decoded only if it is asked for.
     Escaped(&'e str),
     Number(Number),
+    /// A number that no machine type holds as it is: an integer beyond 64 bits, or `1e400`.
+    Digits(Box<str>),
     Bool(bool),
     Null,
     /// An object: it is there, but it is no text.
@@ -22,6 +26,9 @@ impl<'e> Leaf<'e> {
     pub(super) fn of(value: &'e Value) -> Self {
         if let Some(text) = value.as_str() {
             return Self::Text(text);
+        }
+        if let Some(digits) = field::digits(value) {
+            return Self::Digits(digits);
         }
         if let Some(number) = value.as_number() {
             return Self::Number(number);
@@ -38,6 +45,7 @@ impl<'e> Leaf<'e> {
     pub(super) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> Option<T> {
         match self {
             Self::Text(text) => Some(read(text)),
+            Self::Digits(digits) => Some(read(digits)),
             Self::Escaped(text) => {
                 let mut decoded = String::with_capacity(text.len());
                 decode_onto(text, &mut decoded);

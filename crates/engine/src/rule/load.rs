@@ -49,7 +49,10 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
             compiled.push(None);
             continue;
         };
-        match sigma::compile(section, &mut Names { fields: &mut fields, collector: &mut collector, placeholders }) {
+        match sigma::compile(
+            section,
+            &mut Names { fields: &mut fields, collector: &mut collector, placeholders, expanded: 0 },
+        ) {
             Ok(program) => compiled.push(Some(Compiled::Detection(draft.log_source.clone(), program))),
             Err(fault) => {
                 problems.push(draft.document.problem(fault));
@@ -58,19 +61,34 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
         }
     }
     let mut filters = vec![Vec::new(); drafts.len()];
-    let names = &mut Names { fields: &mut fields, collector: &mut collector, placeholders };
+    let names = &mut Names { fields: &mut fields, collector: &mut collector, placeholders, expanded: 0 };
     let faults = filter::apply(&drafts, &mut compiled, &mut filters, names);
     problems.extend(faults.into_iter().map(|(place, fault)| drafts[place].document.problem(fault)));
-    let mut quiet = correlate(&drafts, &mut compiled, &mut fields, &mut problems);
+    let named = by_name(&drafts);
+    let mut quiet = correlate((&drafts, &named), &mut compiled, &mut fields, &mut problems);
     // A rule that is there to be counted stays silent though its correlation is broken; else each single
     // event would raise an alert.
-    quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts).ok()));
+    quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts, &named).ok()));
     let predicates = collector.finish();
     if lints == Lints::On {
         problems.extend(lint::set(&drafts, &compiled, &predicates, &fields));
     }
     let set = assemble(drafts, compiled, filters, &quiet, fields, predicates);
     (set, sorted(problems))
+}
+
+/// The places of the drafts that have a name or id.
+pub(super) type ByName<'d> = BTreeMap<&'d str, Vec<usize>>;
+
+pub(super) fn by_name<'d>(drafts: &'d [Draft<'_>]) -> ByName<'d> {
+    let mut found: ByName<'d> = BTreeMap::new();
+    for (place, draft) in drafts.iter().enumerate() {
+        let name = draft.name.as_deref().filter(|name| *name != &*draft.id.0);
+        for name in std::iter::once(&*draft.id.0).chain(name) {
+            found.entry(name).or_default().push(place);
+        }
+    }
+    found
 }
 
 fn documents(files: &[RuleFile]) -> Vec<Document<'_>> {
@@ -102,21 +120,21 @@ fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draf
 /// Compiles the correlations, inner ones first. Returns the rules that only count: some correlation names them and
 /// none that does says `generate: true`; whether the correlation itself is sound does not matter.
 fn correlate(
-    drafts: &[Draft<'_>],
+    (drafts, named): (&[Draft<'_>], &ByName<'_>),
     compiled: &mut [Option<Compiled>],
     fields: &mut Fields,
     problems: &mut Vec<Problem>,
 ) -> BTreeSet<usize> {
     let mut counting = BTreeSet::new();
     let mut generating = BTreeSet::new();
-    let mut waiting: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut waiting: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (place, draft) in drafts.iter().enumerate() {
         let Source::Correlation(rule) = &draft.source else { continue };
         let find = |(name, place): &(String, Place)| {
-            base(name, draft.document.path, drafts).map_err(|message| Fault::error(message).at(*place))
+            base(name, draft.document.path, drafts, named).map_err(|message| Fault::error(message).at(*place))
         };
         match rule.rules.iter().map(find).collect() {
-            Ok(bases) => waiting.push((place, bases)),
+            Ok(bases) => drop(waiting.insert(place, bases)),
             Err(fault) => problems.push(draft.document.problem(fault)),
         }
         let known = rule.rules.iter().filter_map(|name| find(name).ok());
@@ -126,13 +144,28 @@ fn correlate(
         }
     }
     // Those first whose bases wait for nothing. What is left counts itself, by way of others.
-    while let Some(ready) =
-        waiting.iter().position(|(_, bases)| !waiting.iter().any(|(other, _)| bases.contains(other)))
-    {
-        let (place, bases) = waiting.remove(ready);
+    let mut missing: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut counted_by: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (&place, bases) in &waiting {
+        let inner: BTreeSet<usize> = bases.iter().copied().filter(|base| waiting.contains_key(base)).collect();
+        missing.insert(place, inner.len());
+        inner.into_iter().for_each(|base| counted_by.entry(base).or_default().push(place));
+    }
+    let mut ready: BTreeSet<usize> =
+        missing.iter().filter(|(_, missing)| **missing == 0).map(|(place, _)| *place).collect();
+    while let Some(place) = ready.pop_first() {
+        let bases = waiting.remove(&place).unwrap_or_default();
         match correlation(&drafts[place], &bases, drafts, compiled, fields) {
             Ok(counted) => compiled[place] = Some(Compiled::Correlation(counted)),
             Err(fault) => problems.push(drafts[place].document.problem(fault)),
+        }
+        for outer in counted_by.remove(&place).unwrap_or_default() {
+            if let Some(missing) = missing.get_mut(&outer) {
+                *missing -= 1;
+                if *missing == 0 {
+                    ready.insert(outer);
+                }
+            }
         }
     }
     for (place, _) in waiting {
@@ -171,11 +204,10 @@ fn correlation(
 }
 
 /// The rule that a correlation means by a name or id: one in its own file before one elsewhere.
-fn base(name: &str, path: &str, drafts: &[Draft<'_>]) -> Result<usize, String> {
-    let named = |draft: &Draft<'_>| &*draft.id.0 == name || draft.name.as_deref() == Some(name);
-    let found: Vec<usize> = (0..drafts.len()).filter(|&place| named(&drafts[place])).collect();
+fn base(name: &str, path: &str, drafts: &[Draft<'_>], named: &ByName<'_>) -> Result<usize, String> {
+    let found = named.get(name).map_or(&[][..], Vec::as_slice);
     let near: Vec<usize> = found.iter().copied().filter(|&place| drafts[place].document.path == path).collect();
-    match (near.as_slice(), found.as_slice()) {
+    match (near.as_slice(), found) {
         (&[only], _) | ([], &[only]) => match drafts[only].source {
             Source::Detection(_) | Source::Correlation(_) => Ok(only),
             Source::Filter(_) => Err(format!("`{name}` is a filter, which counts nothing")),
@@ -283,15 +315,28 @@ fn remembered(rules: &[Rule]) -> Vec<FieldId> {
 
 /// The log source of each draft; a correlation's is what those of its bases have in common.
 fn log_sources(drafts: &[Draft<'_>], compiled: &[Option<Compiled>]) -> Vec<LogSource> {
-    fn of(place: usize, drafts: &[Draft<'_>], compiled: &[Option<Compiled>]) -> LogSource {
-        match &compiled[place] {
-            Some(Compiled::Correlation(counted)) => {
-                common(counted.bases.iter().map(|&base| of(base, drafts, compiled)))
-            }
-            Some(Compiled::Detection(..)) | None => drafts[place].log_source.clone(),
+    let mut known: Vec<Option<LogSource>> = vec![None; drafts.len()];
+    let mut waiting: Vec<usize> = (0..drafts.len()).collect();
+    // Each correlation comes up again when those that it counts are known: none counts itself, or it had not been
+    // compiled.
+    while let Some(&place) = waiting.last() {
+        let bases = match &compiled[place] {
+            Some(Compiled::Correlation(counted)) => counted.bases.as_slice(),
+            Some(Compiled::Detection(..)) | None => &[],
+        };
+        let unknown = bases.iter().copied().filter(|base| known[*base].is_none());
+        let waits = waiting.len();
+        if known[place].is_none() {
+            waiting.extend(unknown);
+        }
+        if waiting.len() == waits {
+            let of_bases = || common(bases.iter().filter_map(|base| known[*base].clone()));
+            let found = if bases.is_empty() { drafts[place].log_source.clone() } else { of_bases() };
+            known[place].get_or_insert(found);
+            waiting.pop();
         }
     }
-    (0..drafts.len()).map(|place| of(place, drafts, compiled)).collect()
+    known.into_iter().map(Option::unwrap_or_default).collect()
 }
 
 /// What all of these sources name alike.

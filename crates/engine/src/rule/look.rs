@@ -151,7 +151,7 @@ impl Look<'_, '_> {
             Subject::Anywhere => found.anywhere(),
         };
         if *position == Where::Number {
-            let numbers = found.of(field).filter(|value| matches!(value, Leaf::Number(_)));
+            let numbers = found.of(field).filter(|value| matches!(value, Leaf::Number(_) | Leaf::Digits(_)));
             numbers.filter_map(Number::of).filter_map(Number::whole).for_each(|whole| scan(&whole.to_string()));
         } else {
             found.folded(field, scan);

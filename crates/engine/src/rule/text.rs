@@ -122,10 +122,11 @@ impl Case {
         start.is_some_and(|start| self.same(pattern.as_bytes(), &prepared.as_bytes()[start..]))
     }
 
-    pub(super) fn same_char(self, pattern: char, prepared: char) -> bool {
+    /// A character of a prepared text as patterns have it.
+    pub(super) fn char(self, prepared: char) -> char {
         match self {
-            Self::Ignored => pattern == prepared.to_ascii_lowercase(),
-            Self::Exact => pattern == prepared,
+            Self::Ignored => prepared.to_ascii_lowercase(),
+            Self::Exact => prepared,
         }
     }
 

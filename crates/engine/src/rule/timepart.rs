@@ -32,7 +32,7 @@ impl TimePart {
         let time = match value {
             Leaf::Text(_) | Leaf::Escaped(_) => value.with_text(moment::from_text)??,
             Leaf::Number(number) => moment::from_number(number)?,
-            Leaf::Bool(_) | Leaf::Null | Leaf::Object => return None,
+            Leaf::Digits(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => return None,
         };
         let moment = DateTime::<Utc>::from_timestamp_micros(time.micros())?;
         let part = match self {

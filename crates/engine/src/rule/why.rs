@@ -95,7 +95,7 @@ fn ask(
     compile: impl FnOnce(&mut Names<'_>) -> Option<Program>,
 ) -> Option<(bool, Fields)> {
     let (mut fields, mut collector) = (Fields::default(), Collector::default());
-    let program = compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders })?;
+    let program = compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders, expanded: 0 })?;
     let predicates = collector.finish();
     let ids = (0..).map(FieldId).take(fields.len());
     let tree = Tree::new(ids.map(|field| (field, fields.path(field))));

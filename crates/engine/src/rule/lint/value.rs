@@ -1,8 +1,11 @@
 //! Values and the modifiers that say how they are compared.
 
+use std::collections::HashSet;
+
 use ipnet::IpNet;
 
 use super::{Item, Looked, Report};
+use crate::hash::Seed;
 use crate::rule::ast::{Scalar, Written};
 use crate::rule::modifier::Modifier;
 use crate::rule::placeholder;
@@ -151,8 +154,9 @@ fn modifier_of(item: &Item) -> &'static str {
 
 pub(super) fn duplicate_value(looked: &Looked<'_>, report: &mut Report<'_>) {
     for item in looked.items() {
-        for (number, written) in item.values.iter().enumerate() {
-            if item.values[..number].iter().any(|before| before.value == written.value) {
+        let mut before: HashSet<&Scalar, Seed> = HashSet::default();
+        for written in &item.values {
+            if !before.insert(&written.value) {
                 report(written.place, format!("`{}` stands in the list already", written.value));
             }
         }

@@ -253,6 +253,90 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
 }
 
 #[test]
+fn places_are_those_of_the_file() {
+    let good = rule("s: {a: x}\ncondition: s");
+    let conditions = [
+        "condition: |\n  s\n  or t",
+        "condition: >-\n  s or\n  t",
+        "condition: s\n  or t",
+        "condition: 's\n  or t'",
+        "condition: \"s\n\n  or t\"",
+        "condition: s or\n  s or",
+        "condition: |\n  s or\n  (s",
+    ];
+    let conditions = conditions.map(|condition| rule(&format!("s: {{a: x}}\n{condition}")).replace("id: a", "id: b"));
+    let broken = ["title: B\nid: [x\n", "title: B\ntitle: C\n", "title: B\ndetection: {}\nfilter: {}\n"];
+    let mut all = String::new();
+    for other in broken.into_iter().map(str::to_owned).chain(conditions) {
+        all += &problems(&[("a.yml", &format!("{good}---\n{other}"))]);
+    }
+    assert_snapshot!(all, @r"
+    error a.yml:10:1: this is no YAML: while parsing a flow sequence, expected ',' or ']'; `[` in line 9 is not closed
+    error a.yml:9:1: key `title` stands here a second time; the first is in line 8
+    error a.yml:10:1: a document has one of `detection`, `correlation` and `filter`; `detection` stands in line 9 already
+    error a.yml:15:8: the condition names `t`, which is not there
+    error a.yml:15:5: the condition names `t`, which is not there
+    error a.yml:14:8: the condition names `t`, which is not there
+    error a.yml:14:8: the condition names `t`, which is not there
+    error a.yml:15:8: the condition names `t`, which is not there
+    error a.yml:14:9: the condition cannot be read: it ends where a name is expected
+    error a.yml:15:7: the condition cannot be read: `)` is missing
+    ");
+}
+
+#[test]
+fn a_rule_may_begin_in_the_line_of_its_mark() {
+    let rule =
+        |id: &str| format!("--- {{title: {id}, id: {id}, level: low, detection: {{s: {{a: x}}, condition: s}}}}\n");
+    let (set, found) = compile(&[("a.yml", &format!("# head\n{}{}--- # nothing\n...\n", rule("a"), rule("b")))]);
+    assert_eq!(found, []);
+    assert_eq!(set.rules().len(), 2);
+}
+
+#[test]
+fn rules_that_would_take_too_much_are_refused() {
+    let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let selection = format!("s:\n  a|all:\n{}", lines(2_000, &|number| format!("    - v{number}\n")));
+    let named = format!("{selection}condition: s{}", " or not s".repeat(800));
+    let counted = format!("{}condition: 700 of s*", lines(1_400, &|number| format!("s{number}: {{a: {number}}}\n")));
+    let text = "x".repeat(1 << 20);
+    let aliases = format!("title: A\nx: &a '{text}'\ny: [{}]\n", "*a, ".repeat(100));
+    let mut all = String::new();
+    for text in [rule(&named), rule(&counted), aliases] {
+        all += &problems(&[("a.yml", &text)]);
+    }
+    assert_snapshot!(all, @r"
+    error a.yml:2007:464: the rule is too long: with the lines and values of each selection as often as the condition names it, it has more than 200000
+    error a.yml:1405:14: the rule is too long: with the lines and values of each selection as often as the condition names it, it has more than 200000
+    error a.yml:3:57: the texts of the document have more than 16777216 bytes
+    ");
+}
+
+#[test]
+fn many_filters_of_one_rule_and_long_chains_of_correlations_are_loaded() {
+    let rule = rule("s: {a: x}\ncondition: s").replace("detection", "logsource: {product: p}\ndetection");
+    let filter = |number: usize| {
+        format!(
+            "---\ntitle: F{number}\nlogsource: {{product: p}}\nfilter: {{rules: any, s: {{b: {number}}}, condition: not s}}\n"
+        )
+    };
+    let text = rule.clone() + &(0..6_000).map(filter).collect::<String>();
+    let (set, found) = compile(&[("a.yml", &text)]);
+    assert_eq!((found.len(), set.rules()[0].filters.len()), (0, 6_000));
+
+    let chain = |number: usize| {
+        let bases = if number == 0 { "a".to_owned() } else { format!("c{}", number - 1) };
+        format!(
+            "---\ntitle: C{number}\nid: c{number}\nlevel: low\ncorrelation: {{type: temporal, rules: [{bases}], timespan: 1h}}\n"
+        )
+    };
+    let text = rule + &(0..3_000).map(chain).collect::<String>();
+    let (set, found) = compile(&[("a.yml", &text)]);
+    assert_eq!(found, []);
+    assert!(set.rules().iter().all(|rule| rule.log_source.product.as_deref() == Some("p")));
+}
+
+#[test]
 fn what_is_nested_without_end_is_refused() {
     let deep = 4_000;
     for (text, reason) in [

@@ -4,6 +4,8 @@ use super::matches;
 use crate::event::Kind;
 use crate::rule::{Placeholders, RuleFile, RuleSet};
 
+const HUGE: &str = "123456789012345678901234567890123456789012345678901234567890";
+
 /// Checks `line`, the only one of a selection, against events: does it match, and why.
 #[track_caller]
 fn table(rows: &[(&str, &str, bool, &str)]) {
@@ -72,6 +74,17 @@ fn numbers_booleans_and_null_compare_by_value_and_by_text() {
         ("a: yes", r#"{"a":true}"#, false, "and no boolean"),
         ("a: 36893488147419103232", r#"{"a":"36893488147419103232"}"#, true, "beyond 64 bits"),
         ("a: 443", r#"{"a":4430}"#, false, "another number"),
+        ("a: 170141183460469231731687303715884105727", r#"{"a":1e300}"#, false, "a real beyond whole numbers"),
+        ("a: 36893488147419103233", r#"{"a":36893488147419103233}"#, true, "beyond 64 bits, not in quotes"),
+        ("a: 36893488147419103233", r#"{"a":36893488147419103232}"#, false, "its neighbour"),
+        ("a|gt: 36893488147419103232", r#"{"a":36893488147419103233}"#, true, "in order"),
+        ("a: '36893488147419103233'", r#"{"a":36893488147419103233}"#, true, "and text"),
+        ("a|contains: '0323'", r#"{"a":36893488147419103233}"#, true, "as text"),
+        (&format!("a: '{HUGE}'"), &format!(r#"{{"a":{HUGE}}}"#), true, "beyond 128 bits"),
+        (&format!("a: {HUGE}"), &format!(r#"{{"a":{HUGE}1}}"#), false, "and another"),
+        ("a|gt: 5", r#"{"a":1e400}"#, true, "more than a real holds"),
+        ("b: x", r#"{"a":1e400,"b":"x"}"#, true, "hides nothing"),
+        ("a: 1e400", r#"{"a":1e400}"#, true, "is its text"),
         ("a: true", r#"{"a":true}"#, true, "boolean"),
         ("a: true", r#"{"a":"True"}"#, true, "and its text"),
         ("a: 'false'", r#"{"a":false}"#, true, "text and boolean"),
@@ -133,6 +146,12 @@ fn networks_hold_addresses() {
         ("a|cidr: [10.0.0.0/8, '2001:db8::/32']", r#"{"a":"2001:DB8::1"}"#, true, "version 6"),
         ("a|cidr: 10.0.0.0/8", r#"{"a":"::ffff:10.0.0.1"}"#, true, "version 4 in version 6"),
         ("a|cidr: 10.0.0.1", r#"{"a":"10.0.0.1"}"#, true, "one address"),
+        ("a|cidr: '::ffff:10.0.0.0/104'", r#"{"a":"10.1.2.3"}"#, true, "a network of version 4 in version 6"),
+        ("a|cidr: '::ffff:10.0.0.0/104'", r#"{"a":"::ffff:10.1.2.3"}"#, true, "both in version 6"),
+        ("a|cidr: '::ffff:10.0.0.0/104'", r#"{"a":"::ffff:11.1.2.3"}"#, false, "outside"),
+        ("a|cidr: '::ffff:10.0.0.1'", r#"{"a":"10.0.0.1"}"#, true, "one address in version 6"),
+        ("a|cidr: '::/0'", r#"{"a":"::ffff:10.1.2.3"}"#, true, "every address of version 6"),
+        ("a|cidr: '::/0'", r#"{"a":"10.1.2.3"}"#, false, "and none of version 4"),
     ]);
 }
 
@@ -205,6 +224,7 @@ fn any_dash_starts_an_option() {
         ("a|windash|endswith: '-x'", r#"{"a":"y /x"}"#, true, "at an end"),
         ("a|windash: '-x'", r#"{"a":"+x"}"#, false, "a plus is none"),
         ("a|windash: '-x'", r#"{"a":"–x"}"#, true, "at the start"),
+        ("a|windash|contains: -1", r#"{"a":"ping /1"}"#, true, "a number without quotes"),
     ]);
 }
 
