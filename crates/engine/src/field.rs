@@ -108,6 +108,23 @@ impl Fields {
     }
 }
 
+/// Refuses what is no name of a field but looks like one in a selection.
+pub(crate) fn check(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() {
+        return Err("the name of a field is empty".to_owned());
+    }
+    if let Some((field, _)) = name.split_once('|') {
+        return Err(format!("modifiers mean nothing here; write `{field}` instead of `{name}`"));
+    }
+    match ["[any]", "[all]"].iter().find(|quantifier| name.contains(*quantifier)) {
+        Some(quantifier) => Err(format!(
+            "`{name}`: choosing array elements with `{quantifier}` is not part of Sigma 2.1; a path without it means \
+             any element"
+        )),
+        None => Ok(()),
+    }
+}
+
 /// A scalar as a person would write it; nothing for null, arrays and objects.
 #[must_use]
 pub fn scalar_text(value: &Value) -> Option<String> {

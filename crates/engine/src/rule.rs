@@ -43,6 +43,7 @@ mod pattern;
 mod place;
 mod placeholder;
 mod plan;
+mod range;
 mod sigma;
 mod skim;
 mod steps;

@@ -194,7 +194,13 @@ fn correlation(
                 return Err(Fault::error(message).at(*at));
             }
         };
-        if !bases.iter().any(|base| base.place == place) {
+        let twice = bases.iter().any(|base| base.place == place);
+        if twice && rule.correlation_type.is_temporal() {
+            let message =
+                format!("rule `{name}` is named twice; for several of its events count them with event_count");
+            return Err(Fault::error(message).at(*at));
+        }
+        if !twice {
             let base = &drafts[place];
             let names = [Some(name.clone()), base.name.clone(), Some(base.id.0.to_string())];
             bases.push(Base { place, names: names.into_iter().flatten().collect(), key });

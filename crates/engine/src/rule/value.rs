@@ -17,7 +17,7 @@ use super::placeholder::Placeholders;
 use super::text::Case;
 use super::timepart::{TimePart, Wanted};
 use super::wildcard::{self, Piece};
-use crate::field::Fields;
+use crate::field::{self, Fields};
 
 /// Where fields and predicates of all rules come together.
 pub(super) struct Names<'n> {
@@ -99,7 +99,9 @@ fn any(subject: Subject, how: &How, values: &[Written], names: &mut Names<'_>) -
                 tests.push(Test::Compare(relation, bound));
             }
             Means::OtherField => {
-                let field = names.fields.intern(&text_of(value).map_err(at)?);
+                let name = text_of(value).map_err(at)?;
+                field::check(&name).map_err(at)?;
+                let field = names.fields.intern(&name);
                 tests.push(Test::Field(field, how.position, how.case));
             }
             Means::Existence => {
@@ -130,9 +132,13 @@ fn time(
     for written in values {
         let found =
             number(&written.value).filter(|found| (Number::Whole(least)..=Number::Whole(greatest)).contains(found));
-        numbers.push(found.ok_or_else(|| {
-            let message =
-                format!("`{}` is no part of a date here; it is a number from {least} to {greatest}", written.value);
+        // Compared, a half may make sense; no part of a date is one.
+        let whole = matches!(how.means, Means::Compare(_)) || found.is_none_or(|found| found.whole().is_some());
+        numbers.push(found.filter(|_| whole).ok_or_else(|| {
+            let message = format!(
+                "`{}` is no part of a date here; it is a whole number from {least} to {greatest}",
+                written.value
+            );
             Fault::error(message).at(written.place)
         })?);
     }

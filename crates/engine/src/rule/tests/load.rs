@@ -70,7 +70,7 @@ fn what_cannot_be_compiled_is_refused_at_its_line() {
     all += &problems(&[("a.yml", &array)]);
     assert_snapshot!(all, @r"
     error a.yml:7:15: placeholder `%x%` is not given; give its values under `placeholders:` in the configuration, or in a file with `--placeholders FILE`, as `x: [value, value]`
-    error a.yml:6:13: `24` is no part of a date here; it is a number from 0 to 23
+    error a.yml:6:13: `24` is no part of a date here; it is a whole number from 0 to 23
     error a.yml:6:5: modifier `frobnicate` is not known
     error a.yml:6:11: regular expression cannot be read: look-around, including look-ahead and look-behind, is not supported
     error a.yml:6:11: regular expression needs too much memory; lower its counts `{n,m}`
@@ -240,7 +240,7 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     error a.yml:7:3: "1M" is not a length of time such as 30s, 10m, 1h or 7d
     error a.yml:4:1: `timespan` is missing; write it as `10m`
     error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
-    error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
+    error a.yml:8:3: a count is a whole number, which 1.5 is not; write `gte: 2`
     error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
     error a.yml:8:3: event_count takes no `field`; value_count counts values
     error a.yml:8:3: value_count needs one `field` whose values it counts
@@ -250,6 +250,79 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     error a.yml:6:3: it names no rule to count
     error a.yml:6:3: it counts itself, or rules that count it
     "#);
+}
+
+#[test]
+fn correlations_that_mean_nothing_are_refused_with_a_sentence() {
+    let mut all = String::new();
+    for lines in [
+        "type: temporal\nrules: [base, b]\ntimespan: 1h",
+        "type: temporal_ordered\nrules: [base, two, base]\ntimespan: 1h",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {lt: 1}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, lt: 3}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {eq: 0}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gt: 3, lt: 4}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gt: 1.5}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gt: 4, lt: 3}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gte: 1.0e-10}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gte: 1.0e300}",
+        "type: temporal\nrules: [base, two]\ntimespan: 1h\ncondition: not base and not two",
+        "type: temporal\nrules: [base, two]\ntimespan: 1h\ncondition: base and not base",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, field: [x, y]}",
+        "type: value_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, field: x, percentile: 5}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ntimeframe: 2h\ncondition: {gte: 5}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\ngroup-by: ['']",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\ngroup-by: ['u|contains']",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\ngroup-by: ['u[any]']",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\ngroup-by: [u]\naliases: {u: {base: 'v|re'}}",
+    ] {
+        let two = BASE.replace("id: b", "id: two").replace("Base", "Two").replace("name: base\n", "");
+        let (set, found) = compile(&[("a.yml", &counting(lines)), ("z.yml", &format!("{BASE}---\n{two}"))]);
+        assert_eq!(set.rules().len(), 2, "{lines}");
+        all += &report(&found);
+    }
+    for section in ["s:\n  a|fieldref: 'b|contains'\ncondition: s", "s:\n  a|hour: 5.5\ncondition: s"] {
+        all += &problems(&[("a.yml", &rule(section))]);
+    }
+    all += &problems(&[("a.yml", &(rule("s: {a: x}\ncondition: s") + "dedup: {group-by: ['a|re'], period: 1h}\n"))]);
+    assert_snapshot!(all, @r"
+    error a.yml:6:17: rule `b` is named twice; for several of its events count them with event_count
+    error a.yml:6:22: rule `base` is named twice; for several of its events count them with event_count
+    error a.yml:8:3: the condition can never hold: no count is `lt: 1`
+    error a.yml:8:3: the condition can never hold: no count is `gte: 5` and `lt: 3`
+    error a.yml:8:3: the condition can never hold: no count is `eq: 0`
+    error a.yml:8:3: the condition can never hold: no count is `gt: 3` and `lt: 4`
+    error a.yml:8:3: a count is a whole number, which 1.5 is not; write `gte: 2`
+    error a.yml:8:3: the condition can never hold: no number is `gt: 4` and `lt: 3`
+    error a.yml:8:3: `0.0000000001` has more than nine decimals, which is what is compared
+    error a.yml:8:3: a condition takes numbers up to 10^28
+    error a.yml:8:3: the condition can never hold of rules one of which at least has matched
+    error a.yml:8:3: the condition can never hold of rules one of which at least has matched
+    error a.yml:8:3: event_count takes no `field`; value_count counts values
+    error a.yml:8:3: value_count takes no `percentile`; value_percentile does
+    error a.yml:8:3: `timeframe` is what `timespan` was called before; leave it out
+    error a.yml:9:3: the name of a field is empty
+    error a.yml:9:3: modifiers mean nothing here; write `u` instead of `u|contains`
+    error a.yml:9:3: `u[any]`: choosing array elements with `[any]` is not part of Sigma 2.1; a path without it means any element
+    error a.yml:9:3: modifiers mean nothing here; write `v` instead of `v|re`
+    error a.yml:6:17: modifiers mean nothing here; write `b` instead of `b|contains`
+    error a.yml:6:13: `5.5` is no part of a date here; it is a whole number from 0 to 23
+    error a.yml:7:20: modifiers mean nothing here; write `a` instead of `a|re`
+    ");
+}
+
+#[test]
+fn correlations_that_can_hold_are_loaded() {
+    for lines in [
+        "type: event_count\nrules: [base, b]\ntimespan: 1h\ncondition: {gte: 1}",
+        "type: value_count\nrules: [base]\ntimespan: 1h\ncondition: {field: x, lt: 1}",
+        "type: value_avg\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gt: 3, lt: 4}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gte: 0.123456789}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gte: 1000000000.1}",
+        "type: temporal\nrules: [base]\ntimespan: 1h\ncondition: base or not base",
+    ] {
+        assert_eq!(problems(&[("a.yml", &counting(lines)), ("z.yml", BASE)]), "", "{lines}");
+    }
 }
 
 #[test]
