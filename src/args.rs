@@ -41,6 +41,8 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Findings,
         #[command(flatten)]
+        lints: Lints,
+        #[command(flatten)]
         placeholders: Given,
     },
     /// Runs the events that rules carry: those that must match and those that must not.
@@ -63,9 +65,9 @@ pub(crate) enum Command {
     Match {
         #[command(flatten)]
         input: Input,
-        /// For `--kind json`: the Sigma log source of the input, such as `product=windows,service=security`.
-        #[arg(long, value_parser = parse_log_source)]
-        logsource: Option<LogSource>,
+        /// Print the titles of the rules beside their ids.
+        #[arg(long)]
+        titles: bool,
     },
     /// Runs the whole engine over files as fast as it goes and prints the alerts, one a line.
     ///
@@ -93,6 +95,9 @@ pub(crate) struct Input {
     /// Rule files or folders; without any, the shipped rules.
     #[arg(long)]
     pub rules: Vec<PathBuf>,
+    /// For `--kind json`: the Sigma log source of the input, such as `product=windows,service=security`.
+    #[arg(long, value_parser = parse_log_source)]
+    pub logsource: Option<LogSource>,
     /// Files, plain or compressed with gzip or zstd; `-` is standard input. A `*.json` file is one document,
     /// unless a second line follows a first one that is whole; any other is lines.
     #[arg(required = true)]
@@ -107,6 +112,23 @@ pub(crate) struct Given {
     /// YAML of what `%name%` stands for in rules that use `|expand`, as `name: [value, value]`.
     #[arg(long = "placeholders", value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// What `check` makes of what is only odd.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Lints {
+    /// What ends with status 1 although rules work.
+    #[arg(long, value_enum)]
+    pub deny: Option<Deny>,
+    /// Name of a lint whose findings are left out; may be given several times.
+    #[arg(long, value_name = "NAME", value_parser = parse_lint)]
+    pub allow: Vec<String>,
+}
+
+/// What `check --deny` takes for a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Deny {
+    Warnings,
 }
 
 /// How `check` prints what it found.
@@ -126,6 +148,13 @@ pub(crate) enum Report {
 
 fn parse_format(name: &str) -> Result<Format, engine::event::UnknownKind> {
     crate::config::format_of(name)
+}
+
+fn parse_lint(name: &str) -> Result<String, String> {
+    match engine::rule::RuleSet::unknown_lint(name) {
+        None => Ok(name.to_owned()),
+        Some(message) => Err(message),
+    }
 }
 
 fn parse_log_source(text: &str) -> Result<LogSource, String> {

@@ -36,11 +36,13 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run { config } => command::run::run(&config),
         Command::Demo { listen, once } => command::demo::run(listen, once),
-        Command::Check { paths, format, placeholders } => command::check::run(&paths, format, &placeholders),
+        Command::Check { paths, format, lints, placeholders } => {
+            command::check::run(&paths, format, &lints, &placeholders)
+        }
         Command::Test { paths, regression, format, placeholders } => {
             command::test::run(paths, regression.as_deref(), format, &placeholders)
         }
-        Command::Match { input, logsource } => command::matching::run(&input, logsource.as_ref()),
+        Command::Match { input, titles } => command::matching::run(&input, titles),
         Command::Replay { input, store } => command::replay::run(&input, store.as_deref()),
         Command::Docs => command::docs::run(),
         Command::Version => command::version(),
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Found) => ExitCode::from(1),
         Err(error) => {
             command::say(&format!("lapwing: {error:#}"));
-            ExitCode::from(1)
+            ExitCode::from(if error.is::<rules::WrongUse>() { 2 } else { 1 })
         }
     }
 }

@@ -64,6 +64,7 @@ metrics! {
     events_late: IntCounter, "lapwing_events_late_total", "Matched events that came too late for their window";
     rejects: IntCounterVec, "lapwing_rejects_total", "Records that could not be read, kept as dead letters", ["source", "reason"];
     bytes: IntCounterVec, "lapwing_bytes_total", "Bytes of records read", ["source"];
+    events_future: IntCounterVec, "lapwing_events_future_total", "Events whose time lay ahead of the clock by more than 5 min, and was taken for that moment", ["source"];
     source_lag: GaugeVec, "lapwing_source_lag_seconds", "Wall time less the newest event time", ["source"];
     source_up: IntGaugeVec, "lapwing_source_up", "1 while the source works, 0 while its system fails", ["source"];
     source_errors: IntCounterVec, "lapwing_source_errors_total", "Failures of the system behind a source", ["source"];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use anyhow::Context;
 use engine::rule::{Placeholders, Problem, RuleFile, RuleSet, Weight};
@@ -11,6 +12,11 @@ use rust_embed::RustEmbed;
 #[folder = "rules/"]
 #[include = "*.yml"]
 struct Shipped;
+
+/// The command line asks for what cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUse(String);
 
 /// Which rules are wanted.
 #[derive(Clone, Debug)]
@@ -27,18 +33,22 @@ impl Places {
     /// What `--rules` on the command line means: these, or the shipped pack if there are none.
     ///
     /// # Errors
-    /// When the file of placeholders cannot be read.
+    /// [`WrongUse`] when a path does not exist; when the file of placeholders cannot be read.
     pub(crate) fn from_arguments(paths: Vec<PathBuf>, placeholders: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+            return Err(WrongUse(format!("there is no {}", missing.display())).into());
+        }
         let placeholders = placeholders.map(read_placeholders).transpose()?.unwrap_or_default();
         Ok(Self { shipped: paths.is_empty(), paths, placeholders })
     }
 
-    /// Reads the text of all of them, sorted by path.
+    /// Reads the text of all of them, sorted by path, and says which cannot be read: one file that is no text takes
+    /// no other with it.
     ///
     /// # Errors
-    /// When a file or folder cannot be read, or a folder holds no rule.
-    pub(crate) fn read(&self) -> anyhow::Result<Vec<RuleFile>> {
-        let mut files = Vec::new();
+    /// When a folder cannot be read or holds no rule.
+    pub(crate) fn read(&self) -> anyhow::Result<(Vec<RuleFile>, Vec<Problem>)> {
+        let (mut files, mut problems) = (Vec::new(), Vec::new());
         if self.shipped {
             for path in Shipped::iter() {
                 let file = Shipped::get(&path).context("read shipped rule")?;
@@ -47,20 +57,24 @@ impl Places {
             }
         }
         for path in &self.paths {
-            let before = files.len();
-            gather(path, &mut files)?;
-            anyhow::ensure!(files.len() > before, "{} holds no *.yml or *.yaml", path.display());
+            let before = files.len() + problems.len();
+            gather(path, &mut files, &mut problems)?;
+            let found = files.len() + problems.len() > before;
+            anyhow::ensure!(found, "{} holds no *.yml or *.yaml", path.display());
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
+        Ok((files, problems))
     }
 
     /// Reads and compiles.
     ///
     /// # Errors
-    /// When the files cannot be read; broken rules are in the problems instead.
+    /// When a folder cannot be read; broken rules and files are in the problems instead.
     pub(crate) fn compile(&self) -> anyhow::Result<(RuleSet, Vec<Problem>)> {
-        Ok(RuleSet::compile_with(&self.read()?, &self.placeholders))
+        let (files, mut problems) = self.read()?;
+        let (rules, broken) = RuleSet::compile_with(&files, &self.placeholders);
+        problems.extend(broken);
+        Ok((rules, problems))
     }
 }
 
@@ -88,7 +102,7 @@ fn read_placeholders(path: &Path) -> anyhow::Result<Placeholders> {
     Ok(Placeholders(values))
 }
 
-fn gather(path: &Path, files: &mut Vec<RuleFile>) -> anyhow::Result<()> {
+fn gather(path: &Path, files: &mut Vec<RuleFile>, problems: &mut Vec<Problem>) -> anyhow::Result<()> {
     let about = || format!("read rules in {}", path.display());
     if path.is_dir() {
         let mut inside = Vec::new();
@@ -99,12 +113,31 @@ fn gather(path: &Path, files: &mut Vec<RuleFile>) -> anyhow::Result<()> {
         for path in inside {
             let extension = path.extension().and_then(|extension| extension.to_str());
             if path.is_dir() || matches!(extension, Some("yml" | "yaml")) {
-                gather(&path, files)?;
+                gather(&path, files, problems)?;
             }
         }
         return Ok(());
     }
-    let text = std::fs::read_to_string(path).with_context(about)?;
-    files.push(RuleFile { path: path.display().to_string(), text });
+    let name = path.display().to_string();
+    match std::fs::read(path) {
+        Err(error) => problems.push(unread(name, (1, 1), format!("the file cannot be read: {error}"))),
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => files.push(RuleFile { path: name, text }),
+            Err(error) => problems.push(no_text(name, &error)),
+        },
+    }
     Ok(())
+}
+
+fn no_text(path: String, error: &FromUtf8Error) -> Problem {
+    let (before, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+    let before = String::from_utf8_lossy(before);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let byte = rest.first().copied().unwrap_or_default();
+    unread(path, (line, column), format!("byte 0x{byte:02x} is no UTF-8; save the file as UTF-8"))
+}
+
+fn unread(path: String, (line, column): (usize, usize), message: String) -> Problem {
+    Problem { path, line, column, message, weight: Weight::Error, lint: None, rule: None }
 }

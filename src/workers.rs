@@ -9,19 +9,25 @@ use std::thread::JoinHandle;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use connect::clock::Clock;
 use connect::source::{Batch, Body, HEAD_BYTES, Mark, Record, Refusal};
 use engine::alert::redact::redact;
 use engine::detect::{Raw, Seen, Sighting, sight, sight_raw};
 use engine::event::Event;
 use engine::normalise::{Limits, Reject, RejectReason, normalise};
 use engine::rule::{RuleSet, Scratch};
-use engine::time::Timestamp;
+use engine::time::{Span, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::feed::Feed;
+use crate::metrics::METRICS;
 
 /// Batches that wait before and after each worker: with one in work, 2 × 3 × about 1 MiB a core.
 const WAITING: usize = 2;
+
+/// How far a clock of another machine may be ahead of ours. Times beyond are taken for this moment: one event must not
+/// blind the windows of its key for a hundred years.
+pub(crate) const AHEAD_MAX: Span = Span::seconds(5 * 60);
 
 /// A batch as its source handed it in.
 #[derive(Debug)]
@@ -136,6 +142,16 @@ fn work(deals: &Receiver<Deal>, matched: &SyncSender<Matched>, limits: &Limits) 
     }
 }
 
+impl Matched {
+    /// An event happened then, as it says.
+    fn saw(&mut self, time: Timestamp, latest: Timestamp) {
+        if time > latest {
+            METRICS.events_future.with_label_values(&[&self.feed.name]).inc();
+        }
+        self.newest = self.newest.max(Some(time.min(latest)));
+    }
+}
+
 fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut Vec<Event>) -> Matched {
     let Deal { load: Load { feed, batch }, rules } = deal;
     let mut matched = Matched {
@@ -148,6 +164,7 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         newest: None,
         bytes: 0,
     };
+    let latest = Clock::Wall.now().plus(AHEAD_MAX);
     for (index, record) in batch.records.iter().enumerate() {
         // A position is unique within its source only, and it becomes the identity of records that carry none. A
         // name holds no `/`, so no two sources can come to the same text.
@@ -157,9 +174,11 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
             let raw = Raw { body, position: &position, format: matched.feed.format };
             if let Some(Seen { time, sighting }) = sight_raw(&matched.rules, raw, limits, scratch) {
                 matched.events += 1;
-                matched.newest = matched.newest.max(Some(time));
-                let kept = sighting.map(|sighting| (sighting, redact(&canonical(body)).into_owned()));
-                matched.sightings.extend(kept);
+                matched.saw(time, latest);
+                if let Some(mut sighting) = sighting {
+                    sighting.clamp(latest);
+                    matched.sightings.push((sighting, redact(&canonical(body)).into_owned()));
+                }
                 continue;
             }
         }
@@ -170,8 +189,9 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         }
         matched.events += events.len() as u64;
         for event in events.drain(..) {
-            matched.newest = matched.newest.max(Some(event.time));
-            if let Some(sighting) = sight(&matched.rules, &event, scratch) {
+            matched.saw(event.time, latest);
+            if let Some(mut sighting) = sight(&matched.rules, &event, scratch) {
+                sighting.clamp(latest);
                 let json = sonic_rs::to_string(&event.raw).unwrap_or_default();
                 matched.sightings.push((sighting, redact(&json).into_owned()));
             }

@@ -1,5 +1,12 @@
 //! The command line from outside: what each command prints where, and how it ends.
 
+#[path = "commands/check.rs"]
+mod check;
+#[path = "commands/test.rs"]
+mod test;
+#[path = "commands/try_out.rs"]
+mod try_out;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -125,6 +132,8 @@ fn a_rule_that_no_kind_of_log_feeds_is_warned_about() {
     let ended = lapwing(&["check", &file(&folder, "typo.yml", text)]);
     assert_eq!(ended.status, 0, "{}", ended.said);
     assert!(ended.said.contains("no kind of log feeds its `logsource`"), "{}", ended.said);
+    assert!(ended.said.contains("did you mean service `cloudtrail`?"), "{}", ended.said);
+    assert!(ended.said.contains("by lint: unfed 1\n"), "{}", ended.said);
     assert!(ended.said.contains("1 warnings"), "{}", ended.said);
 }
 
@@ -163,7 +172,7 @@ fn check_says_where_a_rule_is_broken() {
         (
             "detection.yml",
             RULE.replace("detection:\n", "detections:\n"),
-            ":1:1: error: `detection` is missing; did you mean `detection` by `detections`?",
+            ":9:1: error: `detection` is missing; did you mean `detection` by `detections`?",
         ),
         (
             "syntax.yml",

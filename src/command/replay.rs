@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use engine::detect::{Caps, Change, Ledger, State, sight};
+use engine::detect::{Caps, Change, Ledger, Sighting, State, sight};
 use engine::normalise::{Limits, normalise};
 use engine::rule::{RuleSet, Scratch, Weight};
 use engine::time::Timestamp;
@@ -15,6 +15,7 @@ use super::{Outcome, input, say, written};
 use crate::args::Input;
 use crate::rules::Places;
 use crate::store::{Commit, Store};
+use crate::workers::AHEAD_MAX;
 use connect::clock::Clock;
 
 /// Changes that are written to a store at a time.
@@ -22,6 +23,9 @@ const CHANGES: usize = 1_000;
 
 /// Rejects that are said one by one; the rest are only counted.
 const REJECTS_SAID: u64 = 10;
+
+/// Said when every record was refused.
+pub(super) const NOTHING_READ: &str = "nothing could be read: is --kind right? `auto` recognises each record";
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -38,7 +42,7 @@ struct Tally {
 /// # Errors
 /// When rules or files cannot be read.
 pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcome> {
-    let (rules, outcome) = compile(&Places::from_arguments(input.rules.clone(), input.placeholders.file.as_deref())?)?;
+    let (rules, outcome) = compile(input)?;
     let store = folder.map(Store::open).transpose()?;
     let mut number = match &store {
         None => 0,
@@ -71,7 +75,7 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
     let alerts = ledger.into_alerts();
     report(&tally, alerts.len(), start.elapsed());
     let outcome = if tally.events == 0 && tally.rejects > 0 {
-        say("nothing could be read: is --kind right? `auto` recognises each record");
+        say(NOTHING_READ);
         Outcome::Found
     } else {
         outcome
@@ -88,8 +92,12 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
 
 /// Compiles, says what is wrong with broken rules, and goes on with the others; the outcome is what the command
 /// ends with, as an answer without some of the rules must not pass for the whole one.
-pub(super) fn compile(places: &Places) -> anyhow::Result<(RuleSet, Outcome)> {
-    let (rules, problems) = places.compile()?;
+pub(super) fn compile(input: &Input) -> anyhow::Result<(RuleSet, Outcome)> {
+    let places = Places::from_arguments(input.rules.clone(), input.placeholders.file.as_deref())?;
+    let (mut rules, problems) = places.compile()?;
+    if let Some(log_source) = &input.logsource {
+        rules.read_json_as(log_source);
+    }
     let mut outcome = Outcome::Done;
     for problem in problems.iter().filter(|problem| problem.weight == Weight::Error) {
         say(&format!("left out: {problem}"));
@@ -102,10 +110,11 @@ pub(super) fn compile(places: &Places) -> anyhow::Result<(RuleSet, Outcome)> {
 fn play(
     rules: &RuleSet,
     input: &Input,
-    mut take: impl FnMut(Option<&engine::detect::Sighting>) -> anyhow::Result<()>,
+    mut take: impl FnMut(Option<&Sighting>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     let (mut scratch, mut events, mut rejects) = (Scratch::default(), Vec::new(), Vec::new());
+    let latest = Clock::Wall.now().plus(AHEAD_MAX);
     let bar = progress();
     for path in &input.files {
         let name = path.display().to_string();
@@ -123,10 +132,12 @@ fn play(
                 }
             }
             for event in events.drain(..) {
-                if let Some(sighting) = sight(rules, &event, &mut scratch) {
-                    tally.matched += 1;
-                    take(Some(&sighting))?;
-                }
+                let found = sight(rules, &event, &mut scratch);
+                tally.matched += u64::from(found.is_some());
+                // What matches nothing says how far the stream has come.
+                let mut sighting = found.unwrap_or_else(|| Sighting::tick(event.time));
+                sighting.clamp(latest);
+                take(Some(&sighting))?;
             }
             if tally.records.is_multiple_of(1_000) {
                 bar.set_position(tally.bytes);

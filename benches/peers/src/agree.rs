@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::{Context, bail, ensure};
-use engine::event::{Event, Kind, LogSource};
+use engine::event::{Kind, LogSource};
 use engine::normalise::{Format, Limits, normalise};
 use engine::rule::{RuleFile, RuleSet, Scratch, Weight};
 use lab::apart::Prepared;
@@ -96,19 +96,21 @@ impl Both {
         json: &LogSource,
     ) -> anyhow::Result<Vec<Difference>> {
         let (mut events, mut rejects) = (Vec::new(), Vec::new());
-        // As a worker does: what is dismissed by a look at its text is never asked again.
-        let dismissed = self
-            .ours
-            .glance(format, &record.body, &Limits::default(), &mut self.scratch)
-            .is_some_and(|glance| glance.rules.is_empty());
+        // As a worker does: what a look at its text shows stands.
+        let glance = self.ours.glance(format, &record.body, &Limits::default(), &mut self.scratch);
+        let glance = glance.map(|glance| glance.rules.to_vec());
         normalise(format, &record.body, &record.position, &Limits::default(), &mut events, &mut rejects);
         self.rejected += rejects.len() as u64;
-        ensure!(!dismissed || events.len() == 1, "{}: dismissed as one event, holds {}", record.position, events.len());
+        let is_one = glance.is_none() || events.len() == 1;
+        ensure!(is_one, "{}: seen as one event, holds {}", record.position, events.len());
         let mut found = Vec::new();
         for event in &events {
             self.events += 1;
             let document: Value = serde_json::from_str(&sonic_rs::to_string(&event.raw)?)?;
-            let ours = if dismissed { BTreeSet::new() } else { self.ours(event) };
+            let numbers = self.ours.matches(event, &mut self.scratch);
+            let is_same = glance.as_ref().is_none_or(|glance| glance == numbers);
+            ensure!(is_same, "{}: a look at its text shows other rules than the event", record.position);
+            let ours = numbers.iter().map(|number| self.ours.rule(*number).id.0.to_string()).collect::<BTreeSet<_>>();
             let theirs = self.theirs(event.kind, &document, json);
             self.agreed += ours.intersection(&theirs).count() as u64;
             let sides = [(Only::Lapwing, ours.difference(&theirs)), (Only::Rsigma, theirs.difference(&ours))];
@@ -122,11 +124,6 @@ impl Both {
             }
         }
         Ok(found)
-    }
-
-    fn ours(&mut self, event: &Event) -> BTreeSet<String> {
-        let numbers = self.ours.matches(event, &mut self.scratch);
-        numbers.iter().map(|number| self.ours.rule(*number).id.0.to_string()).collect()
     }
 
     /// Routed as ours is: an event is of its kind's log source, and of no category.

@@ -14,6 +14,7 @@ pub mod redact;
 mod scene;
 
 pub use scene::Scene;
+pub(crate) use scene::{Part, Parts};
 
 /// 16 bytes of BLAKE3 over rule, version, key and anchor, in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -111,11 +112,7 @@ impl AlertId {
         }
         let mut half = [0; 16];
         hash.finalize_xof().fill(&mut half);
-        let mut text = String::with_capacity(32);
-        for byte in half {
-            text.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
-        }
-        Self(text)
+        Self(format!("{:032x}", u128::from_be_bytes(half)))
     }
 }
 
@@ -180,10 +177,10 @@ impl Alert {
             runbook: rule.runbook.clone(),
             false_positives: rule.false_positives.clone(),
             tags: rule.tags.clone(),
-            actor: scene.actor.clone(),
-            network: scene.network.clone(),
-            target: scene.target.clone(),
-            action: scene.action.clone(),
+            actor: scene.actor(),
+            network: scene.network(),
+            target: scene.target(),
+            action: scene.action().to_owned(),
         }
     }
 }

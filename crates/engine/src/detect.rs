@@ -60,6 +60,14 @@ pub struct Sighting {
 }
 
 impl Sighting {
+    /// A time in the future, whoever wrote it, must neither close windows nor make keys leave: it is taken for `latest`,
+    /// the moment of receipt and what clocks may be ahead. Answers whether it was.
+    pub fn clamp(&mut self, latest: Timestamp) -> bool {
+        let is_ahead = self.time > latest;
+        self.time = self.time.min(latest);
+        is_ahead
+    }
+
     /// Of an event that nobody asks for: it only says how far the stream has come, so that windows which wait for
     /// the end of their time are judged.
     #[must_use]

@@ -63,34 +63,35 @@ pub struct Event {
     pub raw: Value,
 }
 
-/// What all kinds of log share. An absent value was not in the record.
+/// What all kinds of log share. An absent value was not in the record. Texts are `T`: those of the record itself
+/// while an event is looked at, strings of their own where it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facets {
+pub struct Facets<T = String> {
     /// Who did it.
-    pub actor: Actor,
+    pub actor: Actor<T>,
     /// With which credential.
-    pub credential: Credential,
+    pub credential: Credential<T>,
     /// What was done, in the vendor's word (`GetSecretValue`, `repo.destroy`).
-    pub action: String,
+    pub action: T,
     /// To what.
-    pub target: Target,
+    pub target: Target<T>,
     /// From where.
-    pub network: Network,
+    pub network: Network<T>,
     /// Whether it worked.
-    pub outcome: Outcome,
+    pub outcome: Outcome<T>,
     /// In which run of which pipeline.
-    pub pipeline: Pipeline,
+    pub pipeline: Pipeline<T>,
 }
 
 /// Who acted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Actor {
+pub struct Actor<T = String> {
     /// The vendor's stable id (an ARN, a numeric user id).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<T>,
     /// What people call it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<T>,
     /// What sort of actor.
     #[serde(rename = "type")]
     pub sort: ActorSort,
@@ -115,72 +116,104 @@ pub enum ActorSort {
 
 /// What was presented to act.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Credential {
+pub struct Credential<T = String> {
     /// Access key, token id or hash, session.
-    pub id: Option<String>,
+    pub id: Option<T>,
     /// Who or what issued it (a role's ARN, an OIDC provider).
-    pub issued_by: Option<String>,
+    pub issued_by: Option<T>,
 }
 
 /// What was acted upon.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
+pub struct Target<T = String> {
     /// Such as `lambda`, `repository`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<T>,
     /// Its name or ARN.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<T>,
     /// Account, organisation or project it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<T>,
     /// Region, where the vendor has them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<T>,
 }
 
 /// Where it came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Network {
+pub struct Network<T = String> {
     /// Address as the vendor wrote it; a service name for calls between services.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<T>,
     /// User agent as the vendor wrote it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<T>,
 }
 
 /// Whether it worked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum Outcome<T = String> {
     /// It worked, or nothing says that it did not.
     #[default]
     Success,
     /// It did not; the vendor's code.
-    Failure(String),
+    Failure(T),
 }
 
 /// The pipeline that acted, where the record names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pipeline {
+pub struct Pipeline<T = String> {
     /// Repository as `owner/name`.
-    pub repository: Option<String>,
+    pub repository: Option<T>,
     /// Git ref.
-    pub git_ref: Option<String>,
+    pub git_ref: Option<T>,
     /// Commit.
-    pub commit: Option<String>,
+    pub commit: Option<T>,
     /// Workflow name or path.
-    pub workflow: Option<String>,
+    pub workflow: Option<T>,
     /// Run id.
-    pub run: Option<String>,
+    pub run: Option<T>,
     /// Deployment environment.
-    pub environment: Option<String>,
+    pub environment: Option<T>,
 }
 
 /// A name that is no kind of log.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is no log kind; known are {known} and auto", known = Kind::ALL.map(Kind::name).join(", "))]
 pub struct UnknownKind(String);
+
+impl<T> Facets<T> {
+    /// The same with other texts.
+    #[must_use]
+    pub fn map<U>(self, mut to: impl FnMut(T) -> U) -> Facets<U> {
+        let Self { actor, credential, action, target, network, outcome, pipeline } = self;
+        Facets {
+            actor: Actor { id: actor.id.map(&mut to), name: actor.name.map(&mut to), sort: actor.sort },
+            credential: Credential { id: credential.id.map(&mut to), issued_by: credential.issued_by.map(&mut to) },
+            action: to(action),
+            target: Target {
+                kind: target.kind.map(&mut to),
+                id: target.id.map(&mut to),
+                account: target.account.map(&mut to),
+                region: target.region.map(&mut to),
+            },
+            network: Network { ip: network.ip.map(&mut to), user_agent: network.user_agent.map(&mut to) },
+            outcome: match outcome {
+                Outcome::Success => Outcome::Success,
+                Outcome::Failure(code) => Outcome::Failure(to(code)),
+            },
+            pipeline: Pipeline {
+                repository: pipeline.repository.map(&mut to),
+                git_ref: pipeline.git_ref.map(&mut to),
+                commit: pipeline.commit.map(&mut to),
+                workflow: pipeline.workflow.map(&mut to),
+                run: pipeline.run.map(&mut to),
+                environment: pipeline.environment.map(&mut to),
+            },
+        }
+    }
+}
 
 impl Kind {
     /// Every kind, in the order of the documentation.
@@ -221,6 +254,16 @@ impl FromStr for Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
+    }
+}
+
+impl fmt::Display for LogSource {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("product", &self.product), ("service", &self.service), ("category", &self.category)];
+        let named = parts.into_iter().filter_map(|(name, part)| Some(format!("{name} `{}`", part.as_deref()?)));
+        let named: Vec<String> = named.collect();
+        out.write_str(if named.is_empty() { "none" } else { "" })?;
+        out.write_str(&named.join(", "))
     }
 }
 

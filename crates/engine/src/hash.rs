@@ -49,11 +49,11 @@ impl Hasher for Sip {
     fn write(&mut self, bytes: &[u8]) {
         self.length = self.length.wrapping_add(bytes.len() as u64);
         let mut rest = bytes;
-        // Whole words at once; strings, the common key, arrive with an empty tail.
-        while self.filled == 0
-            && let Some((word, after)) = rest.split_first_chunk::<8>()
-        {
-            absorb(&mut self.state, u64::from_le_bytes(*word));
+        // Whole words at once, put together with what is left of the write before.
+        while let Some((word, after)) = rest.split_first_chunk::<8>() {
+            let word = u64::from_le_bytes(*word);
+            absorb(&mut self.state, self.tail | word << (8 * self.filled));
+            self.tail = word.checked_shr(64 - 8 * self.filled).unwrap_or(0);
             rest = after;
         }
         for byte in rest {

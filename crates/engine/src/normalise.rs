@@ -204,15 +204,15 @@ pub(crate) fn members(kind: Kind) -> &'static [&'static str] {
 /// What an event says in the words that all kinds share. Built on demand: only events that matched need it.
 #[must_use]
 pub fn facets(event: &Event) -> Facets {
-    facets_of(event.kind, &Document(&event.raw), Some(&event.raw))
+    facets_of(event.kind, &Document(&event.raw), Some(&event.raw)).map(Cow::into_owned)
 }
 
 /// The same, from the [`members`] of its kind; `document` is needed for a kind that has none.
-pub(crate) fn facets_of(kind: Kind, members: &impl Members, document: Option<&Value>) -> Facets {
+pub(crate) fn facets_of<'r>(kind: Kind, members: &'r impl Members, document: Option<&Value>) -> Facets<Cow<'r, str>> {
     match (kind, document) {
         (Kind::AwsCloudtrail, _) => cloudtrail::facets(members),
-        (Kind::GithubAudit, Some(entry)) => github::facets(entry),
-        (Kind::GithubWebhook, Some(body)) => webhook::facets(body),
+        (Kind::GithubAudit, Some(entry)) => github::facets(entry).map(Cow::Owned),
+        (Kind::GithubWebhook, Some(body)) => webhook::facets(body).map(Cow::Owned),
         // Nothing is known about the fields of such a record, so nothing is claimed.
         (Kind::Json, _) | (Kind::GithubAudit | Kind::GithubWebhook, None) => Facets::default(),
     }

@@ -14,6 +14,8 @@ use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
 use crate::time::Span;
 
+mod account;
+mod affixes;
 mod ast;
 mod column;
 mod condition;
@@ -34,6 +36,7 @@ mod lint;
 mod literal;
 mod load;
 mod look;
+mod marks;
 mod matcher;
 mod modifier;
 mod nearest;
@@ -55,7 +58,9 @@ mod wildcard;
 mod witness;
 mod yaml;
 
+pub use account::account;
 pub(crate) use facts::Facts;
+pub(crate) use look::Recall;
 pub use look::{Glance, Scratch};
 pub use placeholder::Placeholders;
 pub use why::{Explanation, explain};
@@ -110,6 +115,8 @@ pub struct Problem {
     pub weight: Weight,
     /// The name of the lint that found it, which a rule may allow itself.
     pub lint: Option<&'static str>,
+    /// The rule's id, if it has one and could be read so far.
+    pub rule: Option<RuleId>,
 }
 
 /// How much a [`Problem`] weighs.
@@ -345,6 +352,8 @@ pub struct Tests {
     pub fires: Vec<Vec<serde_json::Value>>,
     /// None of these does.
     pub ignores: Vec<Vec<serde_json::Value>>,
+    /// The line of the file that each begins in, those that fire first.
+    pub lines: Vec<usize>,
 }
 
 /// The most events of one key that a window holds, and so the most that a correlation may ask for.
@@ -385,6 +394,18 @@ impl RuleSet {
         load::compile(files, placeholders, draft::Lints::On)
     }
 
+    /// Whether some kind of log is read by rules of this log source.
+    #[must_use]
+    pub fn is_fed(log_source: &LogSource) -> bool {
+        index::is_fed(log_source)
+    }
+
+    /// Why this is no name of a lint, with the one that is probably meant; nothing if it is one.
+    #[must_use]
+    pub fn unknown_lint(name: &str) -> Option<String> {
+        lint::unknown(name)
+    }
+
     /// The detection rules that match this event, in ascending order. `scratch` is reused between calls
     /// and belongs to one thread.
     pub fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {
@@ -396,13 +417,25 @@ impl RuleSet {
     /// and [`matches`](Self::matches), can tell; where both can, they tell the same.
     #[must_use]
     pub fn glance<'s>(
-        &'s self,
+        &self,
         format: Format,
-        body: &'s [u8],
+        body: &[u8],
         limits: &Limits,
         scratch: &'s mut Scratch,
     ) -> Option<Glance<'s>> {
         self.index.glance(format, body, limits, scratch)
+    }
+
+    /// As [`RuleSet::glance`], and more about an event that matched.
+    pub(crate) fn glance_and_recall<T>(
+        &self,
+        format: Format,
+        body: &[u8],
+        limits: &Limits,
+        scratch: &mut Scratch,
+        see: impl FnOnce(Glance<'_>, Recall<'_, '_>) -> Option<T>,
+    ) -> Option<T> {
+        self.index.glance_and_recall(format, body, limits, scratch, see)
     }
 
     /// Hands what is remembered of an event that matched to `read`.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use engine::alert::Alert;
-use engine::detect::{Caps, Change, Ledger, Sighting, State, sight};
+use engine::detect::{Caps, Change, Ledger, Raw, Sighting, State, sight, sight_raw};
 use engine::event::{Kind, Uid};
 use engine::normalise::{Format, Limits, Reject, normalise};
 use engine::rule::{RuleSet, Scratch};
@@ -92,8 +92,17 @@ pub fn replay(rules: &RuleSet, format: Format, records: &[Record], course: &Cour
     for number in 0.. {
         let length = lengths.next().map_or(rest.len(), |length| rest.len().min(*length));
         let (batch, after) = rest.split_at(length);
-        for sighting in matched(rules, format, batch, &mut played) {
+        let (sightings, newest) = matched(rules, format, batch, &mut played);
+        for sighting in sightings {
             count(rules, sighting, &mut state, &mut disk, &mut played);
+        }
+        // As the service does: windows that wait must not wait for an event that matches.
+        if let Some(newest) = newest.filter(|_| state.waits()) {
+            let mut changes = Vec::new();
+            let tick = Sighting::tick(newest);
+            state.apply(rules, &tick, &mut changes);
+            changes.into_iter().for_each(|change| disk.alerts.take(change));
+            disk.journal.push(tick);
         }
         if course.snapshots.contains(&number) {
             disk.snapshot = Some(state.save().expect("memory is all that saving needs"));
@@ -144,16 +153,29 @@ impl Played {
     }
 }
 
-/// The pure stage: no state, nothing shared between batches.
-fn matched(rules: &RuleSet, format: Format, batch: &[Record], played: &mut Played) -> Vec<Sighting> {
-    let mut scratch = Scratch::default();
+/// The pure stage: no state, nothing shared between batches. Also answers when the newest event happened.
+fn matched(
+    rules: &RuleSet,
+    format: Format,
+    batch: &[Record],
+    played: &mut Played,
+) -> (Vec<Sighting>, Option<Timestamp>) {
+    let (mut scratch, limits, mut newest) = (Scratch::default(), Limits::default(), None);
     let (mut events, mut sightings) = (Vec::new(), Vec::new());
     for record in batch {
-        normalise(format, &record.body, &record.position, &Limits::default(), &mut events, &mut played.rejects);
+        let raw = Raw { body: &record.body, position: &record.position, format };
+        if let Some(seen) = sight_raw(rules, raw, &limits, &mut scratch) {
+            played.events += 1;
+            newest = newest.max(Some(seen.time));
+            sightings.extend(seen.sighting);
+            continue;
+        }
+        normalise(format, &record.body, &record.position, &limits, &mut events, &mut played.rejects);
         played.events += events.len() as u64;
+        newest = newest.max(events.iter().map(|event| event.time).max());
         sightings.extend(events.drain(..).filter_map(|event| sight(rules, &event, &mut scratch)));
     }
-    sightings
+    (sightings, newest)
 }
 
 fn count(rules: &RuleSet, sighting: Sighting, state: &mut State, disk: &mut Disk, played: &mut Played) {

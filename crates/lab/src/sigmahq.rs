@@ -67,8 +67,8 @@ impl SigmaHq {
         if folder.is_dir() {
             return Ok(Self { folder });
         }
-        // Aside and then renamed: whoever runs at the same time sees all of it or nothing.
-        let aside = built().join(format!("{name}.{}", std::process::id()));
+        // Aside and then renamed: whoever runs at the same time, tests of one process too, sees all of it or nothing.
+        let aside = built().join(format!("{name}.{}.{:?}", std::process::id(), std::thread::current().id()));
         let refused = |reason: String| SigmaHqError::Unpack { archive: archive.to_owned(), reason };
         fs::create_dir_all(&aside).map_err(|error| refused(error.to_string()))?;
         let output = Command::new("tar").arg("-xJf").arg(archive).arg("-C").arg(&aside).output();

@@ -171,7 +171,8 @@ pub struct Pass {
 /// If the file cannot be read.
 pub fn timed(path: &Path, mut each: impl FnMut(&[u8])) -> io::Result<Pass> {
     let mut file = File::open(path)?;
-    let mut block = vec![0; 8 << 20];
+    // Small, because it counts among the memory that was held.
+    let mut block = vec![0; 1 << 20];
     let mut held = 0;
     let mut pass = Pass::default();
     loop {

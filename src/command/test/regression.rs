@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Context;
 use engine::event::Kind;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::report::{Case, Reporter};
-use super::{Bench, progress};
+use super::{Bench, progress, raw};
 
 /// An `info.yml`; the keys that are read.
 #[derive(Deserialize)]
@@ -48,7 +49,10 @@ pub(super) fn run(bench: &mut Bench, folder: &Path, reporter: &mut Reporter) -> 
         (0..).map(RuleNumber).zip(bench.rules.rules()).map(|(number, rule)| (rule.id.clone(), number)).collect();
     let bar = progress(infos.len() as u64);
     for path in infos {
-        bar.suspend(|| one(bench, &numbers, &path, reporter))?;
+        if let Err(error) = bar.suspend(|| one(bench, &numbers, &path, reporter)) {
+            let (path, fault) = (path.display().to_string(), Some(format!("{error:#}")));
+            reporter.take(Case { rule: path.clone(), name: "loads".to_owned(), path, fault, ..Case::default() })?;
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -64,17 +68,27 @@ fn one(
     let about = || format!("read {}", path.display());
     let text = std::fs::read_to_string(path).with_context(about)?;
     let info: Expectations = yaml_serde::from_str(&text).with_context(about)?;
+    let file = path.display().to_string();
+    let left_out = |id: &str, name: &str, why: String| Case {
+        rule: file.clone(),
+        id: id.to_owned(),
+        name: name.to_owned(),
+        path: file.clone(),
+        left_out: Some(why),
+        ..Case::default()
+    };
     if info.regression_tests_info.is_empty() {
-        reporter.leave_out(&format!("{}: it names no test", path.display()));
+        reporter.take(left_out("", "tests", "it names no test".to_owned()))?;
     }
     for test in &info.regression_tests_info {
         let events = events(path, test)?;
         for About { id } in &info.rule_metadata {
             let Some(&number) = numbers.get(&RuleId(id.as_str().into())) else {
-                reporter.leave_out(&format!("{}: rule {id} is not loaded", path.display()));
+                reporter.take(left_out(id, &test.name, format!("rule {id} is not loaded")))?;
                 continue;
             };
             bench.read_as_its_own(number);
+            let start = Instant::now();
             let matched =
                 events.iter().enumerate().filter(|(place, event)| bench.matches(number, Kind::Json, *place, event));
             let matched: Vec<usize> = matched.map(|(place, _)| place).collect();
@@ -82,16 +96,17 @@ fn one(
             let mut case = Case {
                 rule: format!("{}: {}", rule.path, rule.title),
                 id: id.clone(),
-                name: format!("{}: {}", path.display(), test.name),
+                name: format!("{file}: {}", test.name),
+                path: file.clone(),
                 ..Case::default()
             };
             if matched.len() < test.match_count {
                 let (count, wanted) = (matched.len(), test.match_count);
-                case.fault =
-                    Some(format!("matches {count} of {} events in {}, not {wanted}", events.len(), path.display()));
+                case.fault = Some(format!("matches {count} of {} events in {file}, not {wanted}", events.len()));
                 let missed = (0..events.len()).find(|place| !matched.contains(place));
-                case.why = missed.and_then(|place| bench.why(number, &events[place]));
+                case.why = missed.and_then(|place| bench.why(number, &raw(&events[place])?));
             }
+            case.seconds = start.elapsed().as_secs_f64();
             reporter.take(case)?;
         }
     }

@@ -1,17 +1,17 @@
 //! Findings in words, with their numbers: what an analyst reads first.
 
-use super::Scene;
+use super::scene::{Part, Scene};
 use crate::detect::{Account, BILLIONTHS, Counted, Key, Shape, decimal_text};
-use crate::event::{ActorSort, Outcome};
+use crate::event::ActorSort;
 use crate::rule::{Comparison, Formula};
 
 /// `role deploy/ci did StopLogging on trail-1 (account 111122223333, eu-west-1) from 192.0.2.7; it succeeded`
 pub(super) fn alone(scene: &Scene) -> String {
     let mut text = String::with_capacity(128);
     sentence(&mut text, scene);
-    match &scene.outcome {
-        Outcome::Success => text.push_str("; it succeeded"),
-        Outcome::Failure(code) => text.extend(["; it was refused: ", code]),
+    match scene.get(Part::Failure) {
+        None => text.push_str("; it succeeded"),
+        Some(code) => text.extend(["; it was refused: ", code]),
     }
     text
 }
@@ -148,25 +148,25 @@ fn number(text: &mut String, mut number: u64) {
 }
 
 fn sentence(text: &mut String, scene: &Scene) {
-    let sort = match scene.actor.sort {
+    let sort = match scene.sort() {
         ActorSort::Human => "user ",
         ActorSort::Role => "role ",
         ActorSort::Service => "service ",
         ActorSort::App => "app ",
         ActorSort::Unknown => "",
     };
-    let actor = scene.actor.name.as_deref().or(scene.actor.id.as_deref()).unwrap_or("somebody unnamed");
-    text.extend([sort, actor, " did ", &scene.action]);
-    if let Some(target) = scene.target.id.as_deref().or(scene.target.kind.as_deref()) {
+    let actor = scene.get(Part::ActorName).or(scene.get(Part::ActorId)).unwrap_or("somebody unnamed");
+    text.extend([sort, actor, " did ", scene.action()]);
+    if let Some(target) = scene.get(Part::TargetId).or(scene.get(Part::TargetKind)) {
         text.extend([" on ", target]);
     }
-    match (&scene.target.account, &scene.target.region) {
+    match (scene.get(Part::Account), scene.get(Part::Region)) {
         (Some(account), Some(region)) => text.extend([" (account ", account, ", ", region, ")"]),
         (Some(account), None) => text.extend([" (account ", account, ")"]),
         (None, Some(region)) => text.extend([" (", region, ")"]),
         (None, None) => {}
     }
-    if let Some(ip) = &scene.network.ip {
+    if let Some(ip) = scene.get(Part::Ip) {
         text.extend([" from ", ip]);
     }
 }

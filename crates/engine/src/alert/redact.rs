@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::packed::Searcher;
 use regex::{Captures, Regex};
 
 /// The text with every secret replaced by `[redacted <kind>]`; borrowed where there are none.
@@ -241,27 +241,33 @@ fn assigned(found: &Captures<'_>) -> String {
 }
 
 /// Longest [`label`], in characters; enough for any ARN.
-const LABEL_CHARS_MAX: usize = 512;
+pub(crate) const LABEL_CHARS_MAX: usize = 512;
 
-/// What stands in every text that [`redact`] changes, in any case of letters. Most labels hold none of it and skip
-/// all other searches: a key and an id cost 0.1 µs instead of 5 µs.
-static TRACES: LazyLock<AhoCorasick> = LazyLock::new(|| {
+/// What stands in every text that [`redact`] changes, in lower case. Most values hold none of it and skip all other
+/// searches. The words are looked for together, by their first bytes and many places at a time; an automaton, which
+/// goes byte by byte, was 9 % of all time where every event matches.
+static TRACES: LazyLock<Searcher> = LazyLock::new(|| {
     let names = ["pass", "pwd", "private", "secret", "token", "api", "assertion", "cookie", "authorization"];
     let more = ["credential", "bearer", "-----begin", "absk", "xox", "xapp-", "hooks.slack.com", "eyj", ":/", ":\\"];
     let tokens = ["gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "npm_", "hvs.", "hvb."];
     let others = ["dckr_pat_", "pypi-", "sk_live_", "rk_live_"];
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build([&names[..], &more, &tokens, &others].concat())
-        .expect("forty short words make a small automaton")
+    Searcher::new([&names[..], &more, &tokens, &others].concat()).expect("forty short words are few enough")
 });
+
+/// Whether [`redact`] would change nothing in any part of this text, as far as a fast look can tell.
+pub(crate) fn is_plain(text: &str) -> bool {
+    // Ids and numbers of accounts: no word can be written with these.
+    if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')) {
+        return true;
+    }
+    // Beyond ASCII a letter may have more than two cases.
+    text.is_ascii() && TRACES.find(text.to_ascii_lowercase()).is_none()
+}
 
 /// A value of an event that stands in an alert, a key or a window: without secrets and of bounded length, yet
 /// different values stay different, because what is hidden or cut leaves 4 bytes of its hash behind.
 pub(crate) fn label(value: &str) -> String {
-    // Beyond ASCII a letter may have more than two cases.
-    if value.len() <= LABEL_CHARS_MAX && value.is_ascii() && !TRACES.is_match(value) {
+    if value.len() <= LABEL_CHARS_MAX && is_plain(value) {
         return value.to_owned();
     }
     let redacted = redact(value);

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::episode::Episode;
 use super::evidence::{Evidence, Handle};
 use super::shape::Counted;
-use super::window::{Arrival, Ripple, TooLate};
+use super::window::{Arrival, MARKS_MAX, Ripple, TooLate};
 use super::{BILLIONTHS, Shape, sequence, statistics};
 use crate::rule::COUNT_MAX;
 use crate::time::{Span, Timestamp};
@@ -27,6 +27,8 @@ pub(super) struct Closed {
     pub(super) key: Vec<Option<String>>,
     /// Events of windows that were not judged yet, by (time, id).
     events: Vec<Held>,
+    /// How many marks they bring.
+    marks: usize,
     pub(super) episodes: Vec<Episode>,
 }
 
@@ -43,15 +45,16 @@ impl Closed {
         self.events.first().map(|event| event.time.plus(window))
     }
 
-    /// Counts an event in. An event that is already here brings only what is new.
+    /// Counts an event in. An event that is already here brings only what is new; its numbers it brings once, whichever
+    /// rule it is that matched.
     pub(super) fn insert(
         &mut self,
         arrival: &Arrival<'_>,
-        watermark: Timestamp,
+        (shape, watermark): (&Shape, Timestamp),
         evidence: &mut Evidence,
     ) -> Result<(), TooLate> {
-        // So many events of one key between two judgements: those beyond are not counted, as if they were late.
-        if arrival.time < watermark || self.events.len() >= 2 * COUNT_MAX {
+        // So many events and marks of one key between two judgements: those beyond are not counted, as if they were late.
+        if arrival.time < watermark || self.events.len() >= 2 * COUNT_MAX || self.marks >= MARKS_MAX {
             return Err(TooLate);
         }
         let place = self.place(arrival, evidence);
@@ -59,10 +62,15 @@ impl Closed {
             && known.time == arrival.time
             && evidence.is(known.evidence, arrival.uid)
         {
-            let fresh: Vec<u64> = arrival.marks.iter().filter(|mark| !known.marks.contains(mark)).copied().collect();
-            known.marks.extend(fresh);
+            if !shape.counted.is_number() {
+                let fresh: Vec<u64> =
+                    arrival.marks.iter().filter(|mark| !known.marks.contains(mark)).copied().collect();
+                self.marks += fresh.len();
+                known.marks.extend(fresh);
+            }
             return Ok(());
         }
+        self.marks += arrival.marks.len();
         evidence.hold(arrival.evidence);
         let held = Held { time: arrival.time, evidence: arrival.evidence, marks: arrival.marks.to_vec() };
         self.events.insert(place, held);
@@ -73,7 +81,9 @@ impl Closed {
     pub(super) fn remove(&mut self, arrival: &Arrival<'_>, evidence: &mut Evidence) {
         let place = self.place(arrival, evidence);
         if self.events.get(place).is_some_and(|event| evidence.is(event.evidence, arrival.uid)) {
-            evidence.release(self.events.remove(place).evidence);
+            let gone = self.events.remove(place);
+            self.marks -= gone.marks.len();
+            evidence.release(gone.evidence);
         }
     }
 
@@ -89,6 +99,7 @@ impl Closed {
         let end = open.plus(shape.window);
         let count = self.events.partition_point(|event| event.time < end);
         let window: Vec<Held> = self.events.drain(..count).collect();
+        self.marks -= window.iter().map(|event| event.marks.len()).sum::<usize>();
         let (numerator, denominator) = measure(&shape.counted, &window);
         let ripple = shape.threshold.holds(numerator, denominator).then(|| {
             let handles: Vec<Handle> = window.iter().map(|event| event.evidence).collect();

@@ -51,6 +51,11 @@ impl Distinct {
         self.seen.clear();
     }
 
+    /// How many uses are remembered.
+    pub(super) fn uses(&self) -> usize {
+        self.uses.len()
+    }
+
     pub(super) fn at(&self, place: usize) -> u64 {
         self.levels[place]
     }

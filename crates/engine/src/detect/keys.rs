@@ -69,7 +69,7 @@ impl Keys {
                 if closed.key.is_empty() {
                     closed.key = key.to_vec();
                 }
-                closed.insert(arrival, borders.watermark, evidence)
+                closed.insert(arrival, (shape, borders.watermark), evidence)
             }
             (Self::Bare(table), Standing::TakenBack) => {
                 table.touch(hash, now).remove(arrival, shape, evidence, ripples);

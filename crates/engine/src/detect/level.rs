@@ -103,6 +103,14 @@ impl Levels {
         }
     }
 
+    /// How much its events bring besides themselves.
+    pub(super) fn marks(&self) -> usize {
+        match self {
+            Self::Moments | Self::Events | Self::Sum(_) | Self::Matched(_) => 0,
+            Self::Distinct(distinct) => distinct.uses(),
+        }
+    }
+
     /// Whether one more event can make the level of a moment less.
     pub(super) fn can_fall(&self) -> bool {
         match self {

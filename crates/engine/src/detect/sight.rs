@@ -1,12 +1,14 @@
 //! What of an event must be remembered: pure, and run by every worker.
 
+use std::borrow::Cow;
+
 use super::{Count, Finding, Shape, Sighting, decimal};
 use crate::alert::redact::label;
 use crate::alert::{Alert, Scene};
-use crate::event::{Event, Facets, Kind, Outcome, Uid};
+use crate::event::{Event, Facets, Kind, Uid};
 use crate::field::FieldId;
 use crate::normalise::{Format, Limits};
-use crate::rule::{Body, Facts, Measure, Named, RuleNumber, RuleSet, Scratch};
+use crate::rule::{Body, Facts, Glance, Measure, Named, RuleNumber, RuleSet, Scratch};
 use crate::time::Timestamp;
 
 /// What a look at a raw record comes to.
@@ -43,7 +45,7 @@ pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Si
             return None;
         }
         let Event { uid, time, kind, .. } = event;
-        Some(sighting(uid, (*time, *kind), facts.facets(Some(event)), findings))
+        Some(sighting(uid, (*time, *kind), &facts.facets(Some(event)), findings))
     })?
 }
 
@@ -51,22 +53,27 @@ pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Si
 /// if that does not show it. Several times faster, and most records are such.
 #[must_use]
 pub fn sight_raw(rules: &RuleSet, raw: Raw<'_>, limits: &Limits, scratch: &mut Scratch) -> Option<Seen> {
-    let mut glance = rules.glance(raw.format, raw.body, limits, scratch)?;
-    let (time, kind, matched) = (glance.time, glance.kind, glance.rules);
-    if matched.is_empty() {
-        return Some(Seen { time, sighting: None });
-    }
-    glance.recall(|facts| {
-        let findings = findings(rules, matched, facts);
-        if findings.is_empty() {
+    rules.glance_and_recall(raw.format, raw.body, limits, scratch, |Glance { kind, time, rules: matched }, recall| {
+        if matched.is_empty() {
             return Some(Seen { time, sighting: None });
         }
-        let uid = facts.uid(raw.position, time)?;
-        Some(Seen { time, sighting: Some(sighting(&uid, (time, kind), facts.facets(None), findings)) })
+        recall.read(|facts| {
+            let findings = findings(rules, matched, facts);
+            if findings.is_empty() {
+                return Some(Seen { time, sighting: None });
+            }
+            let uid = facts.uid(raw.position, time)?;
+            Some(Seen { time, sighting: Some(sighting(&uid, (time, kind), &facts.facets(None), findings)) })
+        })
     })
 }
 
-fn sighting(uid: &Uid, (time, kind): (Timestamp, Kind), facets: Facets, findings: Vec<Finding>) -> Sighting {
+fn sighting(
+    uid: &Uid,
+    (time, kind): (Timestamp, Kind),
+    facets: &Facets<Cow<'_, str>>,
+    findings: Vec<Finding>,
+) -> Sighting {
     // Ids come from outside as all else does: one that holds a secret is hidden, and stays the same id.
     let uid = Uid { origin: label(&uid.origin), id: label(&uid.id) };
     Sighting { uid, time, kind, scene: Scene::of(facets), findings }
@@ -126,6 +133,10 @@ fn text(facts: &Facts<'_, '_>, field: FieldId) -> Option<String> {
     facts.find(field, |value| Some(label(value)))
 }
 
+/// Values of one event that are counted at most: the first of them in their order. A record of a megabyte may hold a
+/// hundred thousand, and each has its place in a window.
+const VALUES_MAX: usize = 1_000;
+
 /// All its values of a field: each distinct one, or each number.
 fn texts(facts: &Facts<'_, '_>, field: FieldId, measure: &Measure) -> Vec<String> {
     let mut values = Vec::new();
@@ -142,6 +153,7 @@ fn texts(facts: &Facts<'_, '_>, field: FieldId, measure: &Measure) -> Vec<String
             values.dedup();
         }
     }
+    values.truncate(VALUES_MAX);
     values
 }
 
@@ -150,8 +162,7 @@ fn texts(facts: &Facts<'_, '_>, field: FieldId, measure: &Measure) -> Vec<String
 pub(super) fn of_alert(rules: &RuleSet, number: RuleNumber, alert: &Alert, time: Timestamp) -> Sighting {
     let outer = rules.correlations_of(number).iter();
     let findings = outer.filter_map(|&outer| counted_finding(rules, outer, number, alert)).collect();
-    let Alert { actor, network, target, action, .. } = alert.clone();
-    let scene = Scene { actor, network, target, action, outcome: Outcome::Success };
+    let scene = Scene::of_alert(&alert.actor, &alert.network, &alert.target, &alert.action);
     let uid = Uid { origin: String::new(), id: alert.id.0.clone() };
     Sighting { uid, time, kind: alert.kind, scene, findings }
 }

@@ -18,16 +18,20 @@ use crate::rule::{Rule, RuleId, RuleNumber, RuleSet};
 use crate::time::{Span, Timestamp};
 
 /// Written in front of every saved state; one that is not ours is refused.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
-/// Keys that leave at a time at most, so that no event waits for many.
+/// Keys that leave at a time at most, and rules whose keys are looked at, so that no event waits for many.
 const EXPIRE_MAX: usize = 64;
+const EXPIRE_RULES_MAX: usize = 16;
 
 /// Limits of what is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
     /// Keys over all rules; the least recent leaves first.
     pub keys_max: usize,
+    /// Bytes of what windows remember of events for the people who will read the alert; the least recent keys leave
+    /// first. At least a few segments of 64 KiB.
+    pub evidence_bytes_max: usize,
     /// How late, in event time, an event may come and still be counted.
     pub lateness: Span,
     /// Under which keys and values are hashed; a restored state goes on with its own. Whoever knows it can
@@ -40,7 +44,7 @@ pub struct Caps {
 pub struct State {
     caps: Caps,
     seeds: [Seed; 2],
-    /// The newest event, as far as one event may move it.
+    /// The newest event. Times in the future do not come here: [`Sighting::clamp`].
     clock: Timestamp,
     /// All events before this moment are there, as far as anybody can say.
     watermark: Timestamp,
@@ -141,9 +145,14 @@ struct Saved<R, E> {
 }
 
 impl Default for Caps {
-    /// A million keys, 20 minutes: the bound of the slowest source that people use.
+    /// A million keys, a gigabyte, 20 minutes: the bound of the slowest source that people use.
     fn default() -> Self {
-        Self { keys_max: 1_000_000, lateness: Span::seconds(20 * 60), seed: Seed::default() }
+        Self {
+            keys_max: 1_000_000,
+            evidence_bytes_max: 1 << 30,
+            lateness: Span::seconds(20 * 60),
+            seed: Seed::default(),
+        }
     }
 }
 
@@ -183,9 +192,11 @@ impl State {
     /// Windows that end further back than the lateness are judged first, as if [`State::advance`] were called, so
     /// that it shows nowhere which events came in one batch.
     pub fn apply(&mut self, rules: &RuleSet, sighting: &Sighting, changes: &mut Vec<Change>) {
-        self.tick(sighting.time);
-        self.expire();
+        self.use_rules(rules);
+        self.clock = self.clock.max(sighting.time);
+        // Before keys leave: what waits to be judged is judged first.
         self.advance(rules, self.clock.minus(self.caps.lateness), changes);
+        self.expire();
         self.take(rules, sighting, Is::Happened, changes);
         self.settle(rules, changes);
     }
@@ -194,6 +205,7 @@ impl State {
     /// here or before, earliest first, and appends what follows. At the end of all input, with
     /// [`Timestamp::LATEST`], every window.
     pub fn advance(&mut self, rules: &RuleSet, watermark: Timestamp, changes: &mut Vec<Change>) {
+        self.use_rules(rules);
         while let Some(&(end, place, hash)) = self.deadlines.first()
             && end <= watermark
         {
@@ -203,13 +215,6 @@ impl State {
             self.settle(rules, changes);
         }
         self.watermark = self.watermark.max(watermark);
-    }
-
-    /// The stream has come to this moment. One event moves it on by the lateness at most: a single time in the
-    /// future must neither close windows nor make keys leave.
-    fn tick(&mut self, time: Timestamp) {
-        let first = self.clock == Timestamp::EARLIEST;
-        self.clock = if first { time } else { self.clock.max(time.min(self.clock.plus(self.caps.lateness))) };
     }
 
     /// Takes in what follows from findings of correlations, until nothing follows.
@@ -368,11 +373,21 @@ impl State {
         }
     }
 
+    /// Gets ready for rules that are not those of the last call. Windows of a rule that was away for a while could not be
+    /// judged when their time came, and wait again.
+    fn use_rules(&mut self, rules: &RuleSet) {
+        if self.places.set == rules.fingerprint() && self.places.by_number.len() == rules.rules().len() {
+            return;
+        }
+        self.places = Places { set: rules.fingerprint(), by_number: vec![None; rules.rules().len()] };
+        for (place, rule) in self.rules.iter().enumerate() {
+            let waiting = rule.keys.deadlines(rule.window).into_iter();
+            self.deadlines.extend(waiting.map(|(end, hash)| (end, place, hash)));
+        }
+    }
+
     /// Where what is remembered for this rule stands; emptied if the rule asks something else by now.
     fn place(&mut self, rules: &RuleSet, number: RuleNumber, shape: &Shape) -> usize {
-        if self.places.set != rules.fingerprint() {
-            self.places = Places { set: rules.fingerprint(), by_number: vec![None; rules.rules().len()] };
-        }
         if let Some(place) = self.places.by_number[number.0 as usize] {
             return place;
         }
@@ -394,22 +409,23 @@ impl State {
         place
     }
 
-    /// Lets keys go that no event can be counted with any more, of each rule in turn.
+    /// Lets keys go that no event can be counted with any more, of some rules in turn.
     fn expire(&mut self) {
-        self.turn = (self.turn + 1) % self.rules.len().max(1);
-        let Some(rule) = self.rules.get_mut(self.turn) else { return };
-        let border = Tick::of(self.clock.minus(rule.memory.plus(self.caps.lateness))).before();
-        for _ in 0..EXPIRE_MAX {
-            if rule.keys.turn().is_none_or(|since| since > border) {
-                return;
+        let mut room = EXPIRE_MAX;
+        for _ in 0..self.rules.len().min(EXPIRE_RULES_MAX) {
+            self.turn = (self.turn + 1) % self.rules.len();
+            let rule = &mut self.rules[self.turn];
+            let border = Tick::of(self.clock.minus(rule.memory.plus(self.caps.lateness))).before();
+            while room > 0 && rule.keys.turn().is_some_and(|since| since <= border) {
+                self.keys -= usize::from(rule.keys.expire(border, &mut self.evidence));
+                room -= 1;
             }
-            self.keys -= usize::from(rule.keys.expire(border, &mut self.evidence));
         }
     }
 
     /// Lets the least recent keys go while there are too many.
     fn evict(&mut self) {
-        while self.keys > self.caps.keys_max {
+        while self.keys > self.caps.keys_max || self.evidence.bytes() > self.caps.evidence_bytes_max {
             let oldest = self.rules.iter_mut().filter(|rule| rule.keys.len() > 0).min_by_key(|rule| rule.keys.turn());
             let Some(rule) = oldest else { return };
             let gone = usize::from(rule.keys.evict(&mut self.evidence));

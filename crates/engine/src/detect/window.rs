@@ -47,6 +47,9 @@ pub(super) struct Arrival<'a> {
 /// Events of one key at most, of which those that can no longer be moved leave first.
 const EVENTS_MAX: usize = 2 * COUNT_MAX;
 
+/// Marks of one key at most, however few events bring them.
+pub(super) const MARKS_MAX: usize = 4 * COUNT_MAX;
+
 /// Below so many events none leaves.
 const EVENTS_KEPT: usize = if cfg!(test) { 8 } else { 64 };
 
@@ -218,7 +221,7 @@ impl Lasting {
     fn trim(&mut self, shape: &Shape, lateness: Span, evidence: &mut Evidence) {
         let count = self.track.times.len();
         let Some(&newest) = self.track.times.last() else { return };
-        let full = count >= EVENTS_MAX;
+        let full = count >= EVENTS_MAX || self.track.levels.marks() >= MARKS_MAX;
         let border = newest.minus(lateness);
         if !full && (count < EVENTS_KEPT || self.track.times[count / 2] > border.minus(shape.window)) {
             return;
@@ -226,8 +229,11 @@ impl Lasting {
         self.settle(shape, if full { newest.plus(Span::from_micros(1)) } else { border });
         // The window of the last settled moment stays whole: the level of the next one is worked out from it.
         let Some(settled) = self.settled.next.checked_sub(1) else { return };
-        let border =
-            if full { self.track.times[count - COUNT_MAX] } else { self.track.times[settled].minus(shape.window) };
+        let border = if full {
+            self.track.times[count - COUNT_MAX.min(count.div_ceil(2))]
+        } else {
+            self.track.times[settled].minus(shape.window)
+        };
         let gone = self.track.times.partition_point(|time| *time <= border);
         self.forget(gone, border, shape, evidence);
         if full {

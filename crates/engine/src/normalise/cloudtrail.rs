@@ -137,19 +137,19 @@ pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
 }
 
 /// What a record says in the words that all kinds share.
-pub(super) fn facets(record: &impl Members) -> Facets {
-    let issuer = owned(record, const { at("userIdentity.sessionContext.sessionIssuer.arn") });
+pub(super) fn facets<'r>(record: &'r impl Members) -> Facets<Cow<'r, str>> {
+    let issuer = record.text(const { at("userIdentity.sessionContext.sessionIssuer.arn") });
     Facets {
         actor: actor(record),
         credential: Credential {
-            id: owned(record, const { at("userIdentity.accessKeyId") }),
-            issued_by: issuer.or_else(|| owned(record, PROVIDER)),
+            id: record.text(const { at("userIdentity.accessKeyId") }),
+            issued_by: issuer.or_else(|| record.text(PROVIDER)),
         },
-        action: owned(record, EVENT_NAME).unwrap_or_default(),
+        action: record.text(EVENT_NAME).unwrap_or_default(),
         target: target(record),
         network: Network {
-            ip: owned(record, const { at("sourceIPAddress") }),
-            user_agent: owned(record, const { at("userAgent") }),
+            ip: record.text(const { at("sourceIPAddress") }),
+            user_agent: record.text(const { at("userAgent") }),
         },
         outcome: outcome(record),
         pipeline: record.text(USER_NAME).map(|name| pipeline(&name)).unwrap_or_default(),
@@ -188,7 +188,7 @@ fn caller(record: &Value) -> Option<&str> {
     text(record.get("userIdentity")?, "accountId")
 }
 
-fn actor(record: &impl Members) -> Actor {
+fn actor<'r>(record: &'r impl Members) -> Actor<Cow<'r, str>> {
     let sort = record.text(TYPE);
     let is_root = sort.as_deref() == Some("Root");
     let sort = match sort.as_deref() {
@@ -208,14 +208,14 @@ fn actor(record: &impl Members) -> Actor {
         ActorSort::Role => role_session(record),
         ActorSort::Human | ActorSort::Service | ActorSort::App | ActorSort::Unknown => None,
     };
-    let root = || is_root.then(|| "root".to_owned());
-    let name = name.or_else(|| owned(record, USER_NAME)).or_else(root).or_else(|| owned(record, INVOKED_BY));
-    let id = [ARN, PRINCIPAL, USER_NAME, INVOKED_BY].into_iter().find_map(|member| owned(record, member));
+    let root = || is_root.then_some(Cow::Borrowed("root"));
+    let name = name.or_else(|| record.text(USER_NAME)).or_else(root).or_else(|| record.text(INVOKED_BY));
+    let id = [ARN, PRINCIPAL, USER_NAME, INVOKED_BY].into_iter().find_map(|member| record.text(member));
     Actor { id, name, sort }
 }
 
 /// `role/session`: the role alone says who may, the session says who did.
-fn role_session(record: &impl Members) -> Option<String> {
+fn role_session<'r>(record: &'r impl Members) -> Option<Cow<'r, str>> {
     let arn = record.text(ARN).unwrap_or_default();
     let mut parts = arn.split_once(":assumed-role/").map(|(_, rest)| rest).unwrap_or_default().split('/');
     let (role_of_arn, session_of_arn) = (parts.next(), parts.next_back());
@@ -224,51 +224,56 @@ fn role_session(record: &impl Members) -> Option<String> {
     let session_of_principal = || principal.as_deref()?.split_once(':').map(|(_, name)| name);
     match (issuer.as_deref().or(role_of_arn)?, session_of_arn.or_else(session_of_principal)) {
         ("", _) => None,
-        (role, Some(session)) => Some(format!("{role}/{session}")),
-        (role, None) => Some(role.to_owned()),
+        (role, Some(session)) => Some(Cow::Owned(format!("{role}/{session}"))),
+        (role, None) => Some(Cow::Owned(role.to_owned())),
     }
 }
 
-fn target(record: &impl Members) -> Target {
-    let source = record.text(const { at("eventSource") });
-    let account = owned(record, const { at("recipientAccountId") });
+fn target<'r>(record: &'r impl Members) -> Target<Cow<'r, str>> {
+    let account = record.text(const { at("recipientAccountId") });
     Target {
-        kind: source.map(|source| source.trim_end_matches(".amazonaws.com").to_owned()),
-        id: TARGETS.into_iter().find_map(|member| owned(record, member)),
-        account: account.or_else(|| owned(record, const { at("userIdentity.accountId") })),
-        region: owned(record, const { at("awsRegion") }),
+        kind: record.text(const { at("eventSource") }).map(service),
+        id: TARGETS.into_iter().find_map(|member| record.text(member)),
+        account: account.or_else(|| record.text(const { at("userIdentity.accountId") })),
+        region: record.text(const { at("awsRegion") }),
     }
 }
 
-fn outcome(record: &impl Members) -> Outcome {
-    if let Some(code) = owned(record, const { at("errorCode") }) {
+fn outcome<'r>(record: &'r impl Members) -> Outcome<Cow<'r, str>> {
+    if let Some(code) = record.text(const { at("errorCode") }) {
         return Outcome::Failure(code);
     }
     let Some(name) = record.text(EVENT_NAME) else { return Outcome::Success };
     let own = SIGN_INS.into_iter().find(|member| MEMBERS[*member].strip_prefix("responseElements.") == Some(&*name));
     match own.and_then(|member| record.text(member)).as_deref() {
         Some("Failure") => {
-            let message = owned(record, const { at("errorMessage") });
-            Outcome::Failure(message.unwrap_or_else(|| "Failure".to_owned()))
+            let message = record.text(const { at("errorMessage") });
+            Outcome::Failure(message.unwrap_or(Cow::Borrowed("Failure")))
         }
         _ => Outcome::Success,
     }
 }
 
-fn owned(record: &impl Members, member: usize) -> Option<String> {
-    record.text(member).map(Cow::into_owned)
+/// `s3.amazonaws.com` is S3's.
+fn service(source: Cow<'_, str>) -> Cow<'_, str> {
+    const DOMAIN: &str = ".amazonaws.com";
+    match source {
+        Cow::Borrowed(source) => Cow::Borrowed(source.strip_suffix(DOMAIN).unwrap_or(source)),
+        Cow::Owned(source) => Cow::Owned(source.strip_suffix(DOMAIN).unwrap_or(&source).to_owned()),
+    }
 }
 
 /// A workflow that came with GitHub's token is named by its subject: `repo:owner/name:ref:refs/heads/main`,
 /// `repo:owner/name:environment:production` or `repo:owner/name:pull_request`.
-fn pipeline(subject: &str) -> Pipeline {
+fn pipeline<'r>(subject: &str) -> Pipeline<Cow<'r, str>> {
+    let owned = |text: &str| Cow::Owned(text.to_owned());
     let Some((repository, rest)) = subject.strip_prefix("repo:").and_then(|rest| rest.split_once(':')) else {
         return Pipeline::default();
     };
     Pipeline {
-        repository: Some(repository.to_owned()),
-        git_ref: rest.strip_prefix("ref:").map(str::to_owned),
-        environment: rest.strip_prefix("environment:").map(str::to_owned),
+        repository: Some(owned(repository)),
+        git_ref: rest.strip_prefix("ref:").map(owned),
+        environment: rest.strip_prefix("environment:").map(owned),
         ..Pipeline::default()
     }
 }

@@ -1,9 +1,11 @@
 //! One document, read but not yet compiled.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::ast::{Condition, CorrelationRule, Detection, Detections, FilterRule, Item, Named};
 use super::lint;
+use super::nearest;
 use super::own::{self, Own};
 use super::place::{Document, Fault, Place};
 use super::yaml::{self, Entry, Node, Value};
@@ -59,6 +61,11 @@ pub(super) enum Lints {
 }
 
 impl Draft<'_> {
+    /// The fault as people read it.
+    pub(super) fn problem(&self, fault: Fault) -> Problem {
+        Problem { rule: Some(self.id.clone()), ..self.document.problem(fault) }
+    }
+
     /// The selections of a detection or filter.
     pub(super) fn named(&self) -> &[Named] {
         match &self.source {
@@ -97,12 +104,16 @@ impl Draft<'_> {
 
 /// Reads a document; nothing if it is empty.
 pub(super) fn read(document: Document<'_>, lints: Lints) -> Option<Read<'_>> {
-    let refused = |fault, counted| Read { draft: None, problems: vec![document.problem(fault)], counted };
+    let refused = |fault, rule, counted| Read {
+        draft: None,
+        problems: vec![Problem { rule, ..document.problem(fault) }],
+        counted,
+    };
     let node = match yaml::read(document.text, document.first_line) {
         Ok(None) => return None,
         Ok(Some(Node { value: Value::Null, .. })) => return None,
         Ok(Some(node)) => node,
-        Err(fault) => return Some(refused(fault, Vec::new())),
+        Err(fault) => return Some(refused(fault, None, Vec::new())),
     };
     let mut faults = Vec::new();
     Some(match draft(document, &node, &mut faults) {
@@ -113,11 +124,22 @@ pub(super) fn read(document: Document<'_>, lints: Lints) -> Option<Read<'_>> {
                 }
                 faults.retain(|fault| fault.name().is_none_or(|name| !draft.allows(name)));
             }
-            let problems = faults.into_iter().map(|fault| document.problem(fault)).collect();
+            let rule = draft.as_ref().map(|draft| draft.id.clone()).or_else(|| written_id(&node));
+            let problem = |fault| Problem { rule: rule.clone(), ..document.problem(fault) };
+            let problems = faults.into_iter().map(problem).collect();
             Read { draft, problems, counted: Vec::new() }
         }
-        Err(fault) => refused(fault.at(node.place), counted(&node)),
+        Err(fault) => refused(fault.at(node.place), written_id(&node), counted(&node)),
     })
+}
+
+/// An id as all write it: a UUID means the same in capitals.
+pub(super) fn one_case(id: &str) -> Cow<'_, str> {
+    if lint::is_uuid(id) { id.to_ascii_lowercase().into() } else { id.into() }
+}
+
+fn written_id(node: &Node<'_>) -> Option<RuleId> {
+    Some(RuleId(node.get("id")?.value.text()?.trim().into()))
 }
 
 fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>) -> Result<Option<Draft<'d>>, Fault> {
@@ -127,7 +149,7 @@ fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>)
     if let Some(action) = node.get("action") {
         return Err(collection(action));
     }
-    if node.get("status").is_some_and(|status| status.value.text() == Some("unsupported")) {
+    if node.get("status").is_some_and(|status| is(status, "unsupported")) {
         let place = node.get("status").map_or(node.place, |status| status.value.place);
         warnings.push(Fault::warning("the rule is left out: its status is `unsupported`").at(place));
         return Ok(None);
@@ -136,12 +158,7 @@ fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>)
     let title = text(node, "title")?.ok_or_else(|| Fault::error("`title` is missing"))?;
     let (id, name) = (text(node, "id")?, text(node, "name")?);
     let source = source(node, entries, &log_source)?;
-    if let Source::Detection(_) = &source
-        && let Some(timeframe) = node.get("detection").and_then(|detection| detection.value.get("timeframe"))
-    {
-        let fault = Fault::lint("timeframe", "`timeframe` has no meaning in a detection; use a correlation");
-        warnings.push(fault.at(timeframe.place));
-    }
+    warnings.extend(timeframe(node, &source));
     let sort = match &source {
         Source::Detection(_) | Source::Filter(_) => own::Sort::Detection,
         Source::Correlation(_) => own::Sort::Correlation,
@@ -169,16 +186,36 @@ fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>)
     }))
 }
 
+/// The length of time of Sigma 1, which detections had and correlations call otherwise.
+fn timeframe(node: &Node<'_>, source: &Source) -> Option<Fault> {
+    let found = |section| node.get(section).and_then(|section| section.value.get("timeframe"));
+    let (entry, message) = match source {
+        Source::Detection(_) => (found("detection")?, "`timeframe` has no meaning in a detection; use a correlation"),
+        Source::Correlation(_) => match node.get("correlation").and_then(|section| section.value.get("timespan")) {
+            None => (found("correlation")?, "`timeframe` is the old name; write `timespan`"),
+            Some(_) => (found("correlation")?, "nothing reads `timeframe` beside `timespan`; leave it out"),
+        },
+        Source::Filter(_) => return None,
+    };
+    Some(Fault::lint("timeframe", message).at(entry.place))
+}
+
+/// Whether the entry is this word, in any letter case.
+fn is(entry: &Entry<'_>, word: &str) -> bool {
+    entry.value.text().is_some_and(|text| text.trim().eq_ignore_ascii_case(word))
+}
+
 fn source(node: &Node<'_>, entries: &[Entry<'_>], log_source: &LogSource) -> Result<Source, Fault> {
     let sections = ["detection", "correlation", "filter"];
     let found: Vec<&Entry<'_>> = entries.iter().filter(|entry| sections.contains(&&*entry.key)).collect();
     match found.as_slice() {
         [] => {
-            let hint = super::nearest::hint_key(node, &sections);
-            Err(Fault::error(format!("`detection` is missing{hint}")))
+            let hint = nearest::hint_key(node, &sections);
+            let near = entries.iter().find(|entry| nearest::nearest(&entry.key, sections).is_some());
+            Err(Fault::error(format!("`detection` is missing{hint}")).at(near.map_or(node.place, |near| near.place)))
         }
         [only] => match &*only.key {
-            "detection" => detection::read(only).map(Source::Detection),
+            "detection" => detection::read(node, only).map(Source::Detection),
             "correlation" => correlation::read(node, only).map(Source::Correlation),
             _ => filter::read(node, only, log_source).map(Source::Filter),
         },
@@ -298,19 +335,19 @@ fn severity(node: &Node<'_>, warnings: &mut Vec<Fault>) -> Result<Severity, Faul
         warnings.push(Fault::lint("missing_level", "`level` is missing; medium is taken"));
         return Ok(Severity::Medium);
     };
-    Ok(match level {
-        "informational" => Severity::Informational,
-        "low" => Severity::Low,
-        "medium" => Severity::Medium,
-        "high" => Severity::High,
-        "critical" => Severity::Critical,
-        other => {
-            let message = format!(
-                "`{other}` is no level; medium is taken. Levels are informational, low, medium, high, critical"
-            );
-            let place = node.get("level").map_or(node.place, |level| level.value.place);
-            warnings.push(Fault::lint("level_unknown", message).at(place));
-            Severity::Medium
-        }
+    let levels = [
+        ("informational", Severity::Informational),
+        ("low", Severity::Low),
+        ("medium", Severity::Medium),
+        ("high", Severity::High),
+        ("critical", Severity::Critical),
+    ];
+    let found = levels.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(level.trim()));
+    found.map(|(_, severity)| severity).ok_or_else(|| {
+        // A rule that shall wake somebody must not come as one of many.
+        let names = levels.map(|(name, _)| name);
+        let hint = nearest::hint(level, names);
+        let place = node.get("level").map_or(node.place, |level| level.value.place);
+        Fault::error(format!("`{level}` is no level; levels are {}{hint}", names.join(", "))).at(place)
     })
 }

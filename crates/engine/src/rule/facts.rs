@@ -1,8 +1,9 @@
 //! What is remembered of an event that matched: its identity, what its facets are read from, and the values of the
 //! fields that correlations group by and count.
 //!
-//! It is read in a walk of its own, over the document or, after a glance, over the text. In the walk that looks for
-//! matches it would be read of every event, and most match nothing.
+//! It is read in a walk of its own, over the document or, after a glance, over the text: in the walk that looks for
+//! matches it would be read of every event, and most match nothing. Only while event after event matches one walk reads
+//! both.
 
 use std::borrow::Cow;
 
@@ -20,6 +21,8 @@ use crate::time::Timestamp;
 pub(super) struct Wanted {
     kind: Kind,
     tree: Tree,
+    /// In ascending order, each once.
+    all: Vec<FieldId>,
     uid: Vec<FieldId>,
     facets: Vec<FieldId>,
     /// How many fields all rules have.
@@ -30,12 +33,17 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Facts<'f, 'e> {
     wanted: &'f Wanted,
-    found: Found<'e>,
+    found: &'f Found<'e>,
 }
 
 /// Names that must stand among the fields of a rule set.
 pub(super) fn names(kind: Kind) -> impl Iterator<Item = &'static str> {
     glance::members(kind).iter().chain(glance::uid_members(kind)).chain(normalise::members(kind)).copied()
+}
+
+/// Marks what an identity is read from.
+pub(super) fn expect_single(kind: Kind, tree: &mut Tree) {
+    glance::uid_members(kind).iter().for_each(|name| tree.expect_single(name));
 }
 
 impl Wanted {
@@ -47,8 +55,18 @@ impl Wanted {
         all.sort_unstable();
         all.dedup();
         let mut tree = Tree::new(all.iter().map(|field| (*field, fields.path(*field))));
-        glance::uid_members(kind).iter().for_each(|name| tree.expect_single(name));
-        Self { kind, tree, uid, facets, fields: fields.len() }
+        expect_single(kind, &mut tree);
+        Self { kind, tree, all, uid, facets, fields: fields.len() }
+    }
+
+    /// All that is read, for a walk that looks for more besides.
+    pub(super) fn fields(&self) -> &[FieldId] {
+        &self.all
+    }
+
+    /// What a walk over [`Self::fields`] has found.
+    pub(super) fn facts<'f, 'e>(&'f self, found: &'f Found<'e>) -> Facts<'f, 'e> {
+        Facts { wanted: self, found }
     }
 
     /// Of a document.
@@ -60,9 +78,8 @@ impl Wanted {
     ) -> T {
         let mut found = Found::start(self.fields, std::mem::take(memory));
         found.read(&self.tree, false, &event.raw);
-        let facts = Facts { wanted: self, found };
-        let answer = read(&facts);
-        *memory = facts.found.forget();
+        let answer = read(&self.facts(&found));
+        *memory = found.forget();
         answer
     }
 
@@ -75,9 +92,8 @@ impl Wanted {
     ) -> Option<T> {
         let mut found = Found::start(self.fields, std::mem::take(memory));
         let whole = skim::skim(&self.tree, false, text, &mut found);
-        let facts = Facts { wanted: self, found };
-        let answer = whole.and_then(|()| read(&facts));
-        *memory = facts.found.forget();
+        let answer = whole.and_then(|()| read(&self.facts(&found)));
+        *memory = found.forget();
         answer
     }
 }
@@ -85,11 +101,11 @@ impl Wanted {
 impl Facts<'_, '_> {
     /// Which event the record at `position` is; nothing if that takes a closer look.
     pub(crate) fn uid(&self, position: &str, time: Timestamp) -> Option<Uid> {
-        glance::uid(self.wanted.kind, position, time, |number| member(&self.found, self.wanted.uid[number]))
+        glance::uid(self.wanted.kind, position, time, |number| member(self.found, self.wanted.uid[number]))
     }
 
     /// What it says in the words that all kinds share; of some kinds only the document itself tells.
-    pub(crate) fn facets(&self, event: Option<&Event>) -> Facets {
+    pub(crate) fn facets(&self, event: Option<&Event>) -> Facets<Cow<'_, str>> {
         normalise::facets_of(self.wanted.kind, self, event.map(|event| &event.raw))
     }
 
@@ -104,7 +120,7 @@ impl Members for Facts<'_, '_> {
         self.found.of(self.wanted.facets[member]).find_map(|value| match value {
             Leaf::Text(text) => Some(Cow::Borrowed(*text)).filter(|text| !text.is_empty()),
             Leaf::Escaped(_) => value.with_text(|text| Cow::Owned(text.to_owned())),
-            Leaf::Number(_) | Leaf::Digits(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
+            Leaf::Number(_) | Leaf::Digits(_) | Leaf::Long(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
         })
     }
 }

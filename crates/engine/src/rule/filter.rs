@@ -10,7 +10,7 @@ use super::ast::{ConditionExpr, FilterRule, FilterRuleTarget};
 use super::condition::Program;
 use super::draft::{Draft, Source};
 use super::index::includes;
-use super::load::{self, ByName, Compiled};
+use super::load::{ByName, Compiled};
 use super::place::Fault;
 use super::sigma;
 use super::value::Names;
@@ -32,7 +32,7 @@ pub(super) fn apply(
     names: &mut Names<'_>,
 ) -> Vec<(usize, Fault)> {
     let mut faults = Vec::new();
-    let by_name = load::by_name(drafts);
+    let by_name = ByName::of(drafts);
     // Side by side and not within each other: what walks a program recurses.
     let mut narrowed: BTreeMap<usize, (usize, Vec<Program>)> = BTreeMap::new();
     for (place, draft) in drafts.iter().enumerate() {
@@ -139,9 +139,9 @@ fn targets(
     };
     let (mut targets, mut warnings) = (Vec::new(), Vec::new());
     for (name, place) in names {
-        let found = by_name.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+        let found = by_name.called(name);
         let is_filter = |other: &usize| matches!(drafts[*other].source, Source::Filter(_));
-        let message = match found {
+        let message = match found.as_slice() {
             [] if name.eq_ignore_ascii_case("any") => {
                 "no rule is called `any`; for all rules write `rules: any`, without a list".to_owned()
             }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rustc_hash::FxBuildHasher;
 use sonic_rs::{JsonContainerTrait, JsonType, JsonValueTrait, Value};
 
-use super::leaf::{Leaf, decode_onto};
+use super::leaf::{Leaf, decode_folded};
 use super::text::fold_onto;
 use crate::field::{FieldId, Path};
 
@@ -38,12 +38,15 @@ pub(super) struct Node {
 pub(super) struct Found<'e> {
     heads: Vec<Head>,
     values: Vec<Link<'e>>,
-    /// The folded texts of values that were asked for theirs.
-    folded: String,
-    /// How many fields there are; behind them stands what is said of the whole document.
-    fields: u32,
+    /// The folded texts of values that were asked for theirs. If rules ask for any string, all strings stand first, a
+    /// [`SEPARATOR`] before each and behind the last.
+    folded: Vec<u8>,
+    /// Where those end.
+    joined: usize,
     /// A head counts if its stamp is this one, so nothing is cleared per event.
     generation: u32,
+    /// The fields that are there.
+    present: Vec<FieldId>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +62,8 @@ struct Head {
 struct Link<'e> {
     value: Leaf<'e>,
     next: u32,
+    /// Whether it is one of the strings and numbers of the document that rules ask for wherever they stand.
+    string: bool,
     /// Where its text stands in `folded`; several rules ask for it, but it is folded once.
     text: Text,
 }
@@ -70,6 +75,9 @@ enum Text {
     Absent,
     At(u32, u32),
 }
+
+/// Stands between texts, and in none: no byte of UTF-8.
+const SEPARATOR: u8 = 0xff;
 
 /// No next one.
 const END: u32 = u32::MAX;
@@ -112,25 +120,31 @@ impl Tree {
     }
 
     /// Finds the values of a parsed document.
-    fn walk<'e>(&self, node: &Node, value: &'e Value, found: &mut Found<'e>) {
+    fn walk<'e>(&self, node: Option<&Node>, strings: bool, value: &'e Value, found: &mut Found<'e>) {
         let sort = value.get_type();
         if sort == JsonType::Array {
             let Some(elements) = value.as_array() else { return };
             // It is there, be it empty.
-            node.touch(found);
+            if let Some(node) = node {
+                node.touch(found);
+            }
             for element in elements {
-                self.walk(node, element, found);
+                self.walk(node, strings, element, found);
             }
             return;
         }
-        if node.field.is_some() {
-            node.push(Leaf::of(value), found);
+        let end = node.filter(|node| node.is_end());
+        if strings && matches!(sort, JsonType::String | JsonType::Number) {
+            found.push_string(end, Leaf::of(value));
+        } else if let Some(end) = end {
+            end.push(Leaf::of(value), found);
         }
-        if sort == JsonType::Object && !node.children.is_empty() {
+        if sort == JsonType::Object && (strings || node.is_some_and(|node| !node.children.is_empty())) {
             let Some(members) = value.as_object() else { return };
             for (name, member) in members {
-                if let Some(child) = self.enter(node, name, found) {
-                    self.walk(child, member, found);
+                let child = node.and_then(|node| self.enter(node, name, found));
+                if strings || child.is_some() {
+                    self.walk(child, strings, member, found);
                 }
             }
         }
@@ -162,7 +176,7 @@ impl Node {
     /// Takes a value in, if this is where a field's path ends.
     pub(super) fn push<'e>(&self, value: Leaf<'e>, found: &mut Found<'e>) {
         if let Some(field) = self.field {
-            found.push(field, self.flat, value);
+            found.push(Some((field, self.flat)), value, false);
         }
     }
 
@@ -192,9 +206,10 @@ impl<'e> Found<'e> {
         let mut found: Found<'e> = memory;
         found.values.clear();
         found.folded.clear();
-        found.fields = number(fields);
-        if found.heads.len() <= fields {
-            found.heads.resize(fields + 1, Head::default());
+        found.present.clear();
+        found.joined = 0;
+        if found.heads.len() < fields {
+            found.heads.resize(fields, Head::default());
         }
         found.generation = found.generation.wrapping_add(1);
         if found.generation == 0 {
@@ -207,40 +222,44 @@ impl<'e> Found<'e> {
 
     /// Takes in what `tree` finds in a document, and each of its strings if rules ask for them.
     pub(super) fn read(&mut self, tree: &Tree, strings: bool, document: &'e Value) {
-        if let Some(root) = tree.root() {
-            // A record is an object; an array in its place would be no document of many here.
-            if document.is_object() {
-                tree.walk(root, document, self);
-            }
-        }
-        if strings {
-            self.read_strings(document);
-        }
+        // A record is an object; an array in its place would be no document of many here.
+        let root = tree.root().filter(|_| document.is_object());
+        tree.walk(root, strings, document, self);
     }
 
-    fn read_strings(&mut self, value: &'e Value) {
-        if value.is_str() || value.is_number() {
-            self.push_string(Leaf::of(value));
-        } else if let Some(elements) = value.as_array() {
-            elements.iter().for_each(|element| self.read_strings(element));
-        } else if let Some(members) = value.as_object() {
-            members.iter().for_each(|(_, member)| self.read_strings(member));
-        }
-    }
-
-    /// A string or number of the document, wherever it stands.
-    pub(super) fn push_string(&mut self, value: Leaf<'e>) {
-        self.push(self.anywhere(), false, value);
-    }
-
-    /// The place behind all fields, where the strings of the document stand.
-    pub(super) fn anywhere(&self) -> FieldId {
-        FieldId(self.fields)
+    /// Takes in a string or number of the document that rules ask for wherever it stands; a field's path may end
+    /// there too.
+    pub(super) fn push_string(&mut self, end: Option<&Node>, value: Leaf<'e>) {
+        self.push(end.and_then(|end| Some((end.field?, end.flat))), value, true);
     }
 
     /// All strings and numbers of the document, if they were asked for.
     pub(super) fn strings(&self) -> impl Iterator<Item = &Leaf<'e>> {
-        self.of(self.anywhere())
+        self.values.iter().filter(|link| link.string).map(|link| &link.value)
+    }
+
+    /// Folds all strings and numbers of the document, so that one pass goes over them.
+    pub(super) fn join_strings(&mut self) {
+        for link in self.values.iter_mut().filter(|link| link.string) {
+            self.folded.push(SEPARATOR);
+            link.fold(&mut self.folded);
+        }
+        self.folded.push(SEPARATOR);
+        self.joined = self.folded.len();
+    }
+
+    /// Each of the folded texts of all strings and numbers.
+    pub(super) fn each_joined(&self, mut visit: impl FnMut(&[u8])) {
+        for link in self.values.iter().filter(|link| link.string) {
+            if let Text::At(start, end) = link.text {
+                visit(&self.folded[start as usize..end as usize]);
+            }
+        }
+    }
+
+    /// The folded texts of all strings and numbers, with [`SEPARATOR`]s.
+    pub(super) fn joined(&self) -> &[u8] {
+        &self.folded[..self.joined]
     }
 
     /// The memory without the values.
@@ -248,13 +267,17 @@ impl<'e> Found<'e> {
         self.values.clear();
         // Empty, so nothing is converted; the standard library keeps the allocation.
         let values = self.values.into_iter().map(|_| unreachable!("no value is left")).collect();
-        Found { heads: self.heads, values, folded: self.folded, fields: self.fields, generation: self.generation }
+        let Self { heads, folded, joined, generation, present, .. } = self;
+        Found { heads, values, folded, joined, generation, present }
     }
 
     /// The name stands as one key: whatever the nested path leads to counts no longer, even if there is nothing
     /// in its place.
     fn take_over(&mut self, field: FieldId) {
         let head = &mut self.heads[field.0 as usize];
+        if head.generation != self.generation {
+            self.present.push(field);
+        }
         if head.generation != self.generation || !head.flat {
             *head = Head { generation: self.generation, flat: true, first: END, last: END };
         }
@@ -264,23 +287,38 @@ impl<'e> Found<'e> {
     fn touch(&mut self, field: FieldId, flat: bool) {
         let head = &mut self.heads[field.0 as usize];
         if head.generation != self.generation {
+            self.present.push(field);
             *head = Head { generation: self.generation, flat, first: END, last: END };
         }
     }
 
-    fn push(&mut self, field: FieldId, flat: bool, value: Leaf<'e>) {
+    /// Takes a value in: as that of the field whose path ends there, flat or not, and as one of all strings.
+    fn push(&mut self, end: Option<(FieldId, bool)>, value: Leaf<'e>, string: bool) {
+        let is_field = end.is_some_and(|(field, flat)| self.chain(field, flat));
+        if is_field || string {
+            self.values.push(Link { value, next: END, string, text: Text::NotAsked });
+        }
+    }
+
+    /// Makes the next value to come the field's last one, unless another spelling of its path has taken over.
+    fn chain(&mut self, field: FieldId, flat: bool) -> bool {
         let place = number(self.values.len());
         self.touch(field, flat);
         let head = &mut self.heads[field.0 as usize];
         if head.flat != flat {
-            return;
+            return false;
         }
         match self.values.get_mut(head.last as usize) {
             Some(last) => last.next = place,
             None => head.first = place,
         }
         head.last = place;
-        self.values.push(Link { value, next: END, text: Text::NotAsked });
+        true
+    }
+
+    /// The fields that are there.
+    pub(super) fn present(&self) -> &[FieldId] {
+        &self.present
     }
 
     /// Whether the field is there, even if it is an empty array.
@@ -299,20 +337,11 @@ impl<'e> Found<'e> {
     }
 
     /// The folded text of each value that the field leads to and that has one.
-    pub(super) fn folded(&mut self, field: FieldId, mut visit: impl FnMut(&str)) {
+    pub(super) fn folded(&mut self, field: FieldId, mut visit: impl FnMut(&[u8])) {
         let mut next = self.first(field);
         while let Some(link) = self.values.get_mut(next as usize) {
             if let Text::NotAsked = link.text {
-                let start = self.folded.len();
-                let has_text = match link.value {
-                    Leaf::Escaped(text) => {
-                        decode_folded(text, &mut self.folded);
-                        true
-                    }
-                    _ => link.value.with_text(|text| fold_onto(text, &mut self.folded)).is_some(),
-                };
-                let end = number(self.folded.len());
-                link.text = if has_text { Text::At(number(start), end) } else { Text::Absent };
+                link.fold(&mut self.folded);
             }
             if let Text::At(start, end) = link.text {
                 visit(&self.folded[start as usize..end as usize]);
@@ -332,15 +361,18 @@ impl<'e> Found<'e> {
     }
 }
 
-/// Decodes in the place where the folded text shall stand: nearly every path of a Windows log is escaped.
-fn decode_folded(text: &str, folded: &mut String) {
-    let start = folded.len();
-    decode_onto(text, folded);
-    if folded[start..].is_ascii() {
-        folded[start..].make_ascii_lowercase();
-    } else {
-        let decoded = folded.split_off(start);
-        fold_onto(&decoded, folded);
+impl Link<'_> {
+    /// Writes the folded text behind the others.
+    fn fold(&mut self, folded: &mut Vec<u8>) {
+        let start = number(folded.len());
+        let has_text = match self.value {
+            Leaf::Escaped(text) => {
+                decode_folded(text, folded);
+                true
+            }
+            _ => self.value.with_text(|text| fold_onto(text, folded)).is_some(),
+        };
+        self.text = if has_text { Text::At(start, number(folded.len())) } else { Text::Absent };
     }
 }
 

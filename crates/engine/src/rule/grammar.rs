@@ -43,7 +43,7 @@ pub(super) fn read(node: &Node<'_>) -> Result<ConditionExpr, Fault> {
         Some(Token::Close) => Err(reader.fault("there is no `(` for this `)`")),
         Some(Token::Open) => Err(reader.fault("`and` or `or` is missing before `(`")),
         Some(Token::Word(word)) => Err(reader.fault(&match word.to_ascii_lowercase().as_str() {
-            "and" | "or" | "not" | "of" => format!("write `{}` in lower case", word.to_ascii_lowercase()),
+            lower @ ("and" | "or" | "not" | "of") if lower != word => format!("write `{lower}` in lower case"),
             _ => format!("`and` or `or` is missing before `{word}`"),
         })),
     }
@@ -70,7 +70,12 @@ fn tokens<'t>(text: &'t str, node: &Node<'_>) -> Result<Vec<(usize, Token<'t>)>,
                 Token::Word(&text[start..end])
             }
             other => {
-                let message = format!("`{other}` means nothing in a condition");
+                let instead = match other {
+                    '&' => "; write `and`",
+                    '!' => "; write `not`",
+                    _ => "",
+                };
+                let message = format!("`{other}` means nothing in a condition{instead}");
                 return Err(Fault::error(message).at(node.place_of(place)));
             }
         };
@@ -173,6 +178,7 @@ impl<'t> Reader<'t> {
             "any" | "1" => Quantifier::Any,
             count => match count.parse() {
                 Ok(count) => Quantifier::Count(count),
+                Err(_) if word == "none" => return Err(self.fault("write `not 1 of` for `none of`")),
                 Err(_) => return Err(self.fault(&format!("`{word} of` is not `all of`, `any of` or a number"))),
             },
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::RuleNumber;
 use super::condition::{Predicates, Program};
 use super::facts::Wanted;
-use super::look::{self, Glance, Scratch};
+use super::look::{self, Glance, Recall, Scratch};
 use super::plan::Plan;
 use crate::event::{Event, Kind, LogSource};
 use crate::field::{FieldId, Fields};
@@ -56,19 +56,34 @@ impl Index {
 
     fn plan(&mut self, kind: Kind, source: &LogSource, silence: Silence, fields: &Fields) {
         let admitted = self.detections.iter().filter(|detection| admits(&detection.log_source, source, silence));
-        self.plans.insert(kind, Plan::new(fields, &self.predicates, glance::members(kind), admitted));
+        if let Some(wanted) = self.wanted(kind) {
+            let plan = Plan::new(fields, &self.predicates, (kind, wanted), admitted);
+            self.plans.insert(kind, plan);
+        }
     }
 
     pub(super) fn glance<'s>(
-        &'s self,
+        &self,
         format: Format,
-        body: &'s [u8],
+        body: &[u8],
         limits: &Limits,
         scratch: &'s mut Scratch,
     ) -> Option<Glance<'s>> {
         let (kind, text) = glance::record(format, body, limits)?;
-        let plan = self.plans.get(&kind)?;
-        look::glance((plan, self.wanted(kind)?), &self.predicates, (format, kind), text, scratch)
+        look::glance(self.plans.get(&kind)?, &self.predicates, (format, kind), text, scratch)
+    }
+
+    pub(super) fn glance_and_recall<T>(
+        &self,
+        format: Format,
+        body: &[u8],
+        limits: &Limits,
+        scratch: &mut Scratch,
+        see: impl FnOnce(Glance<'_>, Recall<'_, '_>) -> Option<T>,
+    ) -> Option<T> {
+        let (kind, text) = glance::record(format, body, limits)?;
+        let plan = (self.plans.get(&kind)?, self.wanted(kind)?);
+        look::glance_and_recall(plan, &self.predicates, (format, kind), text, scratch, see)
     }
 
     pub(super) fn wanted(&self, kind: Kind) -> Option<&Wanted> {
@@ -84,7 +99,7 @@ impl Index {
 }
 
 /// The log source that events of a kind are of.
-fn own(kind: Kind) -> LogSource {
+pub(super) fn own(kind: Kind) -> LogSource {
     kind.log_source().map_or_else(LogSource::default, |(product, service)| LogSource {
         product: Some(product.to_owned()),
         service: Some(service.to_owned()),

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use sonic_rs::{JsonValueTrait, Number, Value};
 
+use super::text::fold_onto;
 use crate::field;
 
 /// A value that is no array: of an array rules look at each element.
@@ -13,8 +14,10 @@ pub(super) enum Leaf<'e> {
     /// A string as it stands in the text, with escapes that the parser would read: decoded only if it is asked for.
     Escaped(&'e str),
     Number(Number),
+    /// A whole number as it stands in the text, which is as JSON writes it: most numbers are never counted with.
+    Digits(&'e str),
     /// A number that no machine type holds as it is: an integer beyond 64 bits, or `1e400`.
-    Digits(Box<str>),
+    Long(Box<str>),
     Bool(bool),
     Null,
     /// An object: it is there, but it is no text.
@@ -28,7 +31,7 @@ impl<'e> Leaf<'e> {
             return Self::Text(text);
         }
         if let Some(digits) = field::digits(value) {
-            return Self::Digits(digits);
+            return Self::Long(digits);
         }
         if let Some(number) = value.as_number() {
             return Self::Number(number);
@@ -44,8 +47,8 @@ impl<'e> Leaf<'e> {
     /// writes them. Null and objects have none.
     pub(super) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> Option<T> {
         match self {
-            Self::Text(text) => Some(read(text)),
-            Self::Digits(digits) => Some(read(digits)),
+            Self::Text(text) | Self::Digits(text) => Some(read(text)),
+            Self::Long(digits) => Some(read(digits)),
             Self::Escaped(text) => {
                 let mut decoded = String::with_capacity(text.len());
                 decode_onto(text, &mut decoded);
@@ -64,8 +67,40 @@ impl<'e> Leaf<'e> {
     }
 }
 
+/// The folded text of a string with sound escapes, behind what `folded` holds already.
+pub(super) fn decode_folded(text: &str, folded: &mut Vec<u8>) {
+    let start = folded.len();
+    if text.is_ascii() {
+        folded.extend_from_slice(text.as_bytes());
+        if let Some(length) = drop_marks(&mut folded[start..]) {
+            folded.truncate(start + length);
+            folded[start..].make_ascii_lowercase();
+            return;
+        }
+        folded.truncate(start);
+    }
+    let mut decoded = String::with_capacity(text.len());
+    decode_onto(text, &mut decoded);
+    fold_onto(&decoded, folded);
+}
+
+/// Drops the backslash of each escape, and answers how much is left; nothing if one stands for another character than
+/// the one behind it. Nearly every path of a Windows log is escaped, at places that nothing foretells: so there is no
+/// branch here.
+fn drop_marks(text: &mut [u8]) -> Option<usize> {
+    let (mut kept, mut escaped, mut others) = (0, false, false);
+    for at in 0..text.len() {
+        let byte = text[at];
+        others |= escaped & !matches!(byte, b'\\' | b'"' | b'/');
+        escaped = !escaped & (byte == b'\\');
+        text[kept] = byte;
+        kept += usize::from(!escaped);
+    }
+    (!others).then_some(kept)
+}
+
 /// What a string with sound escapes says, behind what `decoded` holds already.
-pub(super) fn decode_onto(text: &str, decoded: &mut String) {
+fn decode_onto(text: &str, decoded: &mut String) {
     let mut rest = text;
     while let Some((plain, escape)) = rest.split_once('\\') {
         decoded.push_str(plain);
@@ -118,6 +153,22 @@ impl Write for Digits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folded_text_is_what_the_decoded_one_folds_to() {
+        for (text, folded, why) in [
+            (r"C:\\Windows\\System32", r"c:\windows\system32", "a path"),
+            (r#"say \"Hi\" \/"#, r#"say "hi" /"#, "quotes"),
+            (r"\\\\Host\\n", r"\\host\n", "an escaped backslash escapes nothing"),
+            (r"A\nB\u0041\u00C4", "a\nbaä", "other characters"),
+            (r"Ä\\B", r"ä\b", "beyond ASCII"),
+            ("", "", "nothing"),
+        ] {
+            let mut onto = b"x".to_vec();
+            decode_folded(text, &mut onto);
+            assert_eq!(String::from_utf8(onto).unwrap(), format!("x{folded}"), "{why}");
+        }
+    }
 
     #[test]
     fn scalars_read_as_json_writes_them() {

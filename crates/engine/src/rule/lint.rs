@@ -11,13 +11,17 @@ use super::yaml::Node;
 use super::{draft, nearest, own};
 
 mod about;
+mod advice;
 mod contradiction;
 mod correlation;
 mod field;
 mod selection;
 mod set;
+mod slip;
 mod value;
+mod vocabulary;
 
+pub(super) use about::is_uuid;
 pub(super) use set::set;
 
 /// One document, as lints see it.
@@ -32,12 +36,13 @@ type Report<'r> = dyn FnMut(Place, String) + 'r;
 type Lint = (&'static str, fn(&Looked<'_>, &mut Report<'_>));
 
 /// Every lint of one document, in the order of their names.
-const LINTS: [Lint; 48] = [
+const LINTS: [Lint; 55] = [
     ("all_of_one", selection::all_of_one),
     ("all_of_them", selection::all_of_them),
     ("all_with_one_value", value::all_with_one_value),
     ("base64offset_without_contains", value::base64offset_without_contains),
     ("cidr_with_host", value::cidr_with_host),
+    ("cidr_without_modifier", slip::cidr_without_modifier),
     ("control_character", value::control_character),
     ("custom_taxonomy", about::custom_taxonomy),
     ("date_format", about::date_format),
@@ -59,14 +64,18 @@ const LINTS: [Lint; 48] = [
     ("log_source_missing", about::log_source_missing),
     ("missing_description", about::missing_description),
     ("missing_group_by", correlation::missing_group_by),
+    ("missing_value", slip::missing_value),
     ("modified_before_date", about::modified_before_date),
     ("modifier_twice", value::modifier_twice),
     ("null_in_list", value::null_in_list),
     ("number_in_quotes", value::number_in_quotes),
+    ("object_field", field::object),
     ("of_without_star", selection::of_without_star),
     ("one_rule_in_order", correlation::one_rule_in_order),
     ("placeholder_missing", value::placeholder_missing),
+    ("placeholder_without_expand", slip::placeholder_without_expand),
     ("re_without_need", value::re_without_need),
+    ("regex_without_re", slip::regex_without_re),
     ("related_format", about::related_format),
     ("sigma_version", about::sigma_version),
     ("status_unknown", about::status_unknown),
@@ -74,26 +83,20 @@ const LINTS: [Lint; 48] = [
     ("tag_namespace", about::tag_namespace),
     ("them_of_one", selection::them_of_one),
     ("title_format", about::title_format),
-    ("trailing_space", value::trailing_space),
+    ("trailing_space", slip::trailing_space),
+    ("typographic_quotes", slip::typographic_quotes),
     ("unfed", field::unfed),
     ("unknown_field", field::unknown),
     ("unknown_key", about::unknown_key),
+    ("unused_alias", correlation::unused_alias),
     ("unused_selection", selection::unused),
     ("wildcard_only", value::wildcard_only),
     ("wildcards_for_modifier", value::wildcards_for_modifier),
 ];
 
 /// Lints that need more than one document, or the compiled rule, and those of the reader itself.
-pub(super) const OTHERS: [&str; 8] = [
-    "duplicate_title",
-    "missing_id",
-    "missing_level",
-    "level_unknown",
-    "timeframe",
-    "never_matches",
-    "obsolete_rule",
-    "unknown_lint",
-];
+pub(super) const OTHERS: [&str; 7] =
+    ["duplicate_title", "missing_id", "missing_level", "timeframe", "never_matches", "obsolete_rule", "unknown_lint"];
 
 /// Looks at one document with every lint.
 pub(super) fn document(node: &Node<'_>, draft: &Draft<'_>) -> Vec<Fault> {
@@ -102,15 +105,18 @@ pub(super) fn document(node: &Node<'_>, draft: &Draft<'_>) -> Vec<Fault> {
     for (name, find) in LINTS {
         find(&looked, &mut |place, message| faults.push(Fault::lint(name, message).at(place)));
     }
-    for name in &draft.own.allow {
-        let known = || LINTS.iter().map(|(name, _)| *name).chain(OTHERS);
-        if !known().any(|known| known == name) {
-            let hint = nearest::hint(name, known());
-            let place = node.get("lapwing").map_or(node.place, |entry| entry.value.place);
-            faults.push(Fault::lint("unknown_lint", format!("there is no lint `{name}` to allow{hint}")).at(place));
-        }
+    for message in draft.own.allow.iter().filter_map(|name| unknown(name)) {
+        let place = node.get("lapwing").map_or(node.place, |entry| entry.value.place);
+        faults.push(Fault::lint("unknown_lint", message).at(place));
     }
     faults
+}
+
+/// Why this is no name of a lint, if it is none.
+pub(super) fn unknown(name: &str) -> Option<String> {
+    let known = || LINTS.iter().map(|(name, _)| *name).chain(OTHERS);
+    (!known().any(|known| known == name))
+        .then(|| format!("there is no lint `{name}` to allow{}", nearest::hint(name, known())))
 }
 
 impl Looked<'_> {

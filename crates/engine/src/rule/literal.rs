@@ -7,7 +7,7 @@ use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::glob::Unit;
-use super::grams::LONG_BYTES_MIN;
+use super::grams::Long;
 use super::matcher::Test;
 use super::number::Number;
 use super::text::{Case, fold};
@@ -58,7 +58,7 @@ impl Literal {
         // Every value holds and ends with the empty text as it begins with it: one question, one literal.
         let position = match position {
             Where::End | Where::Inside if text.is_empty() => Where::Start,
-            Where::Inside if text.len() < LONG_BYTES_MIN => Where::Short,
+            Where::Inside if text.len() < Long::LENGTH_MIN => Where::Short,
             position => position,
         };
         Self { position, text: text.into() }

@@ -13,6 +13,7 @@ use super::facts;
 use super::filter;
 use super::index::{Detection, Index};
 use super::lint;
+use super::nearest;
 use super::place::{Document, Fault, Place};
 use super::placeholder::Placeholders;
 use super::sigma;
@@ -39,6 +40,9 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
         drafts.extend(read.draft);
         counted.extend(read.counted.into_iter().map(|name| (name, document.path)));
     }
+    if lints == Lints::On {
+        problems.extend(files.iter().filter_map(blank));
+    }
     let drafts = distinct(drafts, &mut problems);
 
     let mut fields = Fields::default();
@@ -55,7 +59,7 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
         ) {
             Ok(program) => compiled.push(Some(Compiled::Detection(draft.log_source.clone(), program))),
             Err(fault) => {
-                problems.push(draft.document.problem(fault));
+                problems.push(draft.problem(fault));
                 compiled.push(None);
             }
         }
@@ -63,8 +67,8 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
     let mut filters = vec![Vec::new(); drafts.len()];
     let names = &mut Names { fields: &mut fields, collector: &mut collector, placeholders, expanded: 0 };
     let faults = filter::apply(&drafts, &mut compiled, &mut filters, names);
-    problems.extend(faults.into_iter().map(|(place, fault)| drafts[place].document.problem(fault)));
-    let named = by_name(&drafts);
+    problems.extend(faults.into_iter().map(|(place, fault)| drafts[place].problem(fault)));
+    let named = ByName::of(&drafts);
     let mut quiet = correlate((&drafts, &named), &mut compiled, &mut fields, &mut problems);
     // A rule that is there to be counted stays silent though its correlation is broken; else each single
     // event would raise an alert.
@@ -77,18 +81,30 @@ pub(super) fn compile(files: &[RuleFile], placeholders: &Placeholders, lints: Li
     (set, sorted(problems))
 }
 
-/// The places of the drafts that have a name or id.
-pub(super) type ByName<'d> = BTreeMap<&'d str, Vec<usize>>;
+/// The places of the drafts that have a name, and of those that have an id in one letter case.
+pub(super) struct ByName<'d> {
+    names: BTreeMap<&'d str, Vec<usize>>,
+    ids: BTreeMap<String, Vec<usize>>,
+}
 
-pub(super) fn by_name<'d>(drafts: &'d [Draft<'_>]) -> ByName<'d> {
-    let mut found: ByName<'d> = BTreeMap::new();
-    for (place, draft) in drafts.iter().enumerate() {
-        let name = draft.name.as_deref().filter(|name| *name != &*draft.id.0);
-        for name in std::iter::once(&*draft.id.0).chain(name) {
-            found.entry(name).or_default().push(place);
+impl<'d> ByName<'d> {
+    pub(super) fn of(drafts: &'d [Draft<'_>]) -> Self {
+        let mut found = Self { names: BTreeMap::new(), ids: BTreeMap::new() };
+        for (place, draft) in drafts.iter().enumerate() {
+            found.ids.entry(draft::one_case(&draft.id.0).into()).or_default().push(place);
+            if let Some(name) = &draft.name {
+                found.names.entry(name).or_default().push(place);
+            }
         }
+        found
     }
-    found
+
+    /// Those that this name or id may mean.
+    pub(super) fn called(&self, name: &str) -> Vec<usize> {
+        let ids = self.ids.get(&*draft::one_case(name));
+        let both: BTreeSet<usize> = self.names.get(name).into_iter().chain(ids).flatten().copied().collect();
+        both.into_iter().collect()
+    }
 }
 
 fn documents(files: &[RuleFile]) -> Vec<Document<'_>> {
@@ -97,19 +113,27 @@ fn documents(files: &[RuleFile]) -> Vec<Document<'_>> {
     files.into_iter().flat_map(|file| Document::split(&file.path, &file.text)).collect()
 }
 
+/// A file in which there is nothing to read.
+fn blank(file: &RuleFile) -> Option<Problem> {
+    let is_blank = Document::split(&file.path, &file.text).is_empty();
+    let document = Document { path: &file.path, first_line: 1, text: &file.text };
+    is_blank.then(|| document.problem(Fault::warning("the file holds no document, so no rule comes of it")))
+}
+
 /// Leaves out every rule whose id an earlier one has.
 fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draft<'d>> {
-    let mut owners: BTreeMap<_, String> = BTreeMap::new();
+    let mut owners: BTreeMap<String, String> = BTreeMap::new();
     let mut kept = Vec::new();
     for draft in drafts {
-        match owners.get(&draft.id) {
+        let id = draft::one_case(&draft.id.0).into_owned();
+        match owners.get(&id) {
             Some(owner) => {
                 let message =
                     format!("id {} belongs to the rule in {owner} already; give this one its own", draft.id.0);
-                problems.push(draft.document.problem(Fault::error(message).at(draft.id_place)));
+                problems.push(draft.problem(Fault::error(message).at(draft.id_place)));
             }
             None => {
-                owners.insert(draft.id.clone(), draft.document.path.to_owned());
+                owners.insert(id, draft.document.path.to_owned());
                 kept.push(draft);
             }
         }
@@ -135,7 +159,7 @@ fn correlate(
         };
         match rule.rules.iter().map(find).collect() {
             Ok(bases) => drop(waiting.insert(place, bases)),
-            Err(fault) => problems.push(draft.document.problem(fault)),
+            Err(fault) => problems.push(draft.problem(fault)),
         }
         let known = rule.rules.iter().filter_map(|name| find(name).ok());
         counting.extend(known.clone());
@@ -157,7 +181,7 @@ fn correlate(
         let bases = waiting.remove(&place).unwrap_or_default();
         match correlation(&drafts[place], &bases, drafts, compiled, fields) {
             Ok(counted) => compiled[place] = Some(Compiled::Correlation(counted)),
-            Err(fault) => problems.push(drafts[place].document.problem(fault)),
+            Err(fault) => problems.push(drafts[place].problem(fault)),
         }
         for outer in counted_by.remove(&place).unwrap_or_default() {
             if let Some(missing) = missing.get_mut(&outer) {
@@ -171,7 +195,7 @@ fn correlate(
     for (place, _) in waiting {
         let Source::Correlation(rule) = &drafts[place].source else { continue };
         let fault = Fault::error("it counts itself, or rules that count it").at(rule.place("rules"));
-        problems.push(drafts[place].document.problem(fault));
+        problems.push(drafts[place].problem(fault));
     }
     counting.difference(&generating).copied().collect()
 }
@@ -211,14 +235,17 @@ fn correlation(
 
 /// The rule that a correlation means by a name or id: one in its own file before one elsewhere.
 fn base(name: &str, path: &str, drafts: &[Draft<'_>], named: &ByName<'_>) -> Result<usize, String> {
-    let found = named.get(name).map_or(&[][..], Vec::as_slice);
+    let found = named.called(name);
     let near: Vec<usize> = found.iter().copied().filter(|&place| drafts[place].document.path == path).collect();
-    match (near.as_slice(), found) {
+    match (near.as_slice(), found.as_slice()) {
         (&[only], _) | ([], &[only]) => match drafts[only].source {
             Source::Detection(_) | Source::Correlation(_) => Ok(only),
             Source::Filter(_) => Err(format!("`{name}` is a filter, which counts nothing")),
         },
-        (_, []) => Err(format!("no rule has the name or id `{name}`")),
+        (_, []) => {
+            let hint = nearest::hint(name, drafts.iter().filter_map(|draft| draft.name.as_deref()));
+            Err(format!("no rule has the name or id `{name}`{hint}"))
+        }
         _ => Err(format!("several rules have the name `{name}`; use an id")),
     }
 }
@@ -265,6 +292,8 @@ fn assemble(
             .dedup
             .map(|(names, period)| Dedup { group_by: names.iter().map(|name| fields.intern(name)).collect(), period });
         let alerts = !quiet.contains(&place);
+        let mut tests = draft.own.tests;
+        tests.lines.iter_mut().for_each(|line| *line += draft.document.first_line - 1);
         rules.push(Rule {
             id: draft.id,
             version: draft.own.version,
@@ -279,7 +308,7 @@ fn assemble(
             dedup,
             alerts,
             body,
-            tests: draft.own.tests,
+            tests,
             filters: std::mem::take(&mut filters[place]),
         });
     }

@@ -6,9 +6,10 @@ use super::RuleNumber;
 use super::column::Atom;
 use super::condition::Predicates;
 use super::facts::{Facts, Wanted, member};
-use super::found::Found;
+use super::found::{Found, Tree};
 use super::leaf::Leaf;
 use super::literal::Where;
+use super::marks::Marks;
 use super::matcher::Subject;
 use super::number::Number;
 use super::plan::{Ask, Plan};
@@ -24,24 +25,24 @@ pub struct Scratch {
     found: Found<'static>,
     /// Of events that matched.
     pub(super) facts: Found<'static>,
-    marks: Marks,
+    /// Whether the event before matched.
+    matches_come: bool,
+    known: Known,
     matched: Vec<RuleNumber>,
 }
 
-/// What is known of the event at hand. An entry counts if its stamp is the generation, so nothing is cleared
-/// per event.
+/// What is known of the event at hand.
 #[derive(Debug, Default)]
-struct Marks {
-    generation: u32,
-    /// By column: whether it was scanned.
-    scanned: Vec<u32>,
-    /// By atom: whether it is there.
-    hit: Vec<u32>,
-    /// By rule of the plan: whether it is a candidate.
-    tried: Vec<u32>,
-    /// By ask: what was answered.
-    answers: Vec<(u32, bool)>,
-    candidates: Vec<u32>,
+struct Known {
+    /// Columns that were scanned.
+    scanned: Marks,
+    /// Atoms that are there.
+    hit: Marks,
+    /// Rules of the plan that are candidates.
+    candidates: Marks,
+    /// Asks that were answered, and those of them to which the answer is yes.
+    answered: Marks,
+    yes: Marks,
 }
 
 /// What a glance at a raw record shows.
@@ -53,15 +54,25 @@ pub struct Glance<'s> {
     pub time: Timestamp,
     /// The detection rules that match it, in ascending order.
     pub rules: &'s [RuleNumber],
-    text: &'s str,
+}
+
+/// A second look, at what is remembered of an event that matched.
+#[derive(Debug)]
+pub(crate) struct Recall<'s, 'e> {
+    /// What was found in the first, if it read everything.
+    found: Option<&'s Found<'e>>,
+    text: &'e str,
     wanted: &'s Wanted,
     memory: &'s mut Found<'static>,
 }
 
-impl Glance<'_> {
-    /// A second look, at what is remembered of an event that matched; nothing if only the whole way can tell.
-    pub(crate) fn recall<T>(&mut self, read: impl FnOnce(&Facts<'_, '_>) -> Option<T>) -> Option<T> {
-        self.wanted.of_text(self.text, self.memory, read)
+impl Recall<'_, '_> {
+    /// Nothing if only the whole way can tell.
+    pub(crate) fn read<T>(self, read: impl FnOnce(&Facts<'_, '_>) -> Option<T>) -> Option<T> {
+        match self.found {
+            Some(found) => read(&self.wanted.facts(found)),
+            None => self.wanted.of_text(self.text, self.memory, read),
+        }
     }
 }
 
@@ -69,7 +80,7 @@ struct Look<'p, 'e> {
     plan: &'p Plan,
     predicates: &'p Predicates,
     found: Found<'e>,
-    marks: &'p mut Marks,
+    known: &'p mut Known,
 }
 
 /// The rules of `plan` that match, in ascending order.
@@ -87,32 +98,71 @@ pub(super) fn matches<'s>(
 
 /// What a skim of a record's text shows, if it shows that the record is one event.
 pub(super) fn glance<'s>(
-    (plan, wanted): (&Plan, &'s Wanted),
+    plan: &Plan,
     predicates: &Predicates,
     (format, kind): (Format, Kind),
-    text: &'s str,
+    text: &str,
     scratch: &'s mut Scratch,
 ) -> Option<Glance<'s>> {
+    let (time, found) = skimmed(plan, &plan.tree, predicates, (format, kind), text, scratch);
+    scratch.found = found.forget();
+    Some(Glance { kind, time: time?, rules: &scratch.matched })
+}
+
+/// The same, and more of an event that matched. Events that match come in runs: after one that did all is read in one
+/// walk, after one that did not in two.
+pub(super) fn glance_and_recall<T>(
+    (plan, wanted): (&Plan, &Wanted),
+    predicates: &Predicates,
+    (format, kind): (Format, Kind),
+    text: &str,
+    scratch: &mut Scratch,
+    see: impl FnOnce(Glance<'_>, Recall<'_, '_>) -> Option<T>,
+) -> Option<T> {
+    let at_once = scratch.matches_come;
+    let tree = if at_once { &plan.tree_with_facts } else { &plan.tree };
+    let (time, found) = skimmed(plan, tree, predicates, (format, kind), text, scratch);
+    let Scratch { matched, facts, matches_come, .. } = scratch;
+    let answer = time.and_then(|time| {
+        *matches_come = !matched.is_empty();
+        let recall = Recall { found: at_once.then_some(&found), text, wanted, memory: facts };
+        see(Glance { kind, time, rules: matched }, recall)
+    });
+    scratch.found = found.forget();
+    answer
+}
+
+/// Skims with this tree and decides; the time is missing if the record is to be read in full.
+fn skimmed<'e>(
+    plan: &Plan,
+    tree: &Tree,
+    predicates: &Predicates,
+    (format, kind): (Format, Kind),
+    text: &'e str,
+    scratch: &mut Scratch,
+) -> (Option<Timestamp>, Found<'e>) {
     let mut found = Found::start(plan.fields, std::mem::take(&mut scratch.found));
-    let time = skim::skim(&plan.tree, plan.strings, text, &mut found)
+    let time = skim::skim(tree, plan.strings, text, &mut found)
         .and_then(|()| glance::time(format, kind, |number| member(&found, plan.members[number])));
     // A record that is unclear is not worth asking rules for: that is done when it was read.
     if time.is_some() {
         found = decide(plan, predicates, found, scratch);
     }
-    scratch.found = found.forget();
-    Some(Glance { kind, time: time?, rules: &scratch.matched, text, wanted, memory: &mut scratch.facts })
+    (time, found)
 }
 
 /// Fills `scratch.matched` from what was found of a document, and hands that back.
-fn decide<'e>(plan: &Plan, predicates: &Predicates, found: Found<'e>, scratch: &mut Scratch) -> Found<'e> {
-    let Scratch { marks, matched, .. } = scratch;
+fn decide<'e>(plan: &Plan, predicates: &Predicates, mut found: Found<'e>, scratch: &mut Scratch) -> Found<'e> {
+    let Scratch { known, matched, .. } = scratch;
     matched.clear();
-    marks.start(plan);
-    let mut look = Look { plan, predicates, found, marks };
+    known.start(plan);
+    if plan.strings {
+        found.join_strings();
+    }
+    let mut look = Look { plan, predicates, found, known };
     look.call();
-    for place in 0..look.marks.candidates.len() {
-        let (rule, start) = plan.rules[look.marks.candidates[place] as usize];
+    for place in 0..look.known.candidates.members().len() {
+        let (rule, start) = plan.rules[look.known.candidates.members()[place] as usize];
         if plan.steps.run(start, |ask| look.answer(ask)) {
             matched.push(rule);
         }
@@ -125,94 +175,86 @@ impl Look<'_, '_> {
     /// Gathers the rules for which something speaks.
     fn call(&mut self) {
         for rule in &self.plan.always {
-            self.marks.call(*rule);
+            self.known.candidates.insert(*rule);
         }
         for (field, rules) in &self.plan.present {
             if self.found.exists(*field) {
-                rules.iter().for_each(|rule| self.marks.call(*rule));
+                rules.iter().for_each(|rule| _ = self.known.candidates.insert(*rule));
             }
         }
-        for column in &self.plan.watched {
+        // A record has few of the fields that rules name.
+        for place in 0..self.found.present().len() {
+            let field = self.found.present()[place];
+            for column in self.plan.watched.of(field) {
+                self.scan(*column);
+            }
+        }
+        for column in self.plan.watched.anywhere() {
             self.scan(*column);
         }
     }
 
     /// Finds the literals of a column, once an event.
     fn scan(&mut self, place: u32) {
-        let Self { plan, found, marks, .. } = self;
-        if marks.scanned[place as usize] == marks.generation {
+        let Self { plan, found, known, .. } = self;
+        if !known.scanned.insert(place) {
             return;
         }
-        marks.scanned[place as usize] = marks.generation;
         let (subject, position, column) = &plan.columns[place as usize];
-        let mut scan = |text: &str| column.scan(text, |atom| marks.hit(atom, plan));
-        let field = match subject {
-            Subject::Field(field) => *field,
-            Subject::Anywhere => found.anywhere(),
-        };
-        if *position == Where::Number {
-            let numbers = found.of(field).filter(|value| matches!(value, Leaf::Number(_) | Leaf::Digits(_)));
-            numbers.filter_map(Number::of).filter_map(Number::whole).for_each(|whole| scan(&whole.to_string()));
-        } else {
-            found.folded(field, scan);
+        let mut scan = |text: &[u8]| column.scan(text, |atom| known.hit(atom, plan));
+        match (subject, position) {
+            (Subject::Field(field), Where::Number) => found.of(*field).for_each(|value| match value {
+                Leaf::Digits(digits) => scan(digits.as_bytes()),
+                Leaf::Number(_) | Leaf::Long(_) => {
+                    let whole = Number::of(value).and_then(Number::whole);
+                    whole.into_iter().for_each(|whole| scan(whole.to_string().as_bytes()));
+                }
+                Leaf::Text(_) | Leaf::Escaped(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => {}
+            }),
+            (Subject::Field(field), _) => found.folded(*field, scan),
+            (Subject::Anywhere, Where::Inside | Where::Short) => scan(found.joined()),
+            (Subject::Anywhere, _) => found.each_joined(scan),
         }
     }
 
     fn answer(&mut self, ask: u32) -> bool {
-        let (stamp, answer) = self.marks.answers[ask as usize];
-        if stamp == self.marks.generation {
-            return answer;
+        if !self.known.answered.insert(ask) {
+            return self.known.yes.holds(ask);
         }
         let answer = match &self.plan.asks[ask as usize] {
             Ask::Directly(predicate) => self.predicates.get(*predicate).holds(&self.found),
-            Ask::Literals { atoms, then } => {
-                let atoms = &self.plan.atoms[atoms.start as usize..atoms.end as usize];
-                let is_hit = |(column, atom): &(u32, Atom)| {
+            Ask::Literals { unwatched, atoms, then } => {
+                for column in &self.plan.unwatched[unwatched.start as usize..unwatched.end as usize] {
                     self.scan(*column);
-                    self.marks.hit[atom.0 as usize] == self.marks.generation
-                };
-                atoms.iter().any(is_hit)
+                }
+                let atoms = &self.plan.atoms[atoms.start as usize..atoms.end as usize];
+                atoms.iter().any(|atom| self.known.hit.holds(atom.0))
                     && then.is_none_or(|predicate| self.predicates.get(predicate).holds(&self.found))
             }
         };
-        self.marks.answers[ask as usize] = (self.marks.generation, answer);
+        if answer {
+            self.known.yes.insert(ask);
+        }
         answer
     }
 }
 
-impl Marks {
+impl Known {
     /// Forgets the last event and makes room for this plan.
     fn start(&mut self, plan: &Plan) {
-        self.candidates.clear();
-        self.generation = self.generation.wrapping_add(1);
-        if self.generation == 0 {
-            // Once in four thousand million events old stamps could look new.
-            *self = Self { generation: 1, ..Self::default() };
-        }
-        let grow = |marks: &mut Vec<u32>, length: usize| marks.resize(marks.len().max(length), 0);
-        grow(&mut self.scanned, plan.columns.len());
-        grow(&mut self.hit, plan.calls.len());
-        grow(&mut self.tried, plan.rules.len());
-        let answers = self.answers.len().max(plan.asks.len());
-        self.answers.resize(answers, (0, false));
+        self.scanned.start(plan.columns.len());
+        self.hit.start(plan.calls.len());
+        self.candidates.start(plan.rules.len());
+        self.answered.start(plan.asks.len());
+        self.yes.start(plan.asks.len());
     }
 
     fn hit(&mut self, atom: Atom, plan: &Plan) {
-        let stamp = &mut self.hit[atom.0 as usize];
-        if *stamp != self.generation {
-            *stamp = self.generation;
+        if self.hit.insert(atom.0) {
             let calls = &plan.calls[atom.0 as usize];
             for rule in &plan.called[calls.start as usize..calls.end as usize] {
-                self.call(*rule);
+                self.candidates.insert(*rule);
             }
-        }
-    }
-
-    fn call(&mut self, rule: u32) {
-        let stamp = &mut self.tried[rule as usize];
-        if *stamp != self.generation {
-            *stamp = self.generation;
-            self.candidates.push(rule);
         }
     }
 }

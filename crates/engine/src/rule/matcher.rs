@@ -108,7 +108,9 @@ impl Test {
             return true;
         }
         match self {
-            Self::OneOf(set) if !set.numbers.is_empty() && matches!(value, Leaf::Number(_) | Leaf::Digits(_)) => {
+            Self::OneOf(set)
+                if !set.numbers.is_empty() && matches!(value, Leaf::Number(_) | Leaf::Digits(_) | Leaf::Long(_)) =>
+            {
                 Number::of(value).is_some_and(|number| set.numbers.binary_search(&number).is_ok())
             }
             _ => false,

@@ -19,7 +19,7 @@ impl Number {
     /// The number that a value is, or whose text it holds.
     pub(super) fn of(value: &Leaf<'_>) -> Option<Self> {
         match value {
-            Leaf::Text(_) | Leaf::Escaped(_) => value.with_text(Self::parse)?,
+            Leaf::Text(_) | Leaf::Escaped(_) | Leaf::Digits(_) => value.with_text(Self::parse)?,
             Leaf::Number(number) => Some(if let Some(whole) = number.as_i64() {
                 Self::Whole(whole.into())
             } else if let Some(whole) = number.as_u64() {
@@ -27,7 +27,7 @@ impl Number {
             } else {
                 Self::Real(number.as_f64()?)
             }),
-            Leaf::Digits(digits) => Some(match digits.parse() {
+            Leaf::Long(digits) => Some(match digits.parse() {
                 Ok(whole) => Self::Whole(whole),
                 // Rounds, or is infinite, but keeps the order.
                 Err(_) => Self::Real(digits.parse().ok()?),

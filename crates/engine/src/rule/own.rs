@@ -90,14 +90,20 @@ fn dedup(entry: &Entry<'_>) -> Result<(Vec<String>, Span), Fault> {
 
 fn tests(entry: &Entry<'_>, sort: Sort) -> Result<Tests, Fault> {
     known(entry, &["match", "ignore"])?;
-    let cases = |key| match entry.value.get(key) {
-        None => Ok(Vec::new()),
-        Some(Entry { value: Node { value: Value::List(cases), .. }, .. }) => {
-            cases.iter().map(|case| events(case, sort)).collect()
+    let mut tests = Tests::default();
+    for key in ["match", "ignore"] {
+        let cases = match entry.value.get(key) {
+            None => continue,
+            Some(Entry { value: Node { value: Value::List(cases), .. }, .. }) => cases,
+            Some(other) => return Err(Fault::error(format!("`{key}` is a list of tests")).at(other.value.place)),
+        };
+        let list = if key == "match" { &mut tests.fires } else { &mut tests.ignores };
+        for case in cases {
+            list.push(events(case, sort)?);
+            tests.lines.push(case.place.line as usize);
         }
-        Some(other) => Err(Fault::error(format!("`{key}` is a list of tests")).at(other.value.place)),
-    };
-    Ok(Tests { fires: cases("match")?, ignores: cases("ignore")? })
+    }
+    Ok(tests)
 }
 
 fn events(case: &Node<'_>, sort: Sort) -> Result<Vec<serde_json::Value>, Fault> {

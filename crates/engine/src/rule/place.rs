@@ -109,6 +109,7 @@ impl<'d> Document<'d> {
             message: fault.message,
             weight: fault.weight,
             lint: fault.lint,
+            rule: None,
         }
     }
 

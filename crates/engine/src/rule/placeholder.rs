@@ -8,6 +8,8 @@ use super::place::Fault;
 
 /// Every choice of one value for each placeholder of a value is written out, up to this many.
 const CHOICES_MAX: usize = 10_000;
+/// Values of a placeholder that a person is shown.
+const TOLD_MAX: usize = 10;
 
 /// What placeholders stand for, by name without the `%`. Values may hold wildcards, as a rule's own values do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,14 +42,37 @@ impl Placeholders {
         Ok(choices.into_iter().map(written).collect())
     }
 
+    /// What the placeholders of these values stand for, in words.
+    pub(super) fn told(&self, values: &[Written]) -> Option<String> {
+        let mut told = Vec::new();
+        for written in values {
+            let Scalar::Text(text) = &written.value else { continue };
+            for part in parts(text) {
+                if let Part::Placeholder(name) = part
+                    && let Some(values) = self.0.get(name)
+                {
+                    let more = values.len().saturating_sub(TOLD_MAX);
+                    let first = values.iter().take(TOLD_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+                    let more = if more > 0 { format!(" and {more} others") } else { String::new() };
+                    told.push(format!("`%{name}%` is {first}{more}"));
+                }
+            }
+        }
+        told.dedup();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
     fn values(&self, name: &str) -> Result<&[String], Fault> {
         match self.0.get(name) {
             Some(values) if !values.is_empty() => Ok(values),
-            found => {
-                let what = if found.is_some() { "is given no value" } else { "is not given" };
+            Some(_) => Err(Fault::error(format!(
+                "the list of values of placeholder `%{name}%` is empty, so nothing could ever match; give it a value, \
+                 as `{name}: [value]`"
+            ))),
+            None => {
                 let hint = nearest::hint(name, self.0.keys().map(String::as_str));
                 Err(Fault::error(format!(
-                    "placeholder `%{name}%` {what}; give its values under `placeholders:` in the configuration, or in \
+                    "placeholder `%{name}%` is not given; give its values under `placeholders:` in the configuration, or in \
                      a file with `--placeholders FILE`, as `{name}: [value, value]`{hint}"
                 )))
             }
@@ -131,6 +156,6 @@ mod tests {
     fn a_placeholder_without_values_says_how_to_give_them() {
         assert!(expand("%admins%").unwrap_err().contains("`--placeholders FILE`, as `admins: [value, value]`"));
         assert!(expand("%servers%").unwrap_err().ends_with("did you mean `Servers`?"));
-        assert!(expand("%none%").unwrap_err().starts_with("placeholder `%none%` is given no value"));
+        assert!(expand("%none%").unwrap_err().starts_with("the list of values of placeholder `%none%` is empty"));
     }
 }

@@ -14,19 +14,24 @@ use std::ops::Range;
 use super::RuleNumber;
 use super::column::{Atom, Column};
 use super::condition::{PredicateNumber, Predicates, Program};
+use super::facts::{self, Wanted};
 use super::found::Tree;
 use super::index::Detection;
 use super::literal::{Literal, Literals, Where};
 use super::matcher::{Subject, Test};
 use super::steps::{Place, Questions, Steps};
 use super::witness::{self, Witness, Witnesses};
+use crate::event::Kind;
 use crate::field::{FieldId, Fields};
 use crate::hash::Seed;
+use crate::normalise::glance;
 
 /// The rules of one log source, compiled together.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) tree: Tree,
+    /// The same, and what is read of an event that matched.
+    pub(super) tree_with_facts: Tree,
     /// The members that say what a record is.
     pub(super) members: Vec<FieldId>,
     /// How many fields all rules have: the length of tables by field.
@@ -35,7 +40,7 @@ pub(super) struct Plan {
     pub(super) strings: bool,
     pub(super) columns: Vec<(Subject, Where, Column)>,
     /// Columns whose literals call rules.
-    pub(super) watched: Vec<u32>,
+    pub(super) watched: Watched,
     /// Rules that are asked when a field is there at all.
     pub(super) present: Vec<(FieldId, Vec<u32>)>,
     /// Rules that are always asked.
@@ -44,18 +49,28 @@ pub(super) struct Plan {
     pub(super) calls: Vec<Range<u32>>,
     pub(super) called: Vec<u32>,
     pub(super) asks: Vec<Ask>,
-    /// The atoms of all asks, each with its column.
-    pub(super) atoms: Vec<(u32, Atom)>,
+    /// The atoms of all asks.
+    pub(super) atoms: Vec<Atom>,
+    /// The columns of all asks that are scanned only if they are asked for.
+    pub(super) unwatched: Vec<u32>,
     pub(super) steps: Steps,
     pub(super) rules: Vec<(RuleNumber, Place)>,
+}
+
+/// Columns by the field that they look at.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    columns: Vec<u32>,
+    /// By field, and behind all fields for any string of a document: where its columns begin and end.
+    fields: Vec<(u32, u32)>,
 }
 
 /// How a predicate is answered.
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
-    /// By looking whether one of these atoms was found in its column, and then, if that is not enough, by asking the
-    /// predicate itself.
-    Literals { atoms: Range<u32>, then: Option<PredicateNumber> },
+    /// By looking whether one of these atoms was found, after these columns were scanned, and then, if that is not
+    /// enough, by asking the predicate itself.
+    Literals { unwatched: Range<u32>, atoms: Range<u32>, then: Option<PredicateNumber> },
     /// By asking the predicate itself.
     Directly(PredicateNumber),
 }
@@ -69,7 +84,7 @@ struct Survey {
     /// By predicate of the rule set: its number in this plan.
     numbers: HashMap<PredicateNumber, u32, Seed>,
     asks: Vec<Ask>,
-    atoms: Vec<(u32, Atom)>,
+    atoms: Vec<Atom>,
     /// What each of these asks costs, and what must be there for it to be true.
     costs: Vec<u32>,
     witnesses: Vec<Option<Vec<Witness>>>,
@@ -84,7 +99,7 @@ impl Plan {
     pub(super) fn new<'d>(
         fields: &Fields,
         predicates: &Predicates,
-        members: &[&str],
+        (kind, wanted): (Kind, &Wanted),
         detections: impl IntoIterator<Item = &'d Detection>,
     ) -> Self {
         let detections: Vec<&Detection> = detections.into_iter().collect();
@@ -113,23 +128,77 @@ impl Plan {
         plan.present = present.into_iter().collect();
         plan.present.sort_unstable();
         plan.columns = survey.columns();
+        let mut watched = vec![false; plan.columns.len()];
         for (atom, rules) in calls.into_iter().enumerate() {
-            if !rules.is_empty() {
-                plan.watched.push(survey.literals[atom].0);
-            }
+            watched[survey.literals[atom].0 as usize] |= !rules.is_empty();
             let start = number(plan.called.len());
             plan.called.extend(rules);
             plan.calls.push(start..number(plan.called.len()));
         }
-        plan.watched.sort_unstable();
-        plan.watched.dedup();
+        plan.watch(&watched);
+        let members = glance::members(kind);
         plan.members = members.iter().filter_map(|name| fields.known(name)).collect();
         let asked = survey.fields(predicates);
-        let walked = asked.iter().chain(&plan.members).map(|field| (*field, fields.path(*field)));
-        plan.tree = Tree::new(walked);
-        members.iter().for_each(|name| plan.tree.expect_single(name));
+        let tree = |more: &[FieldId]| {
+            let walked = asked.iter().chain(&plan.members).chain(more);
+            let mut tree = Tree::new(walked.map(|field| (*field, fields.path(*field))));
+            members.iter().for_each(|name| tree.expect_single(name));
+            tree
+        };
+        (plan.tree, plan.tree_with_facts) = (tree(&[]), tree(wanted.fields()));
+        facts::expect_single(kind, &mut plan.tree_with_facts);
         (plan.asks, plan.atoms) = (survey.asks, survey.atoms);
+        plan.leave_out(&watched, &survey.literals);
         plan
+    }
+
+    /// Sorts the watched columns by field.
+    fn watch(&mut self, watched: &[bool]) {
+        let place = |subject| match subject {
+            Subject::Field(field) => field.0 as usize,
+            Subject::Anywhere => self.fields,
+        };
+        let columns = (0..).zip(&self.columns).zip(watched).filter(|(_, watched)| **watched);
+        let mut columns: Vec<(usize, u32)> =
+            columns.map(|((column, (subject, ..)), _)| (place(*subject), column)).collect();
+        columns.sort_unstable();
+        self.watched.columns = columns.iter().map(|(_, column)| *column).collect();
+        self.watched.fields = vec![(0, 0); self.fields + 1];
+        for (at, (field, _)) in (0..).zip(columns) {
+            let (start, end) = &mut self.watched.fields[field];
+            if *end == 0 {
+                *start = at;
+            }
+            *end = at + 1;
+        }
+    }
+
+    /// Tells each ask which of its columns nobody watches; `literals` has each atom's column.
+    fn leave_out(&mut self, watched: &[bool], literals: &[(u32, Literal)]) {
+        for ask in &mut self.asks {
+            let Ask::Literals { unwatched, atoms, .. } = ask else { continue };
+            let atoms = &self.atoms[atoms.start as usize..atoms.end as usize];
+            let columns = atoms.iter().map(|atom| literals[atom.0 as usize].0);
+            let mut columns: Vec<u32> = columns.filter(|column| !watched[*column as usize]).collect();
+            columns.sort_unstable();
+            columns.dedup();
+            let start = number(self.unwatched.len());
+            self.unwatched.extend(columns);
+            *unwatched = start..number(self.unwatched.len());
+        }
+    }
+}
+
+impl Watched {
+    /// The columns that look at any string of a document.
+    pub(super) fn anywhere(&self) -> &[u32] {
+        self.fields.len().checked_sub(1).map_or(&[], |last| self.of(FieldId(number(last))))
+    }
+
+    /// The columns of a field.
+    pub(super) fn of(&self, field: FieldId) -> &[u32] {
+        let (start, end) = self.fields[field.0 as usize];
+        &self.columns[start as usize..end as usize]
     }
 }
 
@@ -166,12 +235,12 @@ impl Survey {
             let column = *self.columns.entry((asked.subject, literal.position)).or_insert(columns);
             let atom = self.atom(column, literal);
             self.popularity[atom.0 as usize] += 1;
-            self.atoms.push((column, atom));
+            self.atoms.push(atom);
         }
         let atoms = start..number(self.atoms.len());
         self.witnesses
-            .push(Some(self.atoms[atoms.start as usize..].iter().map(|(_, atom)| Witness::Literal(*atom)).collect()));
-        self.asks.push(Ask::Literals { atoms, then: (!enough).then_some(predicate) });
+            .push(Some(self.atoms[atoms.start as usize..].iter().map(|atom| Witness::Literal(*atom)).collect()));
+        self.asks.push(Ask::Literals { unwatched: 0..0, atoms, then: (!enough).then_some(predicate) });
         self.costs.push(u32::from(!enough));
     }
 

@@ -89,7 +89,8 @@ impl Selections<'_> {
         let found = selected().count();
         let refuse = |message: String| Err(Fault::error(message));
         if found == 0 {
-            return refuse(format!("`{quantifier} of {pattern}` names no detection"));
+            let hint = meant(pattern, self.programs.keys().copied());
+            return refuse(format!("`{quantifier} of {pattern}` names no detection{hint}"));
         }
         let often = match quantifier {
             Quantifier::Any | Quantifier::All => 1,
@@ -119,4 +120,20 @@ impl Selections<'_> {
         })?;
         Ok(())
     }
+}
+
+/// The beginning of names that a pattern which selects none was meant for.
+fn meant<'n>(pattern: &SelectorPattern, names: impl Iterator<Item = &'n str>) -> String {
+    let SelectorPattern::Pattern(pattern) = pattern else { return String::new() };
+    let stem = pattern.trim_end_matches('*');
+    let mut beginnings = Vec::new();
+    for name in names {
+        beginnings.extend(name.match_indices('_').map(|(at, _)| &name[..=at]));
+        beginnings.push(name);
+        if name.starts_with(stem) {
+            return format!("; did you mean `{stem}*`?");
+        }
+    }
+    let near = nearest::nearest(stem, beginnings);
+    near.map_or_else(String::new, |near| format!("; did you mean `{near}{}`?", &pattern[stem.len()..]))
 }

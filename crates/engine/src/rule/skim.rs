@@ -49,12 +49,7 @@ impl<'e> Skim<'_, 'e> {
             b'"' => {
                 let quoted = self.string()?;
                 let value = if quoted.escaped { Leaf::Escaped(quoted.text) } else { Leaf::Text(quoted.text) };
-                if self.strings {
-                    found.push_string(value.clone());
-                }
-                if let Some(end) = end {
-                    end.push(value, found);
-                }
+                self.take(end, value, found);
             }
             b'{' => return self.object(node, found),
             b'[' => return self.array(node, found),
@@ -63,15 +58,19 @@ impl<'e> Skim<'_, 'e> {
             b'n' => self.word("null", Leaf::Null, end, found)?,
             _ => {
                 let digits = self.number()?;
-                if self.strings {
-                    found.push_string(Leaf::Number(number(digits)?));
-                }
-                if let Some(end) = end {
-                    end.push(Leaf::Number(number(digits)?), found);
-                }
+                self.take(end, number(digits)?, found);
             }
         }
         Some(())
+    }
+
+    /// Takes in a string or number, if anybody asks for it.
+    fn take(&self, end: Option<&Node>, value: Leaf<'e>, found: &mut Found<'e>) {
+        if self.strings {
+            found.push_string(end, value);
+        } else if let Some(end) = end {
+            end.push(value, found);
+        }
     }
 
     fn object(&mut self, node: Option<&Node>, found: &mut Found<'e>) -> Option<()> {
@@ -227,14 +226,11 @@ fn escape(text: &[u8]) -> Option<usize> {
     }
 }
 
-fn number(digits: &str) -> Option<Number> {
-    if digits.contains('.') {
-        return Number::from_f64(digits.parse().ok()?);
+fn number(digits: &str) -> Option<Leaf<'_>> {
+    if !digits.contains('.') {
+        return Some(Leaf::Digits(digits));
     }
-    match digits.parse::<u64>() {
-        Ok(whole) => Some(Number::from(whole)),
-        Err(_) => digits.parse::<i64>().ok().map(Number::from),
-    }
+    Number::from_f64(digits.parse().ok()?).map(Leaf::Number)
 }
 
 #[cfg(test)]
@@ -257,13 +253,18 @@ mod tests {
         let of = |field| {
             let said = |value: &Leaf<'_>| match value {
                 Leaf::Text(_) | Leaf::Escaped(_) => format!("{:?}", value.with_text(str::to_owned)),
+                Leaf::Digits(digits) => {
+                    assert_eq!(Some(*digits), value.with_text(str::to_owned).as_deref());
+                    format!("{:?}", Leaf::of(&sonic_rs::from_str(digits).unwrap()))
+                }
                 other => format!("{other:?}"),
             };
             let mut texts: Vec<String> = found.of(FieldId(field)).map(said).collect();
             texts.push(found.exists(FieldId(field)).to_string());
             texts
         };
-        (0..=4).map(of).collect()
+        let strings = found.strings().map(|value| value.with_text(str::to_owned).unwrap());
+        (0..4).map(of).chain([strings.collect()]).collect()
     }
 
     fn skimmed(text: &str) -> Option<Vec<Vec<String>>> {

@@ -19,19 +19,18 @@ pub(super) enum Case {
 /// Each character's simple folding, without regard to its neighbours, so that a part of a text folds as the
 /// text does.
 pub(super) fn fold(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    fold_onto(text, &mut folded);
-    folded
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(fold_char).collect() }
 }
 
 /// As [`fold`], behind what `folded` holds already.
-pub(super) fn fold_onto(text: &str, folded: &mut String) {
+pub(super) fn fold_onto(text: &str, folded: &mut Vec<u8>) {
     if text.is_ascii() {
         let start = folded.len();
-        folded.push_str(text);
+        folded.extend_from_slice(text.as_bytes());
         folded[start..].make_ascii_lowercase();
     } else {
-        folded.extend(text.chars().map(fold_char));
+        let chars = text.chars().map(fold_char);
+        chars.for_each(|char| folded.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()));
     }
 }
 

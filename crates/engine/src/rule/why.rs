@@ -5,12 +5,13 @@
 use std::fmt;
 
 use serde::Serialize;
-use sonic_rs::Value;
+use sonic_rs::{JsonContainerTrait, Value};
 
 use super::ast::{Detection, Item, Named};
 use super::condition::{Collector, Predicates, Program};
 use super::draft::{self, Lints, Source};
 use super::found::{Found, Tree};
+use super::modifier::Modifier;
 use super::place::Document;
 use super::placeholder::Placeholders;
 use super::value::{self, Names};
@@ -30,6 +31,9 @@ pub struct Explanation {
     /// For a line: what the event has there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
+    /// What else a person would want to know here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// What it is made of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Explanation>,
@@ -47,7 +51,7 @@ pub fn explain(file: &RuleFile, id: &RuleId, placeholders: &Placeholders, event:
     let holds = ask(placeholders, event, whole)?.0;
     let texts: Vec<&str> = section.conditions.iter().map(|condition| condition.text.trim()).collect();
     let parts = section.named.iter().map(|named| selection(named, placeholders, event)).collect::<Option<_>>()?;
-    Some(Explanation { asked: texts.join(" or "), holds, found: None, parts })
+    Some(Explanation { parts, ..Explanation::new(texts.join(" or "), holds) })
 }
 
 fn selection(named: &Named, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
@@ -73,7 +77,7 @@ fn detection(detection: &Detection, placeholders: &Placeholders, event: &Value) 
         Detection::All(_) => parts.iter().all(|part| part.holds),
         Detection::Any(_) => parts.iter().any(|part| part.holds),
     };
-    Some(Explanation { asked: asked.to_owned(), holds, found: None, parts })
+    Some(Explanation { parts, ..Explanation::new(asked, holds) })
 }
 
 fn line(item: &Item, placeholders: &Placeholders, event: &Value) -> Option<Explanation> {
@@ -85,7 +89,8 @@ fn line(item: &Item, placeholders: &Placeholders, event: &Value) -> Option<Expla
         several => format!("anywhere: [{}]", several.join(", ")),
     };
     let found = item.field.as_ref().map(|_| shown(&fields, event));
-    Some(Explanation { asked, holds, found, parts: Vec::new() })
+    let note = if item.modifiers.contains(&Modifier::Expand) { placeholders.told(&item.values) } else { None };
+    Some(Explanation { found, note, ..Explanation::new(asked, holds) })
 }
 
 /// Compiles something by itself and asks it of the event.
@@ -125,15 +130,42 @@ fn shown(fields: &Fields, event: &Value) -> String {
         values.push(cut.unwrap_or(text));
         values.len() == 5
     });
-    if values.is_empty() { "nothing".to_owned() } else { values.join(", ") }
+    if !values.is_empty() {
+        return values.join(", ");
+    }
+    match other_case(event, fields.path(FieldId(0)).segments()) {
+        Some(name) => format!("nothing of this name, but `{name}`: names of fields mind letter case"),
+        None => "nothing".to_owned(),
+    }
+}
+
+/// The path that is this one but for letter case.
+fn other_case(value: &Value, segments: &[String]) -> Option<String> {
+    let (first, rest) = segments.split_first()?;
+    if let Some(elements) = value.as_array() {
+        return elements.iter().find_map(|element| other_case(element, segments));
+    }
+    let mut members = value.as_object()?.iter().filter(|(name, _)| name.eq_ignore_ascii_case(first));
+    members.find_map(|(name, inner)| match rest {
+        [] => Some(name.to_owned()),
+        rest => Some(format!("{name}.{}", other_case(inner, rest)?)),
+    })
 }
 
 impl Explanation {
+    /// One thing that was asked, and nothing else about it.
+    pub(super) fn new(asked: impl Into<String>, holds: bool) -> Self {
+        Self { asked: asked.into(), holds, found: None, note: None, parts: Vec::new() }
+    }
+
     fn write(&self, out: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         let mark = if self.holds { "yes" } else { "no " };
         write!(out, "{:indent$}{mark} {}", "", self.asked, indent = 2 * depth)?;
         if let Some(found) = &self.found {
             write!(out, "    the event has {found}")?;
+        }
+        if let Some(note) = &self.note {
+            write!(out, "    {note}")?;
         }
         writeln!(out)?;
         self.parts.iter().try_for_each(|part| part.write(out, depth + 1))
@@ -172,6 +204,22 @@ mod tests {
           yes f
             yes c|gt: 5    the event has 7
         "#);
+        let event = sonic_rs::from_str(r#"{"EventName":"x","A":[{"b":"1/y"}],"c":7}"#).unwrap();
+        let explanation = explain(&file, &RuleId("a".into()), &Placeholders::default(), &event).unwrap().to_string();
+        for part in ["nothing of this name, but `EventName`: names of fields mind letter case", "but `A.b`:"] {
+            assert!(explanation.contains(part), "{explanation}");
+        }
         assert_eq!(explain(&file, &RuleId("b".into()), &Placeholders::default(), &event), None);
+    }
+
+    #[test]
+    fn a_placeholder_is_shown_with_its_values() {
+        let text = "title: A\nid: a\nlevel: low\ndetection: {s: {u|expand: '%admins%'}, condition: s}\n";
+        let file = RuleFile { path: "a.yml".to_owned(), text: text.to_owned() };
+        let event = sonic_rs::from_str(r#"{"u":"eve"}"#).unwrap();
+        let given = Placeholders([("admins".to_owned(), vec!["root".to_owned(), "adm_*".to_owned()])].into());
+        let explanation = explain(&file, &RuleId("a".into()), &given, &event).unwrap().to_string();
+        let line = r#"no  u|expand: %admins%    the event has "eve"    `%admins%` is root, adm_*"#;
+        assert!(explanation.contains(line), "{explanation}");
     }
 }

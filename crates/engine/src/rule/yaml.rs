@@ -13,6 +13,7 @@ use super::number::Number;
 use super::place::{Fault, Place};
 
 mod scalar;
+mod slip;
 
 /// Deeper than any public rule by far; what walks a tree may recurse.
 const DEPTH_MAX: usize = 64;
@@ -56,6 +57,8 @@ pub(super) struct Entry<'d> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     Plain,
+    /// Nothing stands there.
+    Absent,
     Quoted,
     /// `|` or `>`.
     Block,
@@ -109,8 +112,10 @@ pub(super) fn read(text: &str, first_line: usize) -> Result<Option<Node<'_>>, Fa
     let mut tree = Tree { lines_before: first_line.saturating_sub(1), ..Tree::default() };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let message = format!("this is no YAML: {}{}", error.info(), tree.unclosed(text));
-            Fault::error(message).at(tree.place(error.marker().line(), error.marker().col()))
+            let (line, column) = (error.marker().line(), error.marker().col());
+            let words = slip::words(text, line.max(1), tree.lines_before, error.info());
+            let words = words.unwrap_or_else(|| format!("{}{}", error.info(), tree.unclosed(text)));
+            Fault::error(format!("this is no YAML: {words}")).at(tree.place(line, column))
         })?;
         tree.take(event, span)?;
     }
@@ -260,13 +265,15 @@ fn distinct(entries: &[Entry<'_>]) -> Result<(), Fault> {
 
 fn scalar<'d>(text: Cow<'d, str>, style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Node<'d> {
     let style = match style {
+        ScalarStyle::Plain if text.is_empty() => Style::Absent,
         ScalarStyle::Plain => Style::Plain,
         ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
         ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
     };
     // `!!str 5` and `! 5` are the text.
     let told = tag.is_some_and(|tag| tag.suffix == "str" || tag.suffix.is_empty());
-    let value = if style == Style::Plain && !told { scalar::typed(text) } else { Value::Text(text) };
+    let value =
+        if matches!(style, Style::Plain | Style::Absent) && !told { scalar::typed(text) } else { Value::Text(text) };
     Node { place, value, style }
 }
 
@@ -311,7 +318,7 @@ impl<'d> Node<'d> {
     /// The place of a character of this text, wherever line breaks and blanks stand in the file.
     pub(super) fn place_of(&self, offset: usize) -> Place {
         match self.style {
-            Style::Plain | Style::Quoted | Style::Block => self.place.behind(self.visible(offset)),
+            Style::Plain | Style::Absent | Style::Quoted | Style::Block => self.place.behind(self.visible(offset)),
             Style::Collection => self.place,
         }
     }

@@ -7,6 +7,7 @@ use super::super::*;
 use crate::event::Event;
 use crate::normalise::{Format, Limits, normalise};
 use crate::rule::{RuleFile, RuleSet, Scratch};
+use crate::time::Span;
 
 const BASES: &str = "
 title: Key made
@@ -54,13 +55,22 @@ fn event(second: u32, who: &str, what: &str, much: &str) -> Event {
 
 /// The alerts that stand after these events, which are saved and restored before the one at `restart`.
 fn play(rules: &RuleSet, events: &[Event], restart: usize) -> Vec<Alert> {
-    let (mut state, mut ledger, mut changes) = (State::new(Caps::default()), Ledger::default(), Vec::new());
+    play_within(Caps::default().lateness, rules, events, restart)
+}
+
+/// The same with this lateness.
+fn play_within(lateness: Span, rules: &RuleSet, events: &[Event], restart: usize) -> Vec<Alert> {
+    let caps = Caps { lateness, ..Caps::default() };
+    let (mut state, mut ledger, mut changes) = (State::new(caps), Ledger::default(), Vec::new());
     for (place, event) in events.iter().enumerate() {
         if place == restart {
-            state = State::restore(&state.save().unwrap(), Caps::default()).unwrap();
+            state = State::restore(&state.save().unwrap(), caps).unwrap();
         }
-        let Some(sighting) = sight(rules, event, &mut Scratch::default()) else { continue };
-        state.apply(rules, &sighting, &mut changes);
+        // Some events match nothing: they only say how far the stream has come.
+        match sight(rules, event, &mut Scratch::default()) {
+            Some(sighting) => state.apply(rules, &sighting, &mut changes),
+            None => state.apply(rules, &Sighting::tick(event.time), &mut changes),
+        }
     }
     state.advance(rules, Timestamp::LATEST, &mut changes);
     assert_eq!(state.late(), 0);
@@ -328,5 +338,41 @@ proptest! {
         let first = expected.iter().zip(&found).find(|(one, other)| one != other);
         prop_assert!(drawn.len() < 20 || !expected.is_empty(), "nothing to compare proves little");
         prop_assert!(first.is_none() && expected.len() == found.len(), "{first:#?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn quiet_hours_and_early_judgements_change_nothing(
+        drawn in proptest::collection::vec(
+            (prop_oneof![6 => 0u32..40, 1 => 1_000u32..9_000], 0u8..3, 0u8..4, 0u8..5, 0u32..59),
+            1..60,
+        ),
+        restart in 0usize..60,
+    ) {
+        let rules = everything();
+        let mut now = 0;
+        let mut events = Vec::new();
+        for (gap, who, what, much, delay) in drawn {
+            now += gap;
+            if now > 53_000 {
+                break;
+            }
+            // Some match nothing.
+            let what = ["CreateAccessKey", "ConsoleLogin", "CreateAccessKey", "GetObject"][usize::from(what)];
+            events.push((now, now + delay, event(now, &format!("user-{who}"), what, &much.to_string())));
+        }
+        events.sort_by_key(|(time, _, event)| (*time, event.uid.clone()));
+        events.dedup_by_key(|(.., event)| event.uid.clone());
+        let sorted: Vec<Event> = events.iter().map(|it| it.2.clone()).collect();
+        events.sort_by_key(|it| it.1);
+        let shuffled: Vec<Event> = events.into_iter().map(|it| it.2).collect();
+        // Nothing leaves and nothing is judged before the end.
+        let expected = play_within(Span::seconds(86_400), &rules, &sorted, usize::MAX);
+        let found = play_within(Span::seconds(60), &rules, &shuffled, restart);
+        let first = expected.iter().zip(&found).find(|(one, other)| one != other);
+        prop_assert!(first.is_none() && expected.len() == found.len(), "{first:#?} {} {}", expected.len(), found.len());
     }
 }

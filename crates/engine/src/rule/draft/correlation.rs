@@ -56,7 +56,8 @@ fn kind(section: &Entry<'_>) -> Result<CorrelationType, Fault> {
     };
     CorrelationType::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| {
         let place = section.value.get("type").map_or(section.place, |entry| entry.value.place);
-        Fault::error(format!("unknown correlation type: {name}; it is one of {}", known().join(", "))).at(place)
+        let hint = nearest::hint(name, known());
+        Fault::error(format!("unknown correlation type: {name}; it is one of {}{hint}", known().join(", "))).at(place)
     })
 }
 

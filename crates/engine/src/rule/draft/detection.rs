@@ -3,6 +3,7 @@
 use super::super::ast::{Condition, Detection, Detections, Item, Named, Scalar, Written};
 use super::super::grammar;
 use super::super::modifier::Modifier;
+use super::super::nearest;
 use super::super::place::{Fault, Place};
 use super::super::yaml::{Entry, Node, Value};
 
@@ -11,27 +12,26 @@ const RESERVED: [&str; 2] = ["condition", "timeframe"];
 
 /// # Errors
 /// What its author can mend, and where.
-pub(super) fn read(section: &Entry<'_>) -> Result<Detections, Fault> {
+pub(super) fn read(document: &Node<'_>, section: &Entry<'_>) -> Result<Detections, Fault> {
     let Some(entries) = section.value.map() else {
         let message = format!("`{}` is a mapping of search identifiers and a `condition`", section.key);
         return Err(Fault::error(message).at(section.value.place));
     };
-    selections(section, entries.iter().filter(|entry| !RESERVED.contains(&&*entry.key)))
+    selections(document, section, entries.iter().filter(|entry| !RESERVED.contains(&&*entry.key)))
 }
 
 /// The section with these of its entries as search identifiers.
 pub(super) fn selections<'e, 'd: 'e>(
+    document: &Node<'_>,
     section: &Entry<'_>,
     entries: impl Iterator<Item = &'e Entry<'d>>,
 ) -> Result<Detections, Fault> {
+    let condition = section.value.get("condition").ok_or_else(|| no_condition(document, section))?;
     let mut named = Vec::new();
     for entry in entries {
         let detection = detection(&entry.value)?;
         named.push(Named { name: name(entry)?.to_owned(), place: entry.place, detection });
     }
-    let Some(condition) = section.value.get("condition") else {
-        return Err(Fault::error("`condition` is missing").at(section.place));
-    };
     let mut conditions = Vec::new();
     for node in condition.value.each() {
         let expression = grammar::read(node)?;
@@ -42,6 +42,25 @@ pub(super) fn selections<'e, 'd: 'e>(
         return Err(Fault::error("the condition is empty").at(condition.value.place));
     }
     Ok(Detections { named, conditions })
+}
+
+/// Where the condition stands instead, if it stands elsewhere.
+fn no_condition(document: &Node<'_>, section: &Entry<'_>) -> Fault {
+    let key = &section.key;
+    if let Some(entry) = document.get("condition") {
+        let message = format!("`condition` stands beside `{key}`; indent it as far as the selections below `{key}`");
+        return Fault::error(message).at(entry.place);
+    }
+    for selection in section.value.map().unwrap_or_default() {
+        let parts = selection.value.each().iter();
+        if let Some(entry) = parts.rev().find_map(|part| part.get("condition")) {
+            let name = &selection.key;
+            let message = format!("`condition` stands inside of `{name}`; indent it as far as `{name}` itself");
+            return Fault::error(message).at(entry.place);
+        }
+    }
+    let hint = nearest::hint_key(&section.value, &["condition"]);
+    Fault::error(format!("`condition` is missing{hint}")).at(section.place)
 }
 
 fn detection(node: &Node<'_>) -> Result<Detection, Fault> {

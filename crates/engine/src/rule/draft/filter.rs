@@ -43,7 +43,7 @@ pub(super) fn read(document: &Node<'_>, section: &Entry<'_>, log_source: &LogSou
         return Err(Fault::error(message).at(source.place));
     }
     let selections = entries.iter().filter(|entry| !matches!(&*entry.key, "rules" | "condition"));
-    let detection = detection::selections(section, selections)?;
+    let detection = detection::selections(document, section, selections)?;
     if detection.named.is_empty() {
         return Err(Fault::error("the filter has no selection").at(section.place));
     }

@@ -57,6 +57,8 @@ fn what_cannot_be_read_is_told_at_its_word() {
     for (text, column, part) in [
         ("a and", 6, "it ends where a name is expected"),
         ("a b", 3, "`and` or `or` is missing before `b`"),
+        ("a not b", 3, "`and` or `or` is missing before `not`"),
+        ("none of a*", 9, "write `not 1 of` for `none of`"),
         ("a AND b", 3, "write `and` in lower case"),
         ("(a or b", 8, "`)` is missing"),
         ("a)", 2, "there is no `(`"),
@@ -65,7 +67,7 @@ fn what_cannot_be_read_is_told_at_its_word() {
         ("some of them", 9, "`some of` is not"),
         ("sel*", 1, "write `1 of sel*`"),
         ("a | count() > 5", 3, "no longer part of Sigma"),
-        ("a & b", 3, "`&` means nothing"),
+        ("a & b", 3, "`&` means nothing in a condition; write `and`"),
         ("", 1, "the condition is empty"),
         (&deep, 49, "deeper than 48"),
     ] {

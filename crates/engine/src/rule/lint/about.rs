@@ -51,7 +51,7 @@ pub(super) fn id_format(looked: &Looked<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn is_uuid(text: &str) -> bool {
+pub(in crate::rule) fn is_uuid(text: &str) -> bool {
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
@@ -72,7 +72,7 @@ pub(super) fn description_length(looked: &Looked<'_>, report: &mut Report<'_>) {
 pub(super) fn status_unknown(looked: &Looked<'_>, report: &mut Report<'_>) {
     let Some(entry) = looked.node.get("status") else { return };
     match entry.value.text() {
-        Some(status) if STATUS.contains(&status) => {}
+        Some(status) if STATUS.iter().any(|known| known.eq_ignore_ascii_case(status)) => {}
         Some(status) => {
             let hint = nearest::hint(status, STATUS);
             report(entry.value.place, format!("`{status}` is no status; it is one of {}{hint}", STATUS.join(", ")));
@@ -82,7 +82,11 @@ pub(super) fn status_unknown(looked: &Looked<'_>, report: &mut Report<'_>) {
 }
 
 pub(super) fn deprecated(looked: &Looked<'_>, report: &mut Report<'_>) {
-    if looked.node.get("status").is_some_and(|entry| entry.value.text() == Some("deprecated")) {
+    if looked
+        .node
+        .get("status")
+        .is_some_and(|entry| entry.value.text().is_some_and(|text| text.eq_ignore_ascii_case("deprecated")))
+    {
         let instead = if looked.node.get("related").is_some() {
             "see `related` for what replaces it"
         } else {
@@ -96,7 +100,12 @@ pub(super) fn date_format(looked: &Looked<'_>, report: &mut Report<'_>) {
     for key in ["date", "modified"] {
         let Some(entry) = looked.node.get(key) else { continue };
         if entry.value.text().and_then(date).is_none() {
-            report(entry.value.place, format!("`{key}` is a day as 2026-11-23"));
+            let said = match &entry.value.value {
+                Value::Text(text) | Value::Number(_, text) => format!("`{text}` is none"),
+                Value::Null => "nothing stands here".to_owned(),
+                Value::Bool(_) | Value::List(_) | Value::Map(_) => "this is none".to_owned(),
+            };
+            report(entry.value.place, format!("`{key}` is a day as 2026-11-23; {said}"));
         }
     }
 }
@@ -144,6 +153,16 @@ pub(super) fn tag_format(looked: &Looked<'_>, report: &mut Report<'_>) {
         if !tag.bytes().all(fine) || !tag.contains('.') || tag.starts_with('.') || tag.ends_with('.') {
             report(place, format!("`{tag}`: a tag is `namespace.name` in small letters, digits, `-` and `_`"));
         } else if let Some(rest) = tag.strip_prefix("attack.")
+            && TACTICS.contains(&rest.replace('_', "-").as_str())
+            && rest.contains('_')
+        {
+            report(place, format!("`{tag}` is the old spelling; write `{}`", tag.replace('_', "-")));
+        } else if let Some(rest) = tag.strip_prefix("cve.")
+            && is_cve(rest)
+            && !rest.contains('-')
+        {
+            report(place, format!("`{tag}` is the old spelling; write `cve.{}`", rest.replace('.', "-")));
+        } else if let Some(rest) = tag.strip_prefix("attack.")
             && !is_attack(rest)
         {
             let hint = nearest::hint(rest, TACTICS);
@@ -166,7 +185,7 @@ fn is_attack(text: &str) -> bool {
         Some(("g" | "s" | "c" | "m", number)) if digits(number, 4) => true,
         // A data source.
         Some(("d", rest)) if rest.starts_with('s') => digits(&rest[1..], 4),
-        _ => TACTICS.contains(&text) || TACTICS.contains(&text.replace('_', "-").as_str()),
+        _ => TACTICS.contains(&text),
     }
 }
 
@@ -230,7 +249,7 @@ pub(super) fn sigma_version(looked: &Looked<'_>, report: &mut Report<'_>) {
 pub(super) fn log_source_missing(looked: &Looked<'_>, report: &mut Report<'_>) {
     let draft::Source::Detection(_) = looked.draft.source else { return };
     match looked.node.get("logsource") {
-        None => report(looked.node.place, "`logsource` is missing: the rule reads plain JSON only".to_owned()),
+        None => report(looked.node.place, "`logsource` is missing: the rule reads events of every kind".to_owned()),
         Some(entry) => {
             let known = ["category", "product", "service", "definition"];
             for line in entry.value.map().unwrap_or_default() {

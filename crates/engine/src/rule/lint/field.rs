@@ -1,158 +1,13 @@
-//! Fields that no event of the rule's log source has.
+//! Fields that no event of the rule's log source has, and log sources that nothing feeds.
 
+use super::vocabulary::Vocabulary;
 use super::{Looked, Report};
 use crate::event::{Kind, LogSource};
+use crate::rule::ast::Scalar;
 use crate::rule::draft::Source;
-use crate::rule::index::{includes, is_fed};
+use crate::rule::index::is_fed;
+use crate::rule::modifier::Modifier;
 use crate::rule::nearest;
-
-/// Members of a CloudTrail record, as "CloudTrail record contents" of its user guide lists them.
-const CLOUDTRAIL: [&str; 33] = [
-    "addendum",
-    "additionalEventData",
-    "annotation",
-    "apiVersion",
-    "awsRegion",
-    "edgeDeviceDetails",
-    "errorCode",
-    "errorMessage",
-    "eventCategory",
-    "eventContext",
-    "eventID",
-    "eventName",
-    "eventSource",
-    "eventTime",
-    "eventType",
-    "eventVersion",
-    "insightDetails",
-    "managementEvent",
-    "readOnly",
-    "recipientAccountId",
-    "requestID",
-    "requestParameters",
-    "resources",
-    "responseElements",
-    "serviceEventDetails",
-    "sessionCredentialFromConsole",
-    "sharedEventID",
-    "sourceIPAddress",
-    "tlsDetails",
-    "userAgent",
-    "userIdentity",
-    "vpcEndpointAccountId",
-    "vpcEndpointId",
-];
-
-/// Members that many actions of GitHub's audit log have. Single actions have others, so only a name that looks
-/// like one of these is doubted.
-const GITHUB_AUDIT: [&str; 40] = [
-    "@timestamp",
-    "_document_id",
-    "action",
-    "actor",
-    "actor_id",
-    "actor_ip",
-    "actor_is_bot",
-    "actor_location",
-    "business",
-    "business_id",
-    "created_at",
-    "environment_name",
-    "external_identity_nameid",
-    "external_identity_username",
-    "fingerprint",
-    "hashed_token",
-    "head_branch",
-    "head_sha",
-    "job_workflow_ref",
-    "operation_type",
-    "org",
-    "org_id",
-    "permission",
-    "previous_visibility",
-    "programmatic_access_type",
-    "public_repo",
-    "pull_request_id",
-    "repo",
-    "repo_id",
-    "repository_public",
-    "runner_name",
-    "team",
-    "token_id",
-    "token_scopes",
-    "transport_protocol_name",
-    "user",
-    "user_agent",
-    "user_id",
-    "visibility",
-    "workflow_run_id",
-];
-
-/// Members of GitHub's webhook payloads, and `event`, which is the header's. Single events have others.
-const GITHUB_WEBHOOK: [&str; 48] = [
-    "action",
-    "after",
-    "alert",
-    "before",
-    "changes",
-    "check_run",
-    "check_suite",
-    "comment",
-    "commits",
-    "compare",
-    "created",
-    "deleted",
-    "deployment",
-    "deployment_status",
-    "discussion",
-    "enterprise",
-    "event",
-    "forced",
-    "forkee",
-    "head_commit",
-    "hook",
-    "hook_id",
-    "installation",
-    "issue",
-    "key",
-    "label",
-    "member",
-    "membership",
-    "number",
-    "organization",
-    "package",
-    "pull_request",
-    "pusher",
-    "ref",
-    "ref_type",
-    "release",
-    "repositories",
-    "repository",
-    "requested_action",
-    "review",
-    "rule",
-    "sender",
-    "state",
-    "team",
-    "workflow",
-    "workflow_job",
-    "workflow_run",
-    "zen",
-];
-
-/// What is known of a kind's top-level members.
-struct Vocabulary {
-    kind: Kind,
-    names: &'static [&'static str],
-    /// Whether there are no others.
-    closed: bool,
-}
-
-const VOCABULARIES: [Vocabulary; 3] = [
-    Vocabulary { kind: Kind::AwsCloudtrail, names: &CLOUDTRAIL, closed: true },
-    Vocabulary { kind: Kind::GithubAudit, names: &GITHUB_AUDIT, closed: false },
-    Vocabulary { kind: Kind::GithubWebhook, names: &GITHUB_WEBHOOK, closed: false },
-];
 
 pub(super) fn with_space(looked: &Looked<'_>, report: &mut Report<'_>) {
     for item in looked.items() {
@@ -165,36 +20,72 @@ pub(super) fn with_space(looked: &Looked<'_>, report: &mut Report<'_>) {
 }
 
 pub(super) fn unfed(looked: &Looked<'_>, report: &mut Report<'_>) {
+    let source = &looked.draft.log_source;
     if let Source::Detection(_) = looked.draft.source
-        && !is_fed(&looked.draft.log_source)
+        && !is_fed(source)
     {
         let place = looked.node.get("logsource").map_or(looked.node.place, |source| source.place);
-        report(place, "no kind of log feeds its `logsource`; docs/kinds.md lists those that do".to_owned());
+        report(place, format!("no kind of log feeds its `logsource` ({source}){}", remedy(source)));
     }
 }
 
-/// Every line of the rule that asks for a field which its log source does not have.
+/// Which part of a log source to mend, if one alone is wrong.
+fn remedy(source: &LogSource) -> String {
+    let is = |part: &Option<String>, name: &str| part.as_deref().is_some_and(|part| part.eq_ignore_ascii_case(name));
+    let known: Vec<(&str, &str)> = Kind::ALL.into_iter().filter_map(Kind::log_source).collect();
+    let near = |part: &Option<String>, names: &mut dyn Iterator<Item = &'static str>| {
+        nearest::nearest(part.as_deref().unwrap_or_default(), names)
+    };
+    let fits = |(product, service): &&(&str, &str)| {
+        is(&source.product, product) && source.service.as_deref().is_none_or(|part| part.eq_ignore_ascii_case(service))
+    };
+    if source.category.is_some() && known.iter().any(|known| fits(&known)) {
+        return "; no kind has a `category`, leave it out".to_owned();
+    }
+    let mut services = known.iter().filter(|(product, _)| is(&source.product, product)).map(|(_, service)| *service);
+    if let Some(service) = near(&source.service, &mut services) {
+        return format!("; did you mean service `{service}`?");
+    }
+    let mut products = known.iter().filter(|(_, service)| is(&source.service, service)).map(|(product, _)| *product);
+    if let Some(product) = near(&source.product, &mut products) {
+        return format!("; did you mean product `{product}`?");
+    }
+    "; docs/kinds.md lists those that do".to_owned()
+}
+
+/// Every field that the document names and that its log source does not have.
 pub(super) fn unknown(looked: &Looked<'_>, report: &mut Report<'_>) {
-    let source = &looked.draft.log_source;
-    let Some(vocabulary) = VOCABULARIES.iter().find(|vocabulary| is_of(source, vocabulary.kind)) else { return };
+    let Some(vocabulary) = Vocabulary::of(&looked.draft.log_source) else { return };
     for item in looked.items() {
-        let Some(field) = &item.field else { continue };
-        let top = field.split(['.', '[']).next().unwrap_or_default();
-        if vocabulary.names.contains(&top) {
-            continue;
+        if let Some(message) = item.field.as_deref().and_then(|field| vocabulary.doubt(field)) {
+            report(item.place, message);
         }
-        let near = nearest::nearest(top, vocabulary.names.iter().copied());
-        if near.is_none() && !vocabulary.closed {
-            continue;
+        for written in item.values.iter().filter(|_| item.has(&[Modifier::FieldRef])) {
+            if let Scalar::Text(field) = &written.value
+                && let Some(message) = vocabulary.doubt(field)
+            {
+                report(written.place, message);
+            }
         }
-        let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        report(item.place, format!("no record of {} has a field `{top}`{hint}", vocabulary.kind.name()));
+    }
+    let dedup = looked.draft.own.dedup.iter().flat_map(|(names, _)| names);
+    for message in dedup.filter_map(|field| vocabulary.doubt(field)) {
+        report(looked.place("dedup"), message);
     }
 }
 
-/// Whether the rule is for this kind alone: it names its product and service.
-fn is_of(source: &LogSource, kind: Kind) -> bool {
-    let Some((product, service)) = kind.log_source() else { return false };
-    let own = LogSource { product: Some(product.to_owned()), service: Some(service.to_owned()), category: None };
-    source.product.is_some() && source.service.is_some() && includes(source, &own)
+/// Texts and numbers that are asked of an object, which has none.
+pub(super) fn object(looked: &Looked<'_>, report: &mut Report<'_>) {
+    let Some(vocabulary) = Vocabulary::of(&looked.draft.log_source) else { return };
+    for item in looked.items().into_iter().filter(|item| !item.has(&[Modifier::Exists])) {
+        let Some(field) = item.field.as_deref().filter(|field| vocabulary.objects.contains(field)) else { continue };
+        if item.values.iter().any(|written| written.value != Scalar::Null) {
+            let (kind, truth) = (vocabulary.kind.name(), if item.has(&[Modifier::Neq]) { "always" } else { "never" });
+            let message = format!(
+                "`{field}` is an object in records of {kind}, and an object is no text, so this is {truth} true; name \
+                 what is meant inside of it, as `{field}.name`, or look for a keyword"
+            );
+            report(item.place, message);
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Rules beside each other, and what became of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::contradiction;
+use super::vocabulary::Vocabulary;
 use crate::field::Fields;
 use crate::rule::Problem;
 use crate::rule::condition::Predicates;
@@ -28,10 +29,11 @@ pub(in super::super) fn set(
             .chain(obsolete_rule(draft, drafts))
             .collect();
         if let Some(compiled) = compiled {
+            faults.extend(unknown_field(draft, compiled, drafts, fields));
             faults.extend(never_matches(draft, compiled, predicates, fields));
         }
         faults.retain(|fault| fault.name().is_none_or(|name| !draft.allows(name)));
-        problems.extend(faults.into_iter().map(|fault| draft.document.problem(fault)));
+        problems.extend(faults.into_iter().map(|fault| draft.problem(fault)));
     }
     problems
 }
@@ -50,6 +52,29 @@ fn obsolete_rule(draft: &Draft<'_>, drafts: &[Draft<'_>]) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Fields of a correlation that the rules which it counts do not have.
+fn unknown_field(draft: &Draft<'_>, compiled: &Compiled, drafts: &[Draft<'_>], fields: &Fields) -> Vec<Fault> {
+    let (Source::Correlation(rule), Compiled::Correlation(counted)) = (&draft.source, compiled) else {
+        return Vec::new();
+    };
+    let group_by = counted.group_by.iter().map(|named| (named, "group-by"));
+    let measured = counted.measure.field().map(|named| (named, "condition"));
+    let mut said = BTreeSet::new();
+    for (named, key) in group_by.chain(measured) {
+        let alias = rule.aliases.iter().find(|alias| alias.alias == named.name);
+        let place = alias.map_or_else(|| rule.place(key), |alias| alias.place);
+        for (&base, &field) in counted.bases.iter().zip(&named.fields) {
+            if let Source::Detection(_) = drafts[base].source
+                && let Some(vocabulary) = Vocabulary::of(&drafts[base].log_source)
+                && let Some(message) = vocabulary.doubt(fields.path(field).name())
+            {
+                said.insert((place, message));
+            }
+        }
+    }
+    said.into_iter().map(|(place, message)| Fault::lint("unknown_field", message).at(place)).collect()
 }
 
 fn never_matches(draft: &Draft<'_>, compiled: &Compiled, predicates: &Predicates, fields: &Fields) -> Option<Fault> {

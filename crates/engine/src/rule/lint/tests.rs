@@ -62,11 +62,12 @@ fn nothing_is_odd_about_a_good_rule() {
 }
 
 /// Lint, what is replaced in the good rules, by what, and the place of what is found.
-const CASES: [(&str, &str, &str, (usize, usize)); 65] = [
+const CASES: [(&str, &str, &str, (usize, usize)); 80] = [
     ("all_of_one", "selection and", "all of sel* and", (15, 14)),
     ("all_of_them", "selection and not filter", "all of them", (15, 14)),
     ("all_with_one_value", "roleArn|endswith", "roleArn|endswith|all", (13, 5)),
     ("base64offset_without_contains", "|endswith: ':role/x'", "|base64offset: 'role'", (13, 5)),
+    ("cidr_without_modifier", "eventName: AssumeRole", "sourceIPAddress: 10.0.0.0/8", (12, 22)),
     ("cidr_with_host", "|endswith: ':role/x'", "|cidr: 10.0.0.1/8", (13, 37)),
     ("control_character", "':role/x'", "\":role\\bx\"", (13, 41)),
     ("custom_taxonomy", "status: test", "taxonomy: ecs\nstatus: test", (3, 11)),
@@ -78,6 +79,7 @@ const CASES: [(&str, &str, &str, (usize, usize)); 65] = [
     ("duplicate_tag", "attack.t1078.004]", "attack.persistence]", (8, 28)),
     ("duplicate_title", "Known roles", "Role taken", (19, 8)),
     ("duplicate_value", "AssumeRole\n", "[AssumeRole, x, AssumeRole]\n", (12, 32)),
+    ("duplicate_value", "AssumeRole\n", "[AssumeRole, assumerole]\n", (12, 29)),
     ("empty_value", "':role/x'", "''", (13, 41)),
     ("escaped_wildcard", ":role/x", "C:\\\\a\\*", (13, 41)),
     ("false_positive_length", "[An exercise.]", "[x]", (16, 18)),
@@ -91,7 +93,6 @@ const CASES: [(&str, &str, &str, (usize, usize)); 65] = [
     ("filter_without_not", "condition: not selection", "condition: selection", (24, 14)),
     ("id_format", "4c3a0b0e-6c1b-4a1e-9e57-6f2f0f3d2f10\nstatus", "mine\nstatus", (2, 5)),
     ("key_letter_case", "falsepositives", "FalsePositives", (16, 1)),
-    ("level_unknown", "level: high", "level: terrible", (17, 8)),
     ("log_source_letter_case", "product: aws", "product: AWS", (9, 22)),
     ("log_source_missing", "logsource: {product: aws, service: cloudtrail}\n", "", (1, 1)),
     ("log_source_missing", "service: cloudtrail", "servcie: cloudtrail", (9, 27)),
@@ -99,11 +100,13 @@ const CASES: [(&str, &str, &str, (usize, usize)); 65] = [
     ("missing_group_by", "  group-by: [userIdentity.arn]\n", "", (30, 3)),
     ("missing_id", "id: 4c3a0b0e-6c1b-4a1e-9e57-6f2f0f3d2f10\n", "", (1, 1)),
     ("missing_level", "level: high\n", "", (1, 1)),
+    ("missing_value", "eventName: AssumeRole\n", "eventName:\n", (12, 5)),
     ("modified_before_date", "modified: 2026-11-23", "modified: 2025-11-23", (7, 11)),
     ("modifier_twice", "|endswith:", "|endswith|endswith:", (13, 5)),
     ("modifier_twice", "|endswith: ':role/x'", "|re|cased: 'a+'", (13, 5)),
     ("null_in_list", "AssumeRole\n", "[AssumeRole, null]\n", (12, 29)),
     ("number_in_quotes", "|endswith: ':role/x'", "|gt: '5'", (13, 35)),
+    ("object_field", "requestParameters.roleArn|endswith", "requestParameters|contains", (13, 5)),
     (
         "obsolete_rule",
         "description: Many",
@@ -113,6 +116,8 @@ const CASES: [(&str, &str, &str, (usize, usize)); 65] = [
     ("of_without_star", "selection and", "1 of selection and", (15, 14)),
     ("one_rule_in_order", "type: event_count", "type: temporal", (31, 3)),
     ("placeholder_missing", "|endswith:", "|endswith|expand:", (13, 5)),
+    ("placeholder_without_expand", "AssumeRole\n", "'%roles%'\n", (12, 16)),
+    ("regex_without_re", "AssumeRole\n", "'.*Role.*'\n", (12, 16)),
     ("related_format", "status: test", "status: test\nrelated: [{id: x, type: similar}]", (4, 11)),
     ("related_format", "status: test", "status: test\nrelated: {type: similar}", (4, 10)),
     (
@@ -126,6 +131,8 @@ const CASES: [(&str, &str, &str, (usize, usize)); 65] = [
     ("status_unknown", "status: test", "status: testing", (3, 9)),
     ("tag_format", "attack.persistence", "attack.Persistence", (8, 8)),
     ("tag_format", "attack.persistence", "attack.t107", (8, 8)),
+    ("tag_format", "attack.persistence", "attack.defense_evasion", (8, 8)),
+    ("tag_format", "attack.persistence", "cve.2021.44228", (8, 8)),
     ("tag_namespace", "attack.persistence", "atack.t1078", (8, 8)),
     (
         "them_of_one",
@@ -134,14 +141,27 @@ const CASES: [(&str, &str, &str, (usize, usize)); 65] = [
         (14, 14),
     ),
     ("timeframe", "  condition: selection and", "  timeframe: 5m\n  condition: selection and", (15, 3)),
+    ("timeframe", "timespan", "timeframe", (33, 3)),
     ("title_format", "Role taken", "Role taken.", (1, 8)),
     ("title_format", "Role taken", "Detects a role", (1, 8)),
-    ("trailing_space", "':role/x'", "':role/x '", (13, 41)),
+    ("trailing_space", "AssumeRole\n", "'AssumeRole '\n", (12, 16)),
+    ("trailing_space", "AssumeRole\n", "' Assume'\n", (12, 16)),
     ("trailing_space", "title: Role taken", "title: 'Role taken '", (1, 8)),
+    ("typographic_quotes", "AssumeRole\n", "“AssumeRole”\n", (12, 16)),
     ("unfed", "service: cloudtrail", "service: guardduty", (9, 1)),
     ("unknown_field", "eventName: AssumeRole\n", "eventname: AssumeRole\n", (12, 5)),
+    ("unknown_field", "eventName: AssumeRole\n", "userIdentity.username: x\n", (12, 5)),
+    ("unknown_field", "eventName: AssumeRole\n", "eventName|fieldref: eventType2\n", (12, 25)),
+    ("unknown_field", "level: high", "dedup: {group-by: [userIdentiy.arn], period: 1h}\nlevel: high", (17, 8)),
     ("unknown_key", "level: high", "level: high\ntest: {}", (18, 1)),
     ("unknown_lint", "level: high", "level: high\nlapwing: {allow: [title]}", (18, 10)),
+    ("unknown_field", "[userIdentity.arn]", "[userIdentity.anr]", (32, 3)),
+    (
+        "unused_alias",
+        "  timespan: 1h",
+        "  timespan: 1h\n  aliases: {who: {4c3a0b0e-6c1b-4a1e-9e57-6f2f0f3d2f10: userIdentity.arn}}",
+        (34, 13),
+    ),
     ("unused_selection", "and not filter", "", (14, 3)),
     ("wildcard_only", "AssumeRole\n", "'*'\n", (12, 16)),
     ("wildcard_only", "|endswith: ':role/x'", "|re: '.*'", (13, 35)),
@@ -261,5 +281,105 @@ fn what_some_event_matches_is_no_contradiction() {
     ] {
         let found = check(&super::super::tests::rule(section));
         assert!(found.iter().all(|problem| problem.lint != Some("never_matches")), "{section}: {found:?}");
+    }
+}
+
+/// What is said under this name of a line of a selection for CloudTrail.
+fn said(lint: &str, line: &str) -> Option<String> {
+    let text = with("eventName: AssumeRole\n", &format!("{line}\n"));
+    let found = check(&text).into_iter().find(|problem| problem.lint == Some(lint));
+    found.map(|problem| problem.message)
+}
+
+#[test]
+fn an_expression_without_need_is_written_anew_with_all_that_it_said() {
+    for (line, advice) in [
+        ("eventName|re: abc", Some("`eventName|contains|cased: 'abc'`")),
+        ("eventName|re|i: ^abc", Some("`eventName|startswith: 'abc'`")),
+        ("eventName|re|i: ^abc$", Some("`eventName: 'abc'`")),
+        ("eventName|re: it's$", Some("`eventName|endswith|cased: 'it''s'`")),
+        ("eventName|re|all: [abc, def]", Some("`eventName|contains|all|cased: ['abc', 'def']`")),
+        ("eventName|re|neq: '^abc'", Some("`eventName|startswith|neq|cased: 'abc'`")),
+        ("eventName|re: [a, b, c, d]", Some("`eventName|contains|cased: ['a', …]`")),
+        ("eventName|re|m: ^abc", None),
+        ("eventName|re|s: abc$", None),
+        ("eventName|re: [abc, 'd+']", None),
+        ("eventName|re: [abc, ^def]", None),
+    ] {
+        match (said("re_without_need", line), advice) {
+            (Some(said), Some(advice)) => assert!(said.ends_with(&format!("write {advice}")), "{line}: {said}"),
+            (said, advice) => assert_eq!((said, advice), (None, None), "{line}"),
+        }
+    }
+}
+
+#[test]
+fn what_looks_like_a_slip_and_is_none_is_left_alone() {
+    for (lint, line) in [
+        ("cidr_without_modifier", "requestParameters.cidrIp: 0.0.0.0/0"),
+        ("cidr_without_modifier", "sourceIPAddress|cidr: 10.0.0.0/8"),
+        ("duplicate_value", "eventName|cased: [a, A]"),
+        ("escaped_wildcard", "eventName: '\\*avira\\*'"),
+        ("escaped_wildcard", "eventName: '5 \\* 7 \\?'"),
+        ("missing_value", "eventName: null"),
+        ("object_field", "requestParameters|exists: true"),
+        ("object_field", "requestParameters: null"),
+        ("object_field", "requestParameters.a: x"),
+        ("placeholder_without_expand", "eventName: 100%"),
+        ("regex_without_re", "eventName: /etc/"),
+        ("regex_without_re", "eventName: 'a.*'"),
+        ("regex_without_re", "eventName|endswith: .*"),
+        ("trailing_space", "eventName|endswith: 'x '"),
+        ("trailing_space", "eventName|contains: ' x '"),
+        ("typographic_quotes", "eventName|contains: “"),
+        ("wildcard_only", "eventName: '?*'"),
+    ] {
+        assert_eq!(said(lint, line), None, "{line}");
+    }
+}
+
+#[test]
+fn advice_says_where_it_differs() {
+    for (lint, line, part) in [
+        ("wildcard_only", "eventName: '*'", "`eventName|exists: true`, which is also true of null and objects"),
+        ("wildcard_only", "eventName|neq: '*'", "`eventName|exists: false`"),
+        ("wildcard_only", "eventName: ['*', x]", "the other values change nothing"),
+        ("wildcard_only", "eventName|re: .+", "not empty; write `eventName: '?*'`"),
+        ("wildcards_for_modifier", "eventName|contains: '*x'", "or write `\\*` for a star"),
+        ("wildcards_for_modifier", "eventName: 'it''s\\**'", "write `eventName|startswith: 'it''s\\*'`"),
+        ("trailing_space", "eventName: ' x '", "was `eventName|contains` meant?"),
+        ("object_field", "userIdentity|neq: x", "is always true"),
+    ] {
+        let said = said(lint, line).unwrap_or_default();
+        assert!(said.contains(part), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_log_source_that_nothing_feeds_is_named_with_what_was_meant() {
+    for (source, part) in [
+        (
+            "{product: aws, service: cloudtrial}",
+            "(product `aws`, service `cloudtrial`); did you mean service `cloudtrail`?",
+        ),
+        ("{product: asw, service: cloudtrail}", "did you mean product `aws`?"),
+        ("{product: aws, service: cloudtrail, category: x}", "no kind has a `category`, leave it out"),
+        ("{product: windows, category: y}", "(product `windows`, category `y`); docs/kinds.md lists those that do"),
+        ("{category: proxy}", "(category `proxy`); docs/kinds.md lists those that do"),
+    ] {
+        let found = check(&with("{product: aws, service: cloudtrail}", source));
+        let found = found.iter().find(|problem| problem.lint == Some("unfed"));
+        assert!(found.is_some_and(|problem| problem.message.ends_with(part)), "{source}: {found:?}");
+    }
+}
+
+#[test]
+fn a_file_without_a_document_is_told() {
+    for text in ["", "---\n", "# to do\n---\n---\n"] {
+        let found = check(text);
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["a.yml:1:1: the file holds no document, so no rule comes of it"]
+        );
     }
 }

@@ -1,30 +1,33 @@
 //! Values and the modifiers that say how they are compared.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ipnet::IpNet;
 
-use super::{Item, Looked, Report};
+use super::{Item, Looked, Report, advice};
 use crate::hash::Seed;
 use crate::rule::ast::{Scalar, Written};
 use crate::rule::modifier::Modifier;
 use crate::rule::placeholder;
+use crate::rule::text::fold;
 use crate::rule::wildcard::{self, Piece};
 
 /// Modifiers after which a value is no pattern with wildcards.
-const NO_PATTERN: [Modifier; 5] =
+pub(super) const NO_PATTERN: [Modifier; 5] =
     [Modifier::Re, Modifier::Cidr, Modifier::FieldRef, Modifier::Exists, Modifier::Base64];
-const POSITIONS: [Modifier; 3] = [Modifier::Contains, Modifier::StartsWith, Modifier::EndsWith];
+/// What a regular expression is and how it is read.
+const REGEX: [Modifier; 4] = [Modifier::Re, Modifier::IgnoreCase, Modifier::Multiline, Modifier::DotAll];
+pub(super) const POSITIONS: [Modifier; 3] = [Modifier::Contains, Modifier::StartsWith, Modifier::EndsWith];
 const COMPARISONS: [Modifier; 4] = [Modifier::Gt, Modifier::Gte, Modifier::Lt, Modifier::Lte];
 
 impl Item {
-    fn has(&self, modifiers: &[Modifier]) -> bool {
+    pub(super) fn has(&self, modifiers: &[Modifier]) -> bool {
         self.modifiers.iter().any(|modifier| modifiers.contains(modifier))
     }
 }
 
 /// Every text of every line.
-fn texts(looked: &Looked<'_>, visit: &mut dyn FnMut(&Item, &Written, &str)) {
+pub(super) fn texts(looked: &Looked<'_>, visit: &mut dyn FnMut(&Item, &Written, &str)) {
     for item in looked.items() {
         for written in &item.values {
             if let Scalar::Text(text) = &written.value {
@@ -97,13 +100,19 @@ pub(super) fn double_wildcard(looked: &Looked<'_>, report: &mut Report<'_>) {
 
 pub(super) fn escaped_wildcard(looked: &Looked<'_>, report: &mut Report<'_>) {
     texts(looked, &mut |item, written, text| {
-        // In a path, a backslash before a wildcard is usually its last separator.
-        let path = text.contains(":\\") || text.matches('\\').count() > 1;
-        let escaped = |wildcard: &str| {
-            let before = |at: usize| text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
-            text.match_indices(wildcard).any(|(at, _)| before(at) == 1)
+        if item.has(&NO_PATTERN) {
+            return;
+        }
+        // After a folder's name, a backslash before a wildcard is usually its last separator.
+        let in_path = |before: &str| {
+            let mut pairs = before.chars().zip(before.chars().skip(1));
+            pairs.any(|(first, second)| first == '\\' && second.is_alphanumeric())
         };
-        if !item.has(&NO_PATTERN) && path && (escaped("*") || escaped("?")) {
+        let escaped = |(at, _): (usize, &str)| {
+            let before = text[..at].trim_end_matches('\\');
+            at - before.len() == 1 && in_path(before)
+        };
+        if text.match_indices(['*', '?']).any(escaped) {
             let message = "`\\*` and `\\?` are plain characters here; for a backslash and a wildcard write `\\\\*`";
             report(written.place, message.to_owned());
         }
@@ -112,13 +121,42 @@ pub(super) fn escaped_wildcard(looked: &Looked<'_>, report: &mut Report<'_>) {
 
 pub(super) fn wildcard_only(looked: &Looked<'_>, report: &mut Report<'_>) {
     texts(looked, &mut |item, written, text| {
-        if text.is_empty() || !item.has(&NO_PATTERN) && wildcard::read(text) == [Piece::Many] {
-            let Some(field) = item.field.as_deref().filter(|_| !text.is_empty()) else { return };
-            report(written.place, format!("`*` is any value; write `{field}|exists: true`"));
-        } else if item.has(&[Modifier::Re]) && matches!(text, ".*" | "^.*$" | ".+" | "^.+$") {
-            report(written.place, format!("`{text}` is found in any text; write `exists: true`"));
+        let Some(field) = &item.field else { return };
+        let key = advice::key(field);
+        if item.has(&[Modifier::Re]) {
+            match text {
+                ".*" | "^.*$" => {
+                    report(written.place, format!("`{text}` is found in any text; {}", presence(item, &key)))
+                }
+                ".+" | "^.+$" => {
+                    report(
+                        written.place,
+                        format!("`{text}` is found in any text that is not empty; write `{key}: '?*'`"),
+                    );
+                }
+                _ => {}
+            }
+        } else if !item.has(&NO_PATTERN) && wildcard::read(text) == [Piece::Many] {
+            let message = match item.values.len() {
+                1 => format!("`*` fits any text or number, the empty text too; {}", presence(item, &key)),
+                _ => "`*` fits any text or number, so the other values change nothing".to_owned(),
+            };
+            report(written.place, message);
         }
     });
+}
+
+/// What asks nearly the same as any text does, and where it differs.
+fn presence(item: &Item, key: &str) -> String {
+    if item.has(&[Modifier::Neq]) {
+        let exists = advice::key(&format!("{}|exists", item.field.as_deref().unwrap_or_default()));
+        return format!("to ask that the field is absent write `{exists}: false`, which null and objects are not");
+    }
+    let exists = advice::key(&format!("{}|exists", item.field.as_deref().unwrap_or_default()));
+    format!(
+        "to ask whether the field is there write `{exists}: true`, which is also true of null and objects; for a \
+         text that is not empty, `{key}: '?*'`"
+    )
 }
 
 pub(super) fn wildcards_for_modifier(looked: &Looked<'_>, report: &mut Report<'_>) {
@@ -131,7 +169,9 @@ pub(super) fn wildcards_for_modifier(looked: &Looked<'_>, report: &mut Report<'_
                 _ => false,
             };
             if redundant && !item.has(&NO_PATTERN) && text.len() > 1 {
-                report(written.place, format!("`{}` puts a `*` there itself; leave it out", modifier_of(item)));
+                let modifier = modifier_of(item);
+                let message = format!("`{modifier}` puts a `*` there itself; leave it out, or write `\\*` for a star");
+                report(written.place, message);
             }
             return;
         }
@@ -143,7 +183,8 @@ pub(super) fn wildcards_for_modifier(looked: &Looked<'_>, report: &mut Report<'_
             _ => return,
         };
         if item.values.len() == 1 {
-            report(written.place, format!("write `{}|{modifier}: '{core}'`", item.key));
+            let key = advice::key(&format!("{}|{modifier}", item.key));
+            report(written.place, format!("write `{key}: {}`", advice::text(&advice::pattern(&core))));
         }
     });
 }
@@ -154,10 +195,21 @@ fn modifier_of(item: &Item) -> &'static str {
 
 pub(super) fn duplicate_value(looked: &Looked<'_>, report: &mut Report<'_>) {
     for item in looked.items() {
+        let encoded = [Modifier::Cased, Modifier::Base64Offset, Modifier::Wide, Modifier::Utf16, Modifier::Utf16be];
+        let cased = item.has(&NO_PATTERN) || item.has(&encoded);
         let mut before: HashSet<&Scalar, Seed> = HashSet::default();
+        // By the folded text: the first value that folds so.
+        let mut folded: HashMap<String, &Scalar, Seed> = HashMap::default();
         for written in &item.values {
             if !before.insert(&written.value) {
                 report(written.place, format!("`{}` stands in the list already", written.value));
+                continue;
+            }
+            let Scalar::Text(text) = &written.value else { continue };
+            let first = *folded.entry(fold(text)).or_insert(&written.value);
+            if *first != written.value && !cased {
+                let message = format!("`{text}` is `{first}` in other letters, and letter case means nothing here");
+                report(written.place, message);
             }
         }
     }
@@ -200,45 +252,58 @@ pub(super) fn placeholder_missing(looked: &Looked<'_>, report: &mut Report<'_>) 
 }
 
 pub(super) fn re_without_need(looked: &Looked<'_>, report: &mut Report<'_>) {
-    texts(looked, &mut |item, written, text| {
-        if !item.has(&[Modifier::Re]) || text.is_empty() {
-            return;
+    for item in looked.items().into_iter().filter(|item| item.has(&[Modifier::Re])) {
+        let plain: Option<Vec<_>> = item
+            .values
+            .iter()
+            .map(|written| match &written.value {
+                Scalar::Text(text) => plain_regex(text, item.has(&[Modifier::Multiline, Modifier::DotAll])),
+                Scalar::Null | Scalar::Bool(_) | Scalar::Number(..) => None,
+            })
+            .collect();
+        let Some(plain) = plain else { continue };
+        // One line has one modifier, so a list must be of one sort from its first value to its last.
+        let (Some((position, _)), Some(first)) = (plain.first(), item.values.first()) else { continue };
+        if plain.iter().any(|(other, _)| other != position) {
+            continue;
         }
-        let core = text.strip_prefix('^').unwrap_or(text);
-        let core = core.strip_suffix('$').filter(|core| !core.ends_with('\\')).unwrap_or(core);
-        let core = core.strip_prefix(".*").unwrap_or(core);
-        let core = core.strip_suffix(".*").filter(|core| !core.ends_with('\\')).unwrap_or(core);
-        if core.is_empty() || core.chars().any(|char| r"\^$.|?*+()[]{}".contains(char)) {
-            return;
+        let mut key = item.field.clone().unwrap_or_default();
+        let kept = item.modifiers.iter().filter(|modifier| !REGEX.contains(modifier) && **modifier != Modifier::Cased);
+        let cased = (!item.has(&[Modifier::IgnoreCase])).then_some("cased");
+        for name in position.iter().copied().chain(kept.map(|modifier| modifier.name())).chain(cased) {
+            key = format!("{key}|{name}");
         }
-        let starts = text.starts_with('^') && !text.starts_with("^.*");
-        let ends = text.ends_with('$') && !text.ends_with(".*$");
-        let modifier = match (starts, ends) {
-            (true, true) => "",
-            (true, false) => "startswith|",
-            (false, true) => "endswith|",
-            (false, false) => "contains|",
+        let texts: Vec<String> = plain.iter().map(|(_, text)| advice::text(text)).collect();
+        let values = match texts.as_slice() {
+            [only] => only.clone(),
+            [first, _, _, _, ..] => format!("[{first}, …]"),
+            few => format!("[{}]", few.join(", ")),
         };
-        let field = item.field.as_deref().unwrap_or_default();
-        report(written.place, format!("this needs no regular expression; write `{field}|{modifier}cased: '{core}'`"));
-    });
+        let key = advice::key(&key);
+        report(first.place, format!("this needs no regular expression; write `{key}: {values}`"));
+    }
 }
 
-pub(super) fn trailing_space(looked: &Looked<'_>, report: &mut Report<'_>) {
-    texts(looked, &mut |item, written, text| {
-        // Inside of a longer text a space has a meaning, at the end of a value hardly ever.
-        let inner = item.has(&[Modifier::Contains, Modifier::StartsWith, Modifier::Re]) || item.field.is_none();
-        let encoded = item.has(&[Modifier::Base64, Modifier::Base64Offset, Modifier::Wide]);
-        if !inner && !encoded && text.len() > 1 && text.ends_with([' ', '\t']) {
-            report(written.place, format!("the value `{text}` ends with a space; leave it out"));
-        }
-    });
-    for entry in looked.node.map().unwrap_or_default() {
-        if let Some(text) = entry.value.text()
-            && matches!(&*entry.key, "title" | "id" | "name" | "level" | "status")
-            && text.trim() != text
-        {
-            report(entry.value.place, format!("`{}` begins or ends with a space", entry.key));
-        }
+/// The modifier and the text that say what this expression says, if it says no more than that.
+fn plain_regex(text: &str, lines: bool) -> Option<(Option<&'static str>, &str)> {
+    let core = text.strip_prefix('^').unwrap_or(text);
+    let core = core.strip_suffix('$').filter(|core| !core.ends_with('\\')).unwrap_or(core);
+    // Where lines count, an anchor is not the end of the text.
+    if lines && core.len() < text.len() {
+        return None;
     }
+    let core = core.strip_prefix(".*").unwrap_or(core);
+    let core = core.strip_suffix(".*").filter(|core| !core.ends_with('\\')).unwrap_or(core);
+    if core.is_empty() || core.chars().any(|char| r"\^$.|?*+()[]{}".contains(char)) {
+        return None;
+    }
+    let starts = text.starts_with('^') && !text.starts_with("^.*");
+    let ends = text.ends_with('$') && !text.ends_with(".*$");
+    let modifier = match (starts, ends) {
+        (true, true) => None,
+        (true, false) => Some("startswith"),
+        (false, true) => Some("endswith"),
+        (false, false) => Some("contains"),
+    };
+    Some((modifier, core))
 }

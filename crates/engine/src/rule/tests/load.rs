@@ -56,10 +56,16 @@ fn what_cannot_be_compiled_is_refused_at_its_line() {
         "s:\n  a|contains: null\ncondition: s",
         "s: {a: x}\ncondition: s and t",
         "s: {a: x}\ncondition: 1 of t*",
+        "sel_a: {a: x}\ncondition: 1 of slel_*",
+        "sel_a: {a: x}\ncondition: 1 of sel",
+        "s: {a: x}\ncondition: s not s",
         "s: {a: x}\ncondition: 2 of s*",
         "s: {a: x}\ncondition: s and",
         "s: {a: x}\ncondition: s | count() > 5",
         "s: {a: x}",
+        "s: {a: x}\nconditon: s",
+        "s:\n  a: x\n  condition: s",
+        "s:\n  - a: x\n    condition: s",
         "s:\n  1: x\ncondition: s",
     ] {
         let (set, found) = compile(&[("a.yml", &rule(section))]);
@@ -83,10 +89,16 @@ fn what_cannot_be_compiled_is_refused_at_its_line() {
     error a.yml:6:17: null can only be compared with a whole field
     error a.yml:6:20: the condition names `t`, which is not there
     error a.yml:6:14: `1 of t*` names no detection
+    error a.yml:6:14: `1 of slel_*` names no detection; did you mean `sel_*`?
+    error a.yml:6:14: `1 of sel` names no detection; did you mean `sel*`?
+    error a.yml:6:16: the condition cannot be read: `and` or `or` is missing before `not`
     error a.yml:6:14: `2 of s*` can never be: 1 detections have such names
     error a.yml:6:19: the condition cannot be read: it ends where a name is expected
     error a.yml:6:16: aggregation in a condition is no longer part of Sigma; count in a `correlation` document of its own, see docs/rules.md
     error a.yml:4:1: `condition` is missing
+    error a.yml:4:1: `condition` is missing; did you mean `condition` by `conditon`?
+    error a.yml:7:5: `condition` stands inside of `s`; indent it as far as `s` itself
+    error a.yml:7:7: `condition` stands inside of `s`; indent it as far as `s` itself
     error a.yml:6:5: a field name must be text; put it in quotes
     error a.yml:7:5: `a[any]`: choosing array elements with `[any]` is not part of Sigma 2.1; a path without it means any element
     ");
@@ -101,6 +113,8 @@ fn documents_that_are_no_rules_are_refused_with_a_hint() {
         "id: x\ndetection: {s: {a: x}, condition: s}\n",
         "title: x\nlogsource: {product: aws}\n",
         "title: 5\ndetection: {s: {a: x}, condition: s}\n",
+        "title: x\ndetections: {s: {a: x}, condition: s}\n",
+        "title: x\ndetection: {s: {a: x}}\ncondition: s\n",
     ] {
         all += &problems(&[("a.yml", text)]);
     }
@@ -110,6 +124,8 @@ fn documents_that_are_no_rules_are_refused_with_a_hint() {
     error a.yml:1:1: `title` is missing
     error a.yml:1:1: `detection` is missing
     error a.yml:1:8: `title` must be text; put it in quotes
+    error a.yml:2:1: `detection` is missing; did you mean `detection` by `detections`?
+    error a.yml:3:1: `condition` stands beside `detection`; indent it as far as the selections below `detection`
     ");
 }
 
@@ -152,16 +168,18 @@ fn own_keys_are_read_and_their_mistakes_refused() {
 #[test]
 fn missing_id_and_level_are_made_up_with_a_warning() {
     let text = "title: A\ndetection: {s: {a: x}, condition: s}\n";
-    let (set, found) = compile(&[("a.yml", text), ("b.yml", &format!("{text}level: terrible\n"))]);
+    let (set, found) = compile(&[("a.yml", text), ("b.yml", &format!("{text}level: High\n"))]);
     assert_eq!(set.rule(RuleNumber(0)).severity, Severity::Medium);
+    assert_eq!(set.rule(RuleNumber(1)).severity, Severity::High, "in any letter case");
     assert_eq!(set.rule(RuleNumber(0)).id.0.len(), 32);
     assert_ne!(set.rule(RuleNumber(0)).id, set.rule(RuleNumber(1)).id);
     assert_snapshot!(report(&found), @r"
     warning a.yml:1:1: `level` is missing; medium is taken
     warning a.yml:1:1: `id` is missing; alerts are known by path and title until it has one
     warning b.yml:1:1: `id` is missing; alerts are known by path and title until it has one
-    warning b.yml:3:8: `terrible` is no level; medium is taken. Levels are informational, low, medium, high, critical
     ");
+    let found = problems(&[("c.yml", &format!("id: c\n{text}level: hihg\n"))]);
+    assert_snapshot!(found, @"error c.yml:4:8: `hihg` is no level; levels are informational, low, medium, high, critical; did you mean `high`?");
 }
 
 #[test]
@@ -174,6 +192,21 @@ fn the_later_rule_of_two_with_one_id_is_refused_whatever_the_order_of_files() {
         let expected = "error b.yml:2:5: id a belongs to the rule in a.yml already; give this one its own\n";
         assert_eq!(report(&found), expected);
     }
+}
+
+#[test]
+fn a_uuid_means_the_same_in_capitals() {
+    let id = "4c3a0b0e-6c1b-4a1e-9e57-6f2f0f3d2f10";
+    let base = BASE.replace("id: b", &format!("id: {id}"));
+    let capitals = base.replace(id, &id.to_uppercase());
+    let (set, found) = compile(&[("a.yml", &base), ("b.yml", &capitals)]);
+    assert_eq!((set.rules().len(), found.len()), (1, 1));
+    assert!(found[0].message.contains("belongs to the rule in a.yml already"), "{}", found[0]);
+    let count =
+        counting(&format!("type: event_count\nrules: [{}]\ntimespan: 1h\ncondition: {{gte: 2}}", id.to_uppercase()));
+    assert_eq!(compile(&[("a.yml", &base), ("c.yml", &count)]).1, []);
+    let other = BASE.replace("id: b", "id: B");
+    assert_eq!(compile(&[("a.yml", BASE), ("b.yml", &other)]).1.len(), 0, "an id that is none is what it says");
 }
 
 #[test]
@@ -222,6 +255,8 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
         "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\nwindow: tumbling",
         "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\naliases: {u: {other: v}}",
         "type: event_count\nrules: [gone]\ntimespan: 1h\ncondition: {gte: 5}",
+        "type: event_count\nrules: [bsae]\ntimespan: 1h\ncondition: {gte: 5}",
+        "type: event_cuont\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}",
         "type: event_count\nrules: []\ntimespan: 1h\ncondition: {gte: 5}",
         "type: event_count\nrules: [c]\ntimespan: 1h\ncondition: {gte: 5}",
     ] {
@@ -247,6 +282,8 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     error a.yml:9:3: tumbling windows are not supported; leave `window` out
     error a.yml:9:13: alias `u` speaks of `other`, which is not counted
     error a.yml:6:11: no rule has the name or id `gone`
+    error a.yml:6:11: no rule has the name or id `bsae`; did you mean `base`?
+    error a.yml:5:9: unknown correlation type: event_cuont; it is one of event_count, value_count, value_sum, value_avg, value_percentile, value_median, temporal, temporal_ordered; did you mean `event_count`?
     error a.yml:6:3: it names no rule to count
     error a.yml:6:3: it counts itself, or rules that count it
     "#);

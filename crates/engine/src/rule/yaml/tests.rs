@@ -91,6 +91,38 @@ fn what_rules_may_not_be_is_refused_at_its_place() {
     assert!(fault(&block).contains("nested deeper than 64"), "{}", fault(&block));
 }
 
+#[test]
+fn usual_slips_are_told_with_their_remedy() {
+    for (text, expected) in [
+        (
+            "s:\n  a: *.example.org\n",
+            "a:2:6: this is no YAML: a value that begins with `*` stands in quotes; write `'*.example.org'`",
+        ),
+        ("s:\n  a: *\n", "a:2:6: this is no YAML: a value that begins with `*` stands in quotes; write `'*'`"),
+        ("s:\n  - *x # y\n", "a:2:5: this is no YAML: a value that begins with `*` stands in quotes; write `'*x'`"),
+        ("s:\n  a: %x%\n", "a:2:6: this is no YAML: a value that begins with `%` stands in quotes; write `'%x%'`"),
+        ("s:\n  a: @x\n", "a:2:6: this is no YAML: a value that begins with `@` stands in quotes; write `'@x'`"),
+        ("title: a: it's\n", "a:1:9: this is no YAML: a value with `: ` in it stands in quotes; write `'a: it''s'`"),
+        ("title:\tx\n", "a:1:8: this is no YAML: a tab stands after the colon; write a blank"),
+        ("s:\n\ta: x\n", "a:2:2: this is no YAML: a tab stands where only blanks may; indent with blanks"),
+        (
+            "s:\n  a: x\n   b: y\n",
+            "a:3:5: this is no YAML: line 3 is indented by 3 blanks and line 2 before it by 2; line up what belongs together",
+        ),
+        (
+            "s:\n    a: x\n    b: y\n   c: z\n",
+            "a:4:4: this is no YAML: line 4 is indented by 3 blanks, and the lines before it that it could belong with by 0 or 4",
+        ),
+        (
+            "d:\n    s:\n        l:\n            - a\n  c: s\n",
+            "a:5:3: this is no YAML: line 5 is indented by 2 blanks, and the lines before it that it could belong with by 0 or 4",
+        ),
+        ("a: 'x\nb: y\nc: z'z\n", "a:1:4: this is no YAML: the quote that begins in line 1 is not closed"),
+    ] {
+        assert_eq!(fault(text), expected, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(\\PC|[-:\\[\\]{}?&*!|>'\"%@`#, \n\t]){0,60}") {
