@@ -9,6 +9,7 @@ use engine::rule::{Given, Mappings, Placeholders, Problem, RuleFile, RuleSet, We
 use rust_embed::RustEmbed;
 
 use crate::args;
+mod folder;
 
 #[derive(RustEmbed)]
 #[folder = "rules/"]
@@ -143,28 +144,17 @@ fn own(what: &str, paths: &[PathBuf], problems: &mut Vec<Problem>) -> anyhow::Re
 }
 
 fn gather(what: &str, path: &Path, files: &mut Vec<RuleFile>, problems: &mut Vec<Problem>) -> anyhow::Result<()> {
-    let about = || format!("read {what} in {}", path.display());
-    if path.is_dir() {
-        let mut inside = Vec::new();
-        for entry in std::fs::read_dir(path).with_context(about)? {
-            inside.push(entry.with_context(about)?.path());
+    let (found, odd) = folder::files(path).with_context(|| format!("read {what} in {}", path.display()))?;
+    let unreadable = |path: &Path, error: &std::io::Error| {
+        unread(path.display().to_string(), (1, 1), format!("the file cannot be read: {error}"))
+    };
+    problems.extend(odd.iter().map(|(path, error)| unreadable(path, error)));
+    for path in found {
+        match folder::read(&path).map(String::from_utf8) {
+            Err(error) => problems.push(unreadable(&path, &error)),
+            Ok(Ok(text)) => files.push(RuleFile { path: path.display().to_string(), text }),
+            Ok(Err(error)) => problems.push(no_text(path.display().to_string(), &error)),
         }
-        inside.sort();
-        for path in inside {
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            if path.is_dir() || matches!(extension, Some("yml" | "yaml")) {
-                gather(what, &path, files, problems)?;
-            }
-        }
-        return Ok(());
-    }
-    let name = path.display().to_string();
-    match std::fs::read(path) {
-        Err(error) => problems.push(unread(name, (1, 1), format!("the file cannot be read: {error}"))),
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => files.push(RuleFile { path: name, text }),
-            Err(error) => problems.push(no_text(name, &error)),
-        },
     }
     Ok(())
 }

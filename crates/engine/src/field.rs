@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+use sonic_rs::{JsonContainerTrait, JsonNumberTrait, JsonValueTrait, Value};
 
 use crate::hash::Seed;
 
@@ -131,6 +131,23 @@ impl Fields {
     }
 }
 
+/// Refuses what is no name of a field but looks like one in a selection.
+pub(crate) fn check(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() {
+        return Err("the name of a field is empty".to_owned());
+    }
+    if let Some((field, _)) = name.split_once('|') {
+        return Err(format!("modifiers mean nothing here; write `{field}` instead of `{name}`"));
+    }
+    match ["[any]", "[all]"].iter().find(|quantifier| name.contains(*quantifier)) {
+        Some(quantifier) => Err(format!(
+            "`{name}`: choosing array elements with `{quantifier}` is not part of Sigma 2.1; a path without it means \
+             any element"
+        )),
+        None => Ok(()),
+    }
+}
+
 /// A scalar as a person would write it; nothing for null, arrays and objects.
 #[must_use]
 pub fn scalar_text(value: &Value) -> Option<String> {
@@ -140,7 +157,17 @@ pub fn scalar_text(value: &Value) -> Option<String> {
     if let Some(flag) = value.as_bool() {
         return Some(flag.to_string());
     }
-    value.as_number().map(|number| number.to_string())
+    digits(value).map(String::from).or_else(|| value.as_number().map(|number| number.to_string()))
+}
+
+/// The text of a number that no machine type holds as it is: an integer beyond 64 bits, or more than a real can be.
+/// Documents that hold one were read with the texts of all their numbers; the others have none to show.
+pub(crate) fn digits(value: &Value) -> Option<Box<str>> {
+    let raw = value.as_raw_number()?;
+    let text = raw.as_str();
+    let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let held = if whole { raw.is_i64() || raw.is_u64() } else { raw.is_f64() };
+    (!held).then(|| text.into())
 }
 
 fn walk(value: &Value, segments: &[String], visit: &mut dyn FnMut(&Value) -> bool) -> bool {

@@ -256,14 +256,29 @@ fn parse(body: &[u8], limits: &Limits) -> Result<Value, Refusal> {
     }
     scan::check(body, limits.depth.min(DEPTH_CEILING))?;
     let text = std::str::from_utf8(body).map_err(|error| Refusal::new(RejectReason::Encoding, error.to_string()))?;
-    // Half a surrogate pair in an escape is read as U+FFFD: one odd user agent must not hide a record.
-    let mut reader = Deserializer::from_str(text).utf8_lossy();
-    let parsed = reader.deserialize::<Value>().and_then(|document| reader.end().map(|()| document));
+    let parsed = document(text);
     // The parser's message quotes the input, which may be a secret: only its first line is told.
     parsed.map_err(|error| {
         let message = error.to_string();
         Refusal::new(RejectReason::Syntax, message.lines().next().unwrap_or("not JSON"))
     })
+}
+
+/// Text into a document.
+///
+/// With the texts of its numbers a document takes more time and memory, so only one that needs them is read so: an
+/// integer beyond 64 bits would be rounded, and `1e400` is no fault of syntax.
+pub(crate) fn document(text: &str) -> sonic_rs::Result<Value> {
+    let read = |exact: bool| {
+        // Half a surrogate pair in an escape is read as U+FFFD: one odd user agent must not hide a record.
+        let reader = Deserializer::from_str(text).utf8_lossy();
+        let mut reader = if exact { reader.use_rawnumber() } else { reader };
+        reader.deserialize::<Value>().and_then(|document| reader.end().map(|()| document))
+    };
+    if scan::has_long_digits(text.as_bytes()) {
+        return read(true);
+    }
+    read(false).or_else(|error| read(true).map_err(|_| error))
 }
 
 fn trim(body: &[u8]) -> &[u8] {

@@ -14,6 +14,21 @@ pub(super) fn check(body: &[u8], depth_max: usize) -> Result<(), Refusal> {
     if nul { Err(Refusal::new(RejectReason::Encoding, "NUL byte")) } else { Ok(()) }
 }
 
+/// Any integer of fewer digits fits into 64 bits.
+const LONG_DIGITS: usize = 19;
+
+/// Whether there are so many digits in a row that they may be an integer beyond 64 bits. Looks at one byte of
+/// [`LONG_DIGITS`], because such a row cannot pass between two of them.
+pub(super) fn has_long_digits(body: &[u8]) -> bool {
+    let digit = |byte: &&u8| byte.is_ascii_digit();
+    let looked = body.iter().enumerate().skip(LONG_DIGITS - 1).step_by(LONG_DIGITS);
+    looked.filter(|(_, byte)| byte.is_ascii_digit()).any(|(place, _)| {
+        let before = body[..place].iter().rev().take(LONG_DIGITS).take_while(digit).count();
+        let after = body[place..].iter().take(LONG_DIGITS).take_while(digit).count();
+        before + after >= LONG_DIGITS
+    })
+}
+
 /// What a body is made of, strings included.
 struct Census {
     openers: usize,

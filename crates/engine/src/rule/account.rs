@@ -344,7 +344,7 @@ mod tests {
             ("type: event_count, rules: [a], timespan: 10m, condition: {gte: 3}", false),
             ("type: event_count, rules: [a], timespan: 11m, condition: {gte: 3}", true),
             ("type: event_count, rules: [a], timespan: 10m, condition: {eq: 1}", true),
-            ("type: event_count, rules: [a], timespan: 10m, condition: {lt: 1}", false),
+            ("type: event_count, rules: [a], timespan: 10m, condition: {eq: 7}", false),
             ("type: value_sum, rules: [a, b], timespan: 10m, condition: {gt: 11, field: n}", true),
             ("type: value_sum, rules: [a, b], timespan: 10m, condition: {gt: 11.5, field: n}", false),
             ("type: value_avg, rules: [a, b], timespan: 10m, condition: {lt: 4, field: n}", true),

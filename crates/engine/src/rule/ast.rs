@@ -51,7 +51,7 @@ pub(super) struct Written {
 }
 
 /// A value that a field is compared with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Scalar {
     Null,
     Bool(bool),

@@ -49,6 +49,20 @@ impl Program {
         }
     }
 
+    /// How many steps it takes to write it down; see [`super::steps`].
+    pub(super) fn steps(&self) -> usize {
+        let sum = |parts: &[Self]| parts.iter().map(Self::steps).fold(0, usize::saturating_add);
+        match self {
+            Self::Ask(_) => 1,
+            Self::Not(part) => part.steps(),
+            Self::And(parts) | Self::Or(parts) => sum(parts),
+            // A part stands once for each number that may still be missing.
+            Self::AtLeast(least, parts) => {
+                sum(parts).saturating_mul(usize::try_from(*least).unwrap_or(usize::MAX).min(parts.len()))
+            }
+        }
+    }
+
     pub(super) fn not(part: Self) -> Self {
         Self::Not(Box::new(part))
     }

@@ -1,13 +1,16 @@
 //! From the Sigma syntax tree of a correlation to what the engine counts.
 
+use std::collections::BTreeSet;
+
 use super::ast::{
     ConditionExpr, ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, WindowMode,
 };
 use super::number::Number;
 use super::place::Fault;
+use super::range;
 use super::{COUNT_MAX, Comparison, Formula, Measure, Named, Threshold};
-use crate::detect::BILLIONTHS;
-use crate::field::Fields;
+use crate::detect::{BILLIONTHS, decimal_text};
+use crate::field::{self, Fields};
 use crate::time::Span;
 
 /// A correlation whose bases are still places among the drafts.
@@ -65,6 +68,7 @@ pub(super) fn compile(rule: &CorrelationRule, bases: &[Base], fields: &mut Field
 
 /// What a name is in the events of each base.
 fn named(rule: &CorrelationRule, name: &str, bases: &[Base], fields: &mut Fields) -> Result<Named, String> {
+    field::check(name)?;
     let alias = rule.aliases.iter().find(|alias| alias.alias == name);
     let mut found = Vec::new();
     for base in bases {
@@ -76,6 +80,7 @@ fn named(rule: &CorrelationRule, name: &str, bases: &[Base], fields: &mut Fields
                 field.ok_or_else(missing)?
             }
         };
+        field::check(field)?;
         if let Some(key) = &base.key
             && !key.iter().any(|part| part == field)
         {
@@ -93,7 +98,11 @@ fn measure(rule: &CorrelationRule, bases: &[Base], fields: &mut Fields) -> Resul
     let sort = rule.correlation_type;
     let (field, percentile) = match &rule.condition {
         Some(CorrelationCondition::Extended(expression)) if sort == CorrelationType::Temporal => {
-            return Ok(Measure::Rules(Some(formula(expression, bases)?)));
+            let formula = formula(expression, bases)?;
+            if !possible(&formula, bases.len()) {
+                return Err("the condition can never hold of rules one of which at least has matched".to_owned());
+            }
+            return Ok(Measure::Rules(Some(formula)));
         }
         Some(CorrelationCondition::Extended(_)) => {
             return Err(format!("{} takes no condition over rule names; temporal does", sort.as_str()));
@@ -101,16 +110,19 @@ fn measure(rule: &CorrelationRule, bases: &[Base], fields: &mut Fields) -> Resul
         Some(CorrelationCondition::Threshold { field, percentile, .. }) => (field.as_deref(), *percentile),
         None => (None, None),
     };
+    if field.is_some()
+        && matches!(sort, CorrelationType::EventCount | CorrelationType::Temporal | CorrelationType::TemporalOrdered)
+    {
+        return Err(format!("{} takes no `field`; value_count counts values", sort.as_str()));
+    }
+    if percentile.is_some() && sort != CorrelationType::ValuePercentile {
+        return Err(format!("{} takes no `percentile`; value_percentile does", sort.as_str()));
+    }
     let mut field = || match field {
         Some([field]) => named(rule, field, bases, fields),
         _ => Err(format!("{} needs one `field` whose values it counts", sort.as_str())),
     };
     Ok(match sort {
-        CorrelationType::EventCount | CorrelationType::Temporal | CorrelationType::TemporalOrdered
-            if field().is_ok() =>
-        {
-            return Err(format!("{} takes no `field`; value_count counts values", sort.as_str()));
-        }
         CorrelationType::EventCount => Measure::Events,
         CorrelationType::ValueCount => Measure::Values(field()?),
         CorrelationType::ValueSum => Measure::Sum(field()?),
@@ -154,34 +166,95 @@ fn threshold(rule: &CorrelationRule, measure: &Measure, bases: usize) -> Result<
     };
     let mut threshold = Threshold { asks: Vec::new() };
     for (operator, number) in predicates {
-        threshold.asks.push((comparison(*operator), billionths(*number)));
+        threshold.asks.push((comparison(*operator), billionths(*number)?));
     }
     let (most, limit) = match measure {
         Measure::Events | Measure::Values(_) => {
             (COUNT_MAX, "the most events that a window holds of one key".to_owned())
         }
         Measure::Rules(_) | Measure::Sequence => (bases, "the number of its rules".to_owned()),
-        Measure::Sum(_) | Measure::Average(_) | Measure::Percentile(..) => return Ok(threshold),
+        Measure::Sum(_) | Measure::Average(_) | Measure::Percentile(..) => {
+            return if range::any_real(&threshold) { Ok(threshold) } else { Err(never("number", &threshold)) };
+        }
     };
     if threshold.asks.is_empty() {
         threshold.asks.push((Comparison::AtLeast, most as i128 * BILLIONTHS));
     }
-    let bounds = 0..=most as i128 * BILLIONTHS;
-    let fits = |(_, number): &(Comparison, i128)| bounds.contains(number) && number % BILLIONTHS == 0;
-    let least = threshold.least_whole();
-    if threshold.asks.iter().all(fits) && least.is_none_or(|least| (1..=most as i128).contains(&least)) {
-        return Ok(threshold);
+    if let Some(ask) = threshold.asks.iter().find(|(_, number)| number % BILLIONTHS != 0) {
+        return Err(no_count(*ask));
     }
-    Err(format!("the count must be from 1 to {most}, {limit}"))
+    let bounds = 0..=most as i128 * BILLIONTHS;
+    let least = threshold.least_whole();
+    if !threshold.asks.iter().all(|(_, number)| bounds.contains(number))
+        || least.is_some_and(|least| least > most as i128)
+    {
+        return Err(format!("the count must be from 1 to {most}, {limit}"));
+    }
+    // A window is opened by an event that counts; its values may be none.
+    let lowest = if let Measure::Values(_) = measure { 0 } else { 1 };
+    if !range::any_whole(&threshold, lowest..=most as i128) {
+        return Err(never("count", &threshold));
+    }
+    if least.is_some_and(|least| least < 1) {
+        return Err(format!("the count must be from 1 to {most}, {limit}"));
+    }
+    Ok(threshold)
+}
+
+/// What to write instead of a count that is none.
+fn no_count((comparison, number): (Comparison, i128)) -> String {
+    let below = number.div_euclid(BILLIONTHS);
+    let instead = match comparison {
+        Comparison::Above | Comparison::AtLeast => format!("; write `gte: {}`", below + 1),
+        Comparison::Below | Comparison::AtMost => format!("; write `lte: {below}`"),
+        Comparison::Equal | Comparison::Unequal => String::new(),
+    };
+    format!("a count is a whole number, which {} is not{instead}", decimal_text(number))
+}
+
+fn never(what: &str, threshold: &Threshold) -> String {
+    let ask = |(comparison, number): &(Comparison, i128)| format!("`{}: {}`", comparison.name(), decimal_text(*number));
+    let asks: Vec<String> = threshold.asks.iter().map(ask).collect();
+    format!("the condition can never hold: no {what} is {}", asks.join(" and "))
+}
+
+/// Whether some of the bases, and one at least, can have matched so that the formula holds; taken for granted of one
+/// that names many.
+fn possible(formula: &Formula, bases: usize) -> bool {
+    const NAMED_MAX: usize = 12;
+    fn gather(formula: &Formula, named: &mut BTreeSet<u16>) {
+        match formula {
+            Formula::Base(base) => drop(named.insert(*base)),
+            Formula::And(parts) | Formula::Or(parts) => parts.iter().for_each(|part| gather(part, named)),
+            Formula::Not(part) => gather(part, named),
+        }
+    }
+    let mut named = BTreeSet::new();
+    gather(formula, &mut named);
+    let holds = |choice: u64| {
+        let bit = |(place, base): (usize, &u16)| (choice >> place & 1) << base;
+        formula.holds(named.iter().enumerate().map(bit).sum())
+    };
+    // With none of those it names, another may have matched.
+    let first = u64::from(bases == named.len());
+    named.len() > NAMED_MAX || (first..1 << named.len()).any(holds)
 }
 
 /// Exact for whole numbers and up to nine decimals.
-fn billionths(number: Number) -> i128 {
-    match number {
-        Number::Whole(whole) => whole.saturating_mul(BILLIONTHS),
-        #[expect(clippy::cast_possible_truncation, reason = "saturates")]
-        Number::Real(real) => (real * BILLIONTHS as f64).round() as i128,
-    }
+fn billionths(number: Number) -> Result<i128, String> {
+    let found = match number {
+        Number::Whole(whole) => whole.checked_mul(BILLIONTHS),
+        Number::Real(real) => {
+            let scaled = real * BILLIONTHS as f64;
+            // A real that is written with nine decimals is not quite the number that is written.
+            if (scaled - scaled.round()).abs() > 1e-3 {
+                return Err(format!("`{real}` has more than nine decimals, which is what is compared"));
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "what it holds is below 2^126")]
+            Some(scaled.round() as i128).filter(|_| scaled.abs() < 8e37)
+        }
+    };
+    found.ok_or_else(|| "a condition takes numbers up to 10^28".to_owned())
 }
 
 fn comparison(operator: ConditionOperator) -> Comparison {

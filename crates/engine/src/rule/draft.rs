@@ -97,11 +97,6 @@ impl Draft<'_> {
         items
     }
 
-    /// Whether correlations and filters mean this rule by this name or id.
-    pub(super) fn is_called(&self, name: &str) -> bool {
-        self.name.as_deref() == Some(name) || one_case(&self.id.0) == one_case(name)
-    }
-
     /// Whether the rule's author wants to hear nothing of this lint.
     pub(super) fn allows(&self, lint: &str) -> bool {
         self.own.allow.iter().any(|name| name == lint)
@@ -115,7 +110,7 @@ pub(super) fn read<'d>(document: Document<'d>, lints: Lints<'_>) -> Option<Read<
         problems: vec![Problem { rule, ..document.problem(fault) }],
         counted,
     };
-    let node = match yaml::read(document.text) {
+    let node = match yaml::read(document.text, document.first_line) {
         Ok(None) => return None,
         Ok(Some(Node { value: Value::Null, .. })) => return None,
         Ok(Some(node)) => node,

@@ -126,7 +126,7 @@ impl Members for Facts<'_, '_> {
         self.found.own(self.wanted.facets[member]).find_map(|value| match value {
             Leaf::Text(text) => Some(Cow::Borrowed(*text)).filter(|text| !text.is_empty()),
             Leaf::Escaped(_) => value.with_text(|text| Cow::Owned(text.to_owned())),
-            Leaf::Number(_) | Leaf::Digits(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
+            Leaf::Number(_) | Leaf::Digits(_) | Leaf::Long(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
         })
     }
 }

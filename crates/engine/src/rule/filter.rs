@@ -4,11 +4,13 @@
 //! the tools write what is kept, `condition: not selection`. Both mean the same here, and whatever could mean
 //! either is refused: a filter read the wrong way round would silence a rule for all but what it should miss.
 
+use std::collections::BTreeMap;
+
 use super::ast::{ConditionExpr, FilterRule, FilterRuleTarget};
 use super::condition::Program;
 use super::draft::{Draft, Source};
 use super::index::includes;
-use super::load::Compiled;
+use super::load::{ByName, Compiled};
 use super::place::Fault;
 use super::sigma;
 use super::value::Names;
@@ -30,6 +32,9 @@ pub(super) fn apply(
     names: &mut Names<'_>,
 ) -> Vec<(usize, Fault)> {
     let mut faults = Vec::new();
+    let by_name = ByName::of(drafts);
+    // Side by side and not within each other: what walks a program recurses.
+    let mut narrowed: BTreeMap<usize, (usize, Vec<Program>)> = BTreeMap::new();
     for (place, draft) in drafts.iter().enumerate() {
         let Source::Filter(filter) = &draft.source else { continue };
         let program = match program(filter, names) {
@@ -39,13 +44,26 @@ pub(super) fn apply(
                 continue;
             }
         };
-        let (targets, warnings) = targets(filter, drafts, compiled);
-        faults.extend(warnings.into_iter().map(|fault| (place, fault)));
+        let steps = program.steps();
+        let (targets, found) = targets((filter, &draft.source), drafts, compiled, &by_name);
+        faults.extend(found.into_iter().map(|fault| (place, fault)));
         for target in targets {
-            if let Some(Compiled::Detection(_, rule)) = &mut compiled[target] {
-                *rule = Program::all(vec![rule.clone(), program.clone()]);
-                applied[target].push(draft.title.clone());
+            let (weight, parts) = narrowed.entry(target).or_default();
+            if *weight + steps > sigma::WEIGHT_MAX {
+                let message =
+                    format!("rule `{}` has too many filters to be narrowed by this one", drafts[target].title);
+                faults.push((place, Fault::warning(message).at(filter.place)));
+                continue;
             }
+            *weight += steps;
+            parts.push(program.clone());
+            applied[target].push(draft.title.clone());
+        }
+    }
+    for (target, (_, parts)) in narrowed {
+        if let Some(Compiled::Detection(_, rule)) = &mut compiled[target] {
+            let whole = std::mem::replace(rule, Program::And(Vec::new()));
+            *rule = Program::all(std::iter::once(whole).chain(parts).collect());
         }
     }
     faults
@@ -101,7 +119,12 @@ fn has_not(condition: &ConditionExpr) -> bool {
 }
 
 /// The detections that a filter is for, and what is odd about the choice.
-fn targets(filter: &FilterRule, drafts: &[Draft<'_>], compiled: &[Option<Compiled>]) -> (Vec<usize>, Vec<Fault>) {
+fn targets(
+    (filter, source): (&FilterRule, &Source),
+    drafts: &[Draft<'_>],
+    compiled: &[Option<Compiled>],
+    by_name: &ByName<'_>,
+) -> (Vec<usize>, Vec<Fault>) {
     let detection = |place: &usize| matches!(compiled[*place], Some(Compiled::Detection(..)));
     let fits = |place: &usize| includes(&filter.log_source, &drafts[*place].log_source);
     let everywhere = 0..drafts.len();
@@ -116,10 +139,19 @@ fn targets(filter: &FilterRule, drafts: &[Draft<'_>], compiled: &[Option<Compile
     };
     let (mut targets, mut warnings) = (Vec::new(), Vec::new());
     for (name, place) in names {
-        let named = |other: &usize| drafts[*other].is_called(name);
-        let found: Vec<usize> = everywhere.clone().filter(named).collect();
+        let found = by_name.called(name);
+        let is_filter = |other: &usize| matches!(drafts[*other].source, Source::Filter(_));
         let message = match found.as_slice() {
+            [] if name.eq_ignore_ascii_case("any") => {
+                "no rule is called `any`; for all rules write `rules: any`, without a list".to_owned()
+            }
             [] => format!("no loaded rule has the id or name `{name}`, so nothing is filtered by it"),
+            [only] if std::ptr::eq(&drafts[*only].source, source) => {
+                "the filter names itself; name the rules that it narrows".to_owned()
+            }
+            found if found.iter().all(is_filter) => {
+                format!("`{name}` is a filter, which nothing narrows; name the rules that this one is for")
+            }
             [only] if matches!(drafts[*only].source, Source::Correlation(_)) => {
                 format!("`{name}` is a correlation; name the rules that it counts")
             }

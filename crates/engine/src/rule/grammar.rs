@@ -101,8 +101,7 @@ impl<'t> Reader<'t> {
 
     /// The place of the next word, or of the end.
     fn place(&self) -> Place {
-        let end = || self.node.text().map_or(0, |text| text.trim_end().chars().count());
-        self.node.place_of(self.tokens.get(self.next).map_or_else(end, |(place, _)| *place))
+        self.tokens.get(self.next).map_or_else(|| self.node.end(), |(place, _)| self.node.place_of(*place))
     }
 
     fn fault(&self, message: &str) -> Fault {

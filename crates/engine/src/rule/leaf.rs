@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use sonic_rs::{JsonValueTrait, Number, Value};
 
 use super::text::fold_onto;
+use crate::field;
 
 /// A value that is no array: of an array rules look at each element.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(super) enum Leaf<'e> {
     Number(Number),
     /// A whole number as it stands in the text, which is as JSON writes it: most numbers are never counted with.
     Digits(&'e str),
+    /// A number that no machine type holds as it is: an integer beyond 64 bits, or `1e400`.
+    Long(Box<str>),
     Bool(bool),
     Null,
     /// An object: it is there, but it is no text.
@@ -26,6 +29,9 @@ impl<'e> Leaf<'e> {
     pub(super) fn of(value: &'e Value) -> Self {
         if let Some(text) = value.as_str() {
             return Self::Text(text);
+        }
+        if let Some(digits) = field::digits(value) {
+            return Self::Long(digits);
         }
         if let Some(number) = value.as_number() {
             return Self::Number(number);
@@ -42,6 +48,7 @@ impl<'e> Leaf<'e> {
     pub(super) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> Option<T> {
         match self {
             Self::Text(text) | Self::Digits(text) => Some(read(text)),
+            Self::Long(digits) => Some(read(digits)),
             Self::Escaped(text) => {
                 let mut decoded = String::with_capacity(text.len());
                 decode_onto(text, &mut decoded);

@@ -48,6 +48,8 @@ pub(super) struct Literals {
 const REGEX_LONG_BYTES_MIN: usize = 3;
 /// More alternatives than this cost more than they tell.
 const REGEX_LITERALS_MAX: usize = 64;
+/// Any of so many characters tells more as part of a literal than it costs; any of ten digits does not.
+const REGEX_CLASS_MAX: usize = 8;
 /// Places in an expression that are looked at: each costs a walk over the rest of it.
 const REGEX_PARTS_MAX: usize = 16;
 
@@ -133,7 +135,7 @@ pub(super) fn required(hir: &Hir) -> Option<Vec<Box<str>>> {
     for start in 0..parts.len().min(REGEX_PARTS_MAX) {
         let rest = Hir::concat(parts[start..].to_vec());
         for kind in [ExtractKind::Prefix, ExtractKind::Suffix] {
-            if let Some(texts) = texts(&Extractor::new().kind(kind).extract(&rest))
+            if let Some(texts) = texts(&Extractor::new().kind(kind).limit_class(REGEX_CLASS_MAX).extract(&rest))
                 && best.as_ref().is_none_or(|best| shortest(best) < shortest(&texts))
             {
                 best = Some(texts);
@@ -159,7 +161,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rule::matcher::{Flags, Pattern};
+    use crate::rule::pattern::{Flags, Pattern};
 
     fn of_regex(source: &str) -> Option<Vec<String>> {
         let pattern = Pattern::new(source, Flags::default()).unwrap();

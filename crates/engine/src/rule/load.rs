@@ -53,7 +53,10 @@ pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (R
             compiled.push(None);
             continue;
         };
-        match sigma::compile(section, &mut Names { fields: &mut fields, collector: &mut collector, placeholders }) {
+        match sigma::compile(
+            section,
+            &mut Names { fields: &mut fields, collector: &mut collector, placeholders, expanded: 0 },
+        ) {
             Ok(program) => compiled.push(Some(Compiled::Detection(draft.log_source.clone(), program))),
             Err(fault) => {
                 problems.push(draft.problem(fault));
@@ -62,19 +65,46 @@ pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (R
         }
     }
     let mut filters = vec![Vec::new(); drafts.len()];
-    let names = &mut Names { fields: &mut fields, collector: &mut collector, placeholders };
+    let names = &mut Names { fields: &mut fields, collector: &mut collector, placeholders, expanded: 0 };
     let faults = filter::apply(&drafts, &mut compiled, &mut filters, names);
     problems.extend(faults.into_iter().map(|(place, fault)| drafts[place].problem(fault)));
-    let mut quiet = correlate(&drafts, &mut compiled, &mut fields, &mut problems);
+    let named = ByName::of(&drafts);
+    let mut quiet = correlate((&drafts, &named), &mut compiled, &mut fields, &mut problems);
     // A rule that is there to be counted stays silent though its correlation is broken; else each single
     // event would raise an alert.
-    quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts).ok()));
+    quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts, &named).ok()));
     let predicates = collector.finish();
     if lints != Lints::Off {
         problems.extend(lint::set(&drafts, &compiled, &predicates, (&fields, mappings)));
     }
     let set = assemble(drafts, compiled, filters, &quiet, fields, predicates, mappings);
     (set, sorted(problems))
+}
+
+/// The places of the drafts that have a name, and of those that have an id in one letter case.
+pub(super) struct ByName<'d> {
+    names: BTreeMap<&'d str, Vec<usize>>,
+    ids: BTreeMap<String, Vec<usize>>,
+}
+
+impl<'d> ByName<'d> {
+    pub(super) fn of(drafts: &'d [Draft<'_>]) -> Self {
+        let mut found = Self { names: BTreeMap::new(), ids: BTreeMap::new() };
+        for (place, draft) in drafts.iter().enumerate() {
+            found.ids.entry(draft::one_case(&draft.id.0).into()).or_default().push(place);
+            if let Some(name) = &draft.name {
+                found.names.entry(name).or_default().push(place);
+            }
+        }
+        found
+    }
+
+    /// Those that this name or id may mean.
+    pub(super) fn called(&self, name: &str) -> Vec<usize> {
+        let ids = self.ids.get(&*draft::one_case(name));
+        let both: BTreeSet<usize> = self.names.get(name).into_iter().chain(ids).flatten().copied().collect();
+        both.into_iter().collect()
+    }
 }
 
 fn documents(files: &[RuleFile]) -> Vec<Document<'_>> {
@@ -114,21 +144,21 @@ fn distinct<'d>(drafts: Vec<Draft<'d>>, problems: &mut Vec<Problem>) -> Vec<Draf
 /// Compiles the correlations, inner ones first. Returns the rules that only count: some correlation names them and
 /// none that does says `generate: true`; whether the correlation itself is sound does not matter.
 fn correlate(
-    drafts: &[Draft<'_>],
+    (drafts, named): (&[Draft<'_>], &ByName<'_>),
     compiled: &mut [Option<Compiled>],
     fields: &mut Fields,
     problems: &mut Vec<Problem>,
 ) -> BTreeSet<usize> {
     let mut counting = BTreeSet::new();
     let mut generating = BTreeSet::new();
-    let mut waiting: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut waiting: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (place, draft) in drafts.iter().enumerate() {
         let Source::Correlation(rule) = &draft.source else { continue };
         let find = |(name, place): &(String, Place)| {
-            base(name, draft.document.path, drafts).map_err(|message| Fault::error(message).at(*place))
+            base(name, draft.document.path, drafts, named).map_err(|message| Fault::error(message).at(*place))
         };
         match rule.rules.iter().map(find).collect() {
-            Ok(bases) => waiting.push((place, bases)),
+            Ok(bases) => drop(waiting.insert(place, bases)),
             Err(fault) => problems.push(draft.problem(fault)),
         }
         let known = rule.rules.iter().filter_map(|name| find(name).ok());
@@ -138,13 +168,28 @@ fn correlate(
         }
     }
     // Those first whose bases wait for nothing. What is left counts itself, by way of others.
-    while let Some(ready) =
-        waiting.iter().position(|(_, bases)| !waiting.iter().any(|(other, _)| bases.contains(other)))
-    {
-        let (place, bases) = waiting.remove(ready);
+    let mut missing: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut counted_by: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (&place, bases) in &waiting {
+        let inner: BTreeSet<usize> = bases.iter().copied().filter(|base| waiting.contains_key(base)).collect();
+        missing.insert(place, inner.len());
+        inner.into_iter().for_each(|base| counted_by.entry(base).or_default().push(place));
+    }
+    let mut ready: BTreeSet<usize> =
+        missing.iter().filter(|(_, missing)| **missing == 0).map(|(place, _)| *place).collect();
+    while let Some(place) = ready.pop_first() {
+        let bases = waiting.remove(&place).unwrap_or_default();
         match correlation(&drafts[place], &bases, drafts, compiled, fields) {
             Ok(counted) => compiled[place] = Some(Compiled::Correlation(counted)),
             Err(fault) => problems.push(drafts[place].problem(fault)),
+        }
+        for outer in counted_by.remove(&place).unwrap_or_default() {
+            if let Some(missing) = missing.get_mut(&outer) {
+                *missing -= 1;
+                if *missing == 0 {
+                    ready.insert(outer);
+                }
+            }
         }
     }
     for (place, _) in waiting {
@@ -173,7 +218,13 @@ fn correlation(
                 return Err(Fault::error(message).at(*at));
             }
         };
-        if !bases.iter().any(|base| base.place == place) {
+        let twice = bases.iter().any(|base| base.place == place);
+        if twice && rule.correlation_type.is_temporal() {
+            let message =
+                format!("rule `{name}` is named twice; for several of its events count them with event_count");
+            return Err(Fault::error(message).at(*at));
+        }
+        if !twice {
             let base = &drafts[place];
             let names = [Some(name.clone()), base.name.clone(), Some(base.id.0.to_string())];
             bases.push(Base { place, names: names.into_iter().flatten().collect(), key });
@@ -183,8 +234,8 @@ fn correlation(
 }
 
 /// The rule that a correlation means by a name or id: one in its own file before one elsewhere.
-fn base(name: &str, path: &str, drafts: &[Draft<'_>]) -> Result<usize, String> {
-    let found: Vec<usize> = (0..drafts.len()).filter(|&place| drafts[place].is_called(name)).collect();
+fn base(name: &str, path: &str, drafts: &[Draft<'_>], named: &ByName<'_>) -> Result<usize, String> {
+    let found = named.called(name);
     let near: Vec<usize> = found.iter().copied().filter(|&place| drafts[place].document.path == path).collect();
     match (near.as_slice(), found.as_slice()) {
         (&[only], _) | ([], &[only]) => match drafts[only].source {
@@ -302,15 +353,28 @@ fn remembered(rules: &[Rule]) -> Vec<FieldId> {
 
 /// The log source of each draft; a correlation's is what those of its bases have in common.
 fn log_sources(drafts: &[Draft<'_>], compiled: &[Option<Compiled>]) -> Vec<LogSource> {
-    fn of(place: usize, drafts: &[Draft<'_>], compiled: &[Option<Compiled>]) -> LogSource {
-        match &compiled[place] {
-            Some(Compiled::Correlation(counted)) => {
-                common(counted.bases.iter().map(|&base| of(base, drafts, compiled)))
-            }
-            Some(Compiled::Detection(..)) | None => drafts[place].log_source.clone(),
+    let mut known: Vec<Option<LogSource>> = vec![None; drafts.len()];
+    let mut waiting: Vec<usize> = (0..drafts.len()).collect();
+    // Each correlation comes up again when those that it counts are known: none counts itself, or it had not been
+    // compiled.
+    while let Some(&place) = waiting.last() {
+        let bases = match &compiled[place] {
+            Some(Compiled::Correlation(counted)) => counted.bases.as_slice(),
+            Some(Compiled::Detection(..)) | None => &[],
+        };
+        let unknown = bases.iter().copied().filter(|base| known[*base].is_none());
+        let waits = waiting.len();
+        if known[place].is_none() {
+            waiting.extend(unknown);
+        }
+        if waiting.len() == waits {
+            let of_bases = || common(bases.iter().filter_map(|base| known[*base].clone()));
+            let found = if bases.is_empty() { drafts[place].log_source.clone() } else { of_bases() };
+            known[place].get_or_insert(found);
+            waiting.pop();
         }
     }
-    (0..drafts.len()).map(|place| of(place, drafts, compiled)).collect()
+    known.into_iter().map(Option::unwrap_or_default).collect()
 }
 
 /// What all of these sources name alike.

@@ -206,7 +206,7 @@ impl Look<'_, '_> {
         match (subject, position) {
             (Subject::Field(field), Where::Number) => found.of(*field).for_each(|value| match value {
                 Leaf::Digits(digits) => scan(digits.as_bytes()),
-                Leaf::Number(_) => {
+                Leaf::Number(_) | Leaf::Long(_) => {
                     let whole = Number::of(value).and_then(Number::whole);
                     whole.into_iter().for_each(|whole| scan(whole.to_string().as_bytes()));
                 }

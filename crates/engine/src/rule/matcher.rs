@@ -1,17 +1,16 @@
 //! One predicate against one document.
 
 use std::cmp::Ordering;
-use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use regex::{Regex, RegexBuilder};
 
+use super::fieldref;
 use super::found::Found;
 use super::glob::{self, Unit};
 use super::leaf::Leaf;
-use super::literal;
 use super::number::Number;
+use super::pattern::Pattern;
 use super::text::Case;
 use super::timepart::{TimePart, Wanted};
 use crate::field::FieldId;
@@ -81,24 +80,6 @@ pub(super) enum Position {
     End,
 }
 
-/// A regular expression, found anywhere in a value in time linear in its length.
-#[derive(Debug)]
-pub(super) struct Pattern {
-    source: String,
-    flags: Flags,
-    /// What it cannot do without, if that tells anything.
-    required: Option<Vec<Box<str>>>,
-    compiled: Regex,
-}
-
-/// What `|re` may be followed by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Flags {
-    pub(super) ignore_case: bool,
-    pub(super) multi_line: bool,
-    pub(super) dot_matches_newline: bool,
-}
-
 impl Predicate {
     /// Whether it is true of this document, whose values are `found`.
     pub(super) fn holds(&self, found: &Found<'_>) -> bool {
@@ -109,10 +90,7 @@ impl Predicate {
         match &self.test {
             Test::Null => !found.has(field) || found.of(field).any(|value| matches!(value, Leaf::Null)),
             Test::Exists => found.exists(field),
-            Test::Field(other, position, case) => found.of(field).any(|value| {
-                let equal = |left: &str| found.of(*other).any(|value| position.holds(*case, left, value));
-                value.with_text(equal).unwrap_or(false)
-            }),
+            Test::Field(other, position, case) => fieldref::holds(found, (field, *other), *position, *case),
             test => found.of(field).any(|value| test.holds_value(value)),
         }
     }
@@ -130,7 +108,9 @@ impl Test {
             return true;
         }
         match self {
-            Self::OneOf(set) if !set.numbers.is_empty() && matches!(value, Leaf::Number(_) | Leaf::Digits(_)) => {
+            Self::OneOf(set)
+                if !set.numbers.is_empty() && matches!(value, Leaf::Number(_) | Leaf::Digits(_) | Leaf::Long(_)) =>
+            {
                 Number::of(value).is_some_and(|number| set.numbers.binary_search(&number).is_ok())
             }
             _ => false,
@@ -158,9 +138,10 @@ impl Test {
             }
             Self::Glob(case, units) => glob::fits(units, *case, &case.prepare(text)),
             Self::Regex(pattern) => pattern.finds(text),
+            // An IPv4 address that is written as IPv6 is both.
             Self::Cidr(nets) => text.parse().is_ok_and(|address: IpAddr| {
-                let address = address.to_canonical();
-                nets.iter().any(|net| net.contains(&address))
+                let plain = address.to_canonical();
+                nets.iter().any(|net| net.contains(&plain) || net.contains(&address))
             }),
             Self::Null | Self::Exists | Self::Compare(..) | Self::Time(..) | Self::Field(..) => false,
         }
@@ -175,78 +156,5 @@ impl Relation {
             Self::Less => order.is_lt(),
             Self::AtMost => order.is_le(),
         }
-    }
-}
-
-impl Position {
-    fn holds(self, case: Case, text: &str, other: &Leaf<'_>) -> bool {
-        let found = other.with_text(|other| {
-            let pattern = case.pattern(other);
-            let text = case.prepare(text);
-            match self {
-                Self::Whole => case.equal(&pattern, &text),
-                Self::Anywhere => case.contains(&pattern, &text),
-                Self::Start => case.starts(&pattern, &text),
-                Self::End => case.ends(&pattern, &text),
-            }
-        });
-        found == Some(true)
-    }
-}
-
-impl Pattern {
-    /// Most memory of one compiled pattern. Large classes with large counts are what reaches it.
-    const BYTES_MAX: usize = 4 << 20;
-
-    pub(super) fn new(source: &str, flags: Flags) -> Result<Self, String> {
-        let compiled = RegexBuilder::new(source)
-            .case_insensitive(flags.ignore_case)
-            .multi_line(flags.multi_line)
-            .dot_matches_new_line(flags.dot_matches_newline)
-            .size_limit(Self::BYTES_MAX)
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => {
-                    "regular expression needs too much memory; lower its counts `{n,m}`".to_owned()
-                }
-                // The last line says what is wrong, those before draw the place.
-                other => {
-                    let text = other.to_string();
-                    let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                    format!("regular expression cannot be read: {last}")
-                }
-            })?;
-        let hir = regex_syntax::ParserBuilder::new()
-            .case_insensitive(flags.ignore_case)
-            .multi_line(flags.multi_line)
-            .dot_matches_new_line(flags.dot_matches_newline)
-            .build()
-            .parse(source)
-            .map_err(|error| format!("regular expression cannot be read: {error}"))?;
-        Ok(Self { source: source.to_owned(), flags, required: literal::required(&hir), compiled })
-    }
-
-    /// Whether it is found anywhere in the text.
-    pub(super) fn finds(&self, text: &str) -> bool {
-        self.compiled.is_match(text)
-    }
-
-    /// Folded texts one of which is in everything that it finds, letter case aside.
-    pub(super) fn required(&self) -> Option<&[Box<str>]> {
-        self.required.as_deref()
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.source, self.flags) == (&other.source, other.flags)
-    }
-}
-
-impl Eq for Pattern {}
-
-impl Hash for Pattern {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.source, self.flags).hash(state);
     }
 }

@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-use super::matcher::{Flags, Position, Relation};
+use super::matcher::{Position, Relation};
 use super::nearest;
+use super::pattern::Flags;
 use super::place::Fault;
 use super::text::Case;
 use super::timepart::TimePart;

@@ -11,7 +11,7 @@ use super::leaf::Leaf;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     Whole(i128),
-    /// Always finite.
+    /// Never NaN; infinite where an event writes more than a real holds, such as `1e400`.
     Real(f64),
 }
 
@@ -26,6 +26,11 @@ impl Number {
                 Self::Whole(whole.into())
             } else {
                 Self::Real(number.as_f64()?)
+            }),
+            Leaf::Long(digits) => Some(match digits.parse() {
+                Ok(whole) => Self::Whole(whole),
+                // Rounds, or is infinite, but keeps the order.
+                Err(_) => Self::Real(digits.parse().ok()?),
             }),
             Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
         }
@@ -78,7 +83,7 @@ impl Ord for Number {
     fn cmp(&self, other: &Self) -> Ordering {
         match (*self, *other) {
             (Self::Whole(left), Self::Whole(right)) => left.cmp(&right),
-            // Finite, so only the two zeros differ from the order of numbers, and those must be equal.
+            // No NaN, so only the two zeros differ from the order of numbers, and those must be equal.
             (Self::Real(left), Self::Real(right)) => left.partial_cmp(&right).unwrap_or(Ordering::Equal),
             (Self::Whole(left), Self::Real(right)) => whole_to_real(left, right),
             (Self::Real(left), Self::Whole(right)) => whole_to_real(right, left).reverse(),
@@ -87,9 +92,18 @@ impl Ord for Number {
 }
 
 fn whole_to_real(whole: i128, real: f64) -> Ordering {
+    /// The first real beyond `i128`; the least of `i128` is a real itself.
+    const BEYOND: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0;
     let floor = real.floor();
-    // The conversion saturates, which keeps the order for everything beyond i128.
-    whole.cmp(&(floor as i128)).then(if floor < real { Ordering::Less } else { Ordering::Equal })
+    if floor >= BEYOND {
+        return Ordering::Less;
+    }
+    if floor < -BEYOND {
+        return Ordering::Greater;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "it is within the bounds")]
+    let floor_whole = floor as i128;
+    whole.cmp(&floor_whole).then(if floor < real { Ordering::Less } else { Ordering::Equal })
 }
 
 #[cfg(test)]
@@ -97,7 +111,7 @@ mod tests {
     use super::*;
 
     fn number(json: &str) -> Number {
-        Number::of(&Leaf::of(&sonic_rs::from_str(json).unwrap())).unwrap()
+        Number::of(&Leaf::of(&sonic_rs::Deserializer::from_str(json).use_rawnumber().deserialize().unwrap())).unwrap()
     }
 
     #[test]
@@ -109,6 +123,11 @@ mod tests {
             ("-1", "-1.5", Ordering::Greater, "fraction below zero"),
             ("9007199254740993", "9007199254740992.0", Ordering::Greater, "beyond the precision of reals"),
             ("18446744073709551615", "1e300", Ordering::Less, "beyond every whole number"),
+            ("170141183460469231731687303715884105727", "1.7014118346046923e38", Ordering::Less, "the border of i128"),
+            ("\"170141183460469231731687303715884105727\"", "1e300", Ordering::Less, "beyond it"),
+            ("\"-170141183460469231731687303715884105728\"", "-1e300", Ordering::Greater, "on the other side"),
+            ("36893488147419103233", "36893488147419103232", Ordering::Greater, "beyond 64 bits"),
+            ("1e400", "1e308", Ordering::Greater, "more than a real holds"),
             ("0.0", "-0.0", Ordering::Equal, "zero has no sign"),
         ] {
             assert_eq!(number(left).cmp(&number(right)), order, "{reason}");

@@ -4,6 +4,7 @@ use super::Tests;
 use super::nearest;
 use super::place::Fault;
 use super::yaml::{Entry, Node, Value};
+use crate::field;
 use crate::time::Span;
 
 /// What a rule says to Lapwing alone.
@@ -74,6 +75,7 @@ fn dedup(entry: &Entry<'_>) -> Result<(Vec<String>, Span), Fault> {
     if let Some(group_by) = entry.value.get("group-by") {
         for node in group_by.value.each() {
             let name = node.text().ok_or_else(|| Fault::error("`group-by` is a list of fields").at(node.place))?;
+            field::check(name).map_err(|message| Fault::error(message).at(node.place))?;
             names.push(name.to_owned());
         }
     }

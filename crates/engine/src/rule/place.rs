@@ -2,11 +2,16 @@
 
 use super::{Problem, Weight};
 
-/// A line and a column, both from 1, within one document. Columns count characters.
+/// A line of a file and a column in it, both from 1. Columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     pub(super) line: u32,
     pub(super) column: u32,
+    /// So many characters of the text that begins there stand before what is meant, blanks and line breaks aside:
+    /// those are other in the file than in the text.
+    behind: u32,
+    /// What is meant is the end of the last of these characters.
+    at_end: bool,
 }
 
 /// Something wrong in one document.
@@ -28,12 +33,21 @@ pub(super) struct Document<'d> {
 }
 
 impl Place {
-    pub(super) const START: Self = Self { line: 1, column: 1 };
+    #[cfg(test)]
+    pub(super) const START: Self = Self::new(1, 1);
 
-    /// So many characters further along the line.
-    pub(super) fn along(self, characters: usize) -> Self {
-        let characters = u32::try_from(characters).unwrap_or(u32::MAX);
-        Self { column: self.column.saturating_add(characters), ..self }
+    pub(super) const fn new(line: u32, column: u32) -> Self {
+        Self { line, column, behind: 0, at_end: false }
+    }
+
+    /// So many characters into the text that begins here, not counting blanks and line breaks.
+    pub(super) fn behind(self, characters: usize) -> Self {
+        Self { behind: u32::try_from(characters).unwrap_or(u32::MAX), ..self }
+    }
+
+    /// The end of the text that begins here and has so many characters.
+    pub(super) fn past(self, characters: usize) -> Self {
+        Self { at_end: characters > 0, ..self.behind(characters.saturating_sub(1)) }
     }
 }
 
@@ -87,11 +101,11 @@ impl<'d> Document<'d> {
 
     /// The fault as people read it: in the file, not in the document.
     pub(super) fn problem(&self, fault: Fault) -> Problem {
-        let Place { line, column } = fault.place.unwrap_or(Place::START);
+        let (line, column) = fault.place.map_or((self.first_line, 1), |place| self.find(place));
         Problem {
             path: self.path.to_owned(),
-            line: self.first_line + line as usize - 1,
-            column: column as usize,
+            line,
+            column,
             message: fault.message,
             weight: fault.weight,
             lint: fault.lint,
@@ -99,9 +113,39 @@ impl<'d> Document<'d> {
         }
     }
 
+    /// The line and column in the file.
+    fn find(&self, place: Place) -> (usize, usize) {
+        let start = (place.line as usize, place.column as usize);
+        let Some(skipped) = start.0.checked_sub(self.first_line).filter(|_| place.behind > 0 || place.at_end) else {
+            return start;
+        };
+        let mut lines = self.text.split('\n').skip(skipped).zip(start.0..);
+        let (first, _) = lines.next().unwrap_or_default();
+        let mut left = place.behind;
+        let rest: Vec<(usize, char)> = (1..).zip(first.chars()).skip(start.1 - 1).collect();
+        // The text of a block begins in the next line, one in quotes behind the quote.
+        let first = match rest.first() {
+            Some((_, '|' | '>')) => &[],
+            Some((_, '\'' | '"')) => &rest[1..],
+            Some(_) | None => &rest[..],
+        };
+        let first = first.iter().map(|(column, char)| (start.0, *column, *char));
+        let others =
+            lines.flat_map(|(text, line)| (1..).zip(text.chars()).map(move |(column, char)| (line, column, char)));
+        for (line, column, _) in first.chain(others).filter(|(.., char)| !char.is_whitespace()) {
+            if left == 0 {
+                return (line, column + usize::from(place.at_end));
+            }
+            left -= 1;
+        }
+        start
+    }
+
     fn is_blank(&self) -> bool {
-        let directive = |line: &str| ["#", "%", "---", "..."].iter().any(|mark| line.starts_with(mark));
-        self.text.lines().all(|line| line.trim().is_empty() || directive(line.trim_start()))
+        let blank = |line: &str| line.is_empty() || line.starts_with(['#', '%']) || line == "...";
+        // Behind the mark of a document it may begin in the same line.
+        let line = |line: &'d str| line.strip_prefix("---").unwrap_or(line).trim();
+        self.text.lines().map(line).all(blank)
     }
 }
 
@@ -119,7 +163,7 @@ mod tests {
     #[test]
     fn the_nearest_place_of_a_fault_stands() {
         let document = Document { path: "a.yml", first_line: 10, text: "" };
-        let near = Place { line: 3, column: 5 };
+        let near = Place::new(12, 5);
         let problem = document.problem(Fault::error("x").at(near).at(Place::START));
         assert_eq!((problem.line, problem.column), (12, 5));
     }

@@ -8,18 +8,31 @@ use super::nearest;
 use super::place::Fault;
 use super::value::{self, Names};
 
+/// Most steps of one rule, with the values of each selection as often as the condition names it. A public rule has a
+/// few hundred.
+pub(super) const WEIGHT_MAX: usize = 200_000;
+
+/// The selections of a section, each with what naming it costs.
+struct Selections<'s> {
+    programs: BTreeMap<&'s str, (Program, usize)>,
+    left: usize,
+}
+
 /// The program of a detection section.
 ///
 /// # Errors
 /// What its author can mend, and where.
 pub(super) fn compile(section: &Detections, names: &mut Names<'_>) -> Result<Program, Fault> {
-    let mut programs = BTreeMap::new();
+    names.expanded = 0;
+    let mut selections = Selections { programs: BTreeMap::new(), left: WEIGHT_MAX };
     for named in &section.named {
+        let before = names.expanded;
         let program = detect(&named.detection, names).map_err(|fault| fault.at(named.place))?;
-        programs.insert(named.name.as_str(), program);
+        let weight = program.steps() + values(&named.detection) + names.expanded - before;
+        selections.programs.insert(named.name.as_str(), (program, weight));
     }
     let parts: Result<Vec<_>, _> =
-        section.conditions.iter().map(|condition| combine(&condition.expression, &programs)).collect();
+        section.conditions.iter().map(|condition| selections.combine(&condition.expression)).collect();
     Ok(Program::any(parts?))
 }
 
@@ -36,26 +49,76 @@ fn detect(detection: &Detection, names: &mut Names<'_>) -> Result<Program, Fault
     }
 }
 
-fn combine(condition: &ConditionExpr, programs: &BTreeMap<&str, Program>) -> Result<Program, Fault> {
-    let several =
-        |parts: &[ConditionExpr]| parts.iter().map(|part| combine(part, programs)).collect::<Result<Vec<_>, _>>();
-    match condition {
-        ConditionExpr::And(parts) => several(parts).map(Program::all),
-        ConditionExpr::Or(parts) => several(parts).map(Program::any),
-        ConditionExpr::Not(part) => combine(part, programs).map(Program::not),
-        ConditionExpr::Identifier(name, place) => programs.get(name.as_str()).cloned().ok_or_else(|| {
-            let hint = nearest::hint(name, programs.keys().copied());
-            Fault::error(format!("the condition names `{name}`, which is not there{hint}")).at(*place)
-        }),
-        ConditionExpr::Selector { quantifier, pattern, place } => {
-            let parts: Vec<Program> =
-                programs.iter().filter(|(name, _)| pattern.selects(name)).map(|(_, program)| program.clone()).collect();
-            if parts.is_empty() {
-                let hint = meant(pattern, programs.keys().copied());
-                return Err(Fault::error(format!("`{quantifier} of {pattern}` names no detection{hint}")).at(*place));
+fn values(detection: &Detection) -> usize {
+    match detection {
+        Detection::All(items) => items.iter().map(|item| item.values.len()).sum(),
+        Detection::Any(parts) => parts.iter().map(values).sum(),
+    }
+}
+
+impl Selections<'_> {
+    fn combine(&mut self, condition: &ConditionExpr) -> Result<Program, Fault> {
+        match condition {
+            ConditionExpr::And(parts) => self.several(parts).map(Program::all),
+            ConditionExpr::Or(parts) => self.several(parts).map(Program::any),
+            ConditionExpr::Not(part) => self.combine(part).map(Program::not),
+            ConditionExpr::Identifier(name, place) => {
+                let Some((program, weight)) = self.programs.get(name.as_str()) else {
+                    let hint = nearest::hint(name, self.programs.keys().copied());
+                    return Err(
+                        Fault::error(format!("the condition names `{name}`, which is not there{hint}")).at(*place)
+                    );
+                };
+                let (program, weight) = (program.clone(), *weight);
+                self.spend(weight).map_err(|fault| fault.at(*place))?;
+                Ok(program)
             }
-            select(*quantifier, pattern, parts).map_err(|message| Fault::error(message).at(*place))
+            ConditionExpr::Selector { quantifier, pattern, place } => {
+                self.select(*quantifier, pattern).map_err(|fault| fault.at(*place))
+            }
         }
+    }
+
+    fn several(&mut self, parts: &[ConditionExpr]) -> Result<Vec<Program>, Fault> {
+        parts.iter().map(|part| self.combine(part)).collect()
+    }
+
+    fn select(&mut self, quantifier: Quantifier, pattern: &SelectorPattern) -> Result<Program, Fault> {
+        let selected =
+            || self.programs.iter().filter(|(name, _)| pattern.selects(name)).map(|(_, selection)| selection);
+        let found = selected().count();
+        let refuse = |message: String| Err(Fault::error(message));
+        if found == 0 {
+            let hint = meant(pattern, self.programs.keys().copied());
+            return refuse(format!("`{quantifier} of {pattern}` names no detection{hint}"));
+        }
+        let often = match quantifier {
+            Quantifier::Any | Quantifier::All => 1,
+            Quantifier::Count(count) if (1..=found as u64).contains(&count) => usize::try_from(count).unwrap_or(found),
+            Quantifier::Count(_) => {
+                return refuse(format!("`{quantifier} of {pattern}` can never be: {found} detections have such names"));
+            }
+        };
+        let weight = selected().map(|(_, weight)| *weight).fold(0, usize::saturating_add);
+        self.spend(weight.saturating_mul(often))?;
+        let selected = self.programs.iter().filter(|(name, _)| pattern.selects(name));
+        let parts: Vec<Program> = selected.map(|(_, (program, _))| program.clone()).collect();
+        Ok(match quantifier {
+            Quantifier::Any => Program::any(parts),
+            Quantifier::All => Program::all(parts),
+            Quantifier::Count(count) => Program::AtLeast(count, parts),
+        })
+    }
+
+    fn spend(&mut self, weight: usize) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(weight).ok_or_else(|| {
+            let message = format!(
+                "the rule is too long: with the lines and values of each selection as often as the condition names it, \
+                 it has more than {WEIGHT_MAX}"
+            );
+            Fault::error(message)
+        })?;
+        Ok(())
     }
 }
 
@@ -73,15 +136,4 @@ fn meant<'n>(pattern: &SelectorPattern, names: impl Iterator<Item = &'n str>) ->
     }
     let near = nearest::nearest(stem, beginnings);
     near.map_or_else(String::new, |near| format!("; did you mean `{near}{}`?", &pattern[stem.len()..]))
-}
-
-fn select(quantifier: Quantifier, pattern: &SelectorPattern, parts: Vec<Program>) -> Result<Program, String> {
-    match quantifier {
-        Quantifier::Any => Ok(Program::any(parts)),
-        Quantifier::All => Ok(Program::all(parts)),
-        Quantifier::Count(count) if (1..=parts.len() as u64).contains(&count) => Ok(Program::AtLeast(count, parts)),
-        Quantifier::Count(_) => {
-            Err(format!("`{quantifier} of {pattern}` can never be: {} detections have such names", parts.len()))
-        }
-    }
 }

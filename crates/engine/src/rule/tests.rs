@@ -2,6 +2,7 @@
 
 use super::{Problem, RuleFile, RuleSet, Scratch};
 use crate::event::{Event, Kind, Uid};
+use crate::normalise;
 use crate::time::Timestamp;
 
 mod filters;
@@ -30,7 +31,7 @@ pub(super) fn rule(section: &str) -> String {
 
 pub(super) fn event(kind: Kind, json: &str) -> Event {
     let uid = Uid { origin: String::new(), id: String::new() };
-    Event { uid, time: Timestamp::default(), kind, raw: sonic_rs::from_str(json).unwrap() }
+    Event { uid, time: Timestamp::default(), kind, raw: normalise::document(json).unwrap() }
 }
 
 /// The titles of the rules that match.

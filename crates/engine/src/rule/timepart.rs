@@ -33,7 +33,7 @@ impl TimePart {
             Leaf::Text(_) | Leaf::Escaped(_) => value.with_text(moment::from_text)??,
             Leaf::Number(number) => moment::from_number(number)?,
             Leaf::Digits(digits) => moment::from_number(&digits.parse::<i64>().ok()?.into())?,
-            Leaf::Bool(_) | Leaf::Null | Leaf::Object => return None,
+            Leaf::Long(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => return None,
         };
         let moment = DateTime::<Utc>::from_timestamp_micros(time.micros())?;
         let part = match self {

@@ -3,26 +3,44 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::ast::{Item, Scalar, Written};
 use super::condition::{Collector, Program};
-use super::glob::{DASHES, Unit};
-use super::matcher::{OneOf, Pattern, Position, Predicate, Subject, Test};
+use super::glob::{self, DASHES, Unit};
+use super::matcher::{OneOf, Position, Predicate, Subject, Test};
 use super::modifier::{How, Means, encode};
 use super::number::Number;
+use super::pattern::Pattern;
 use super::place::Fault;
 use super::placeholder::Placeholders;
 use super::text::Case;
 use super::timepart::{TimePart, Wanted};
 use super::wildcard::{self, Piece};
-use crate::field::Fields;
+use crate::field::{self, Fields};
 
 /// Where fields and predicates of all rules come together.
 pub(super) struct Names<'n> {
     pub(super) fields: &'n mut Fields,
     pub(super) collector: &'n mut Collector,
     pub(super) placeholders: &'n Placeholders,
+    /// How many values the placeholders of the rule at hand have become.
+    pub(super) expanded: usize,
+}
+
+/// Most values that the placeholders of one rule stand for together.
+const EXPANDED_MAX: usize = 100_000;
+
+impl Names<'_> {
+    fn expand(&mut self, value: &Written) -> Result<Vec<Written>, Fault> {
+        let values = self.placeholders.expand(value)?;
+        self.expanded += values.len();
+        if self.expanded > EXPANDED_MAX {
+            let message = format!("the placeholders of the rule stand for more than {EXPANDED_MAX} values together");
+            return Err(Fault::error(message).at(value.place));
+        }
+        Ok(values)
+    }
 }
 
 /// The program of one line.
@@ -47,12 +65,12 @@ pub(super) fn compile(item: &Item, names: &mut Names<'_>) -> Result<Program, Fau
     let mut parts = Vec::new();
     if how.all {
         for value in &item.values {
-            let expanded = if how.expand { names.placeholders.expand(value)? } else { vec![value.clone()] };
+            let expanded = if how.expand { names.expand(value)? } else { vec![value.clone()] };
             parts.push(any(subject, &how, &expanded, names)?);
         }
     } else {
         if how.expand {
-            let expanded: Result<Vec<_>, _> = values.iter().map(|value| names.placeholders.expand(value)).collect();
+            let expanded: Result<Vec<_>, _> = values.iter().map(|value| names.expand(value)).collect();
             values = Cow::Owned(expanded?.concat());
         }
         parts.push(any(subject, &how, &values, names)?);
@@ -81,7 +99,9 @@ fn any(subject: Subject, how: &How, values: &[Written], names: &mut Names<'_>) -
                 tests.push(Test::Compare(relation, bound));
             }
             Means::OtherField => {
-                let field = names.fields.intern(&text_of(value).map_err(at)?);
+                let name = text_of(value).map_err(at)?;
+                field::check(&name).map_err(at)?;
+                let field = names.fields.intern(&name);
                 tests.push(Test::Field(field, how.position, how.case));
             }
             Means::Existence => {
@@ -112,9 +132,13 @@ fn time(
     for written in values {
         let found =
             number(&written.value).filter(|found| (Number::Whole(least)..=Number::Whole(greatest)).contains(found));
-        numbers.push(found.ok_or_else(|| {
-            let message =
-                format!("`{}` is no part of a date here; it is a number from {least} to {greatest}", written.value);
+        // Compared, a half may make sense; no part of a date is one.
+        let whole = matches!(how.means, Means::Compare(_)) || found.is_none_or(|found| found.whole().is_some());
+        numbers.push(found.filter(|_| whole).ok_or_else(|| {
+            let message = format!(
+                "`{}` is no part of a date here; it is a whole number from {least} to {greatest}",
+                written.value
+            );
             Fault::error(message).at(written.place)
         })?);
     }
@@ -180,6 +204,10 @@ fn texts(subject: Subject, how: &How, values: &[Written]) -> Result<Vec<Test>, F
                     starts.push(text)
                 }
                 units if let Some(text) = plain(units) => exact.texts.push(text),
+                units if units.len() > glob::UNITS_MAX => {
+                    let message = format!("a value with wildcards has at most {} characters", glob::UNITS_MAX);
+                    return Err(Fault::error(message).at(written.place));
+                }
                 _ => tests.push(Test::Glob(case, units)),
             }
         }
@@ -218,15 +246,15 @@ fn patterns(value: &Scalar, how: &How) -> Result<Vec<Vec<Unit>>, String> {
             let plain = wildcard::plain(&wildcard::read(text)).ok_or("a value with wildcards cannot be encoded")?;
             cores.extend(encode(&plain, &how.encodings)?.iter().map(|text| literal(text, how.case)));
         }
-        Scalar::Number(Number::Real(real), text) if how.encodings.is_empty() => {
-            // JSON and people write 443.0 both ways.
-            let spellings = BTreeSet::from([format!("{real}"), format!("{real:?}"), text.clone()]);
-            cores.extend(spellings.iter().map(|text| literal(text, how.case)));
-        }
-        Scalar::Number(Number::Whole(whole), text) if how.encodings.is_empty() => {
-            // `0x1F` and `007` as they are written, too: values are texts.
-            let spellings = BTreeSet::from([whole.to_string(), text.clone()]);
-            cores.extend(spellings.iter().map(|text| literal(text, how.case)));
+        Scalar::Number(number, text) if how.encodings.is_empty() => {
+            let spellings = match number {
+                // JSON and people write 443.0 both ways.
+                Number::Real(real) => BTreeSet::from([format!("{real}"), format!("{real:?}"), text.clone()]),
+                // `0x1F` and `007` as they are written, too: values are texts.
+                Number::Whole(whole) => BTreeSet::from([whole.to_string(), text.clone()]),
+            };
+            let read = if how.windash { dashed } else { literal };
+            cores.extend(spellings.iter().map(|text| read(text, how.case)));
         }
         value => {
             for text in encode(&text_of(value)?, &how.encodings)? {
@@ -308,5 +336,12 @@ fn net(value: &Scalar) -> Result<IpNet, String> {
     let text = text_of(value)?;
     let address = || text.parse().ok().map(|address: std::net::IpAddr| IpNet::from(address));
     let net = text.parse().ok().or_else(address);
-    net.map(|net: IpNet| net.trunc()).ok_or_else(|| format!("`{text}` is no network such as 10.0.0.0/8"))
+    net.map(|net: IpNet| plain_net(net.trunc())).ok_or_else(|| format!("`{text}` is no network such as 10.0.0.0/8"))
+}
+
+/// A network of IPv4 addresses written as IPv6 is the network of IPv4. One that holds others too stays as it is.
+fn plain_net(net: IpNet) -> IpNet {
+    let IpNet::V6(six) = net else { return net };
+    let four = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
+    four.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(net, IpNet::V4)
 }

@@ -111,7 +111,8 @@ impl Asked<'_> {
     fn program(self, compile: impl FnOnce(&mut Names<'_>) -> Option<Program>) -> Option<Answer> {
         let Given { placeholders, mappings } = self.given;
         let (mut fields, mut collector) = (Fields::default(), Collector::default());
-        let program = compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders })?;
+        let program =
+            compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders, expanded: 0 })?;
         let predicates = collector.finish();
         mappings.intern(&mut fields);
         let synonyms = mappings.synonyms(self.kind, &fields);

@@ -19,6 +19,8 @@ mod slip;
 const DEPTH_MAX: usize = 64;
 /// Keys and values of one document, those that aliases repeat counted each time.
 const NODES_MAX: usize = 200_000;
+/// Their texts together, counted alike.
+const BYTES_MAX: usize = 16 << 20;
 
 /// A value and where it starts.
 #[derive(Clone, Debug)]
@@ -69,8 +71,8 @@ struct Open<'d> {
     place: Place,
     anchor: usize,
     inside: Inside<'d>,
-    /// What [`Tree::nodes`] was before it.
-    nodes_before: usize,
+    /// What [`Tree::size`] was before it.
+    before: Size,
 }
 
 enum Inside<'d> {
@@ -87,55 +89,65 @@ struct Key<'d> {
 #[derive(Default)]
 struct Tree<'d> {
     open: Vec<Open<'d>>,
-    /// Each with how many nodes it is.
-    anchors: BTreeMap<usize, (Node<'d>, usize)>,
-    nodes: usize,
+    /// Each with how much it is.
+    anchors: BTreeMap<usize, (Node<'d>, Size)>,
+    size: Size,
     root: Option<Node<'d>>,
+    /// Lines of the file before the document.
+    lines_before: usize,
 }
 
-/// Reads one document; nothing if there is none.
+/// How many nodes, and the bytes of their texts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+}
+
+/// Reads one document, which begins in this line of its file; nothing if there is none.
 ///
 /// # Errors
 /// Where it is no YAML, or not such as rules may be.
-pub(super) fn read(text: &str) -> Result<Option<Node<'_>>, Fault> {
-    let mut tree = Tree::default();
+pub(super) fn read(text: &str, first_line: usize) -> Result<Option<Node<'_>>, Fault> {
+    let mut tree = Tree { lines_before: first_line.saturating_sub(1), ..Tree::default() };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let at = place(error.marker().line(), error.marker().col());
-            let words = slip::words(text, at, error.info());
+            let (line, column) = (error.marker().line(), error.marker().col());
+            let words = slip::words(text, line.max(1), tree.lines_before, error.info());
             let words = words.unwrap_or_else(|| format!("{}{}", error.info(), tree.unclosed(text)));
-            Fault::error(format!("this is no YAML: {words}")).at(at)
+            Fault::error(format!("this is no YAML: {words}")).at(tree.place(line, column))
         })?;
         tree.take(event, span)?;
     }
     Ok(tree.root)
 }
 
-fn place(line: usize, column: usize) -> Place {
-    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    Place { line: number(line).max(1), column: number(column).saturating_add(1) }
-}
-
 impl<'d> Tree<'d> {
+    fn place(&self, line: usize, column: usize) -> Place {
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Place::new(number(self.lines_before + line.max(1)), number(column).saturating_add(1))
+    }
+
     fn take(&mut self, event: Event<'d>, span: Span) -> Result<(), Fault> {
-        let place = place(span.start.line(), span.start.col());
+        let place = self.place(span.start.line(), span.start.col());
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let node = scalar(text, style, tag.as_deref(), place);
-                self.count(1, place)?;
-                self.remember(anchor, &node, 1);
+                let size = Size { nodes: 1, bytes: node.bytes() };
+                self.count(size, place)?;
+                self.remember(anchor, &node, size)?;
                 self.put(node)
             }
             Event::SequenceStart(anchor, _) => self.open(anchor, Inside::List(Vec::new()), place),
             Event::MappingStart(anchor, _) => self.open(anchor, Inside::Map(Vec::new(), None), place),
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
-                let Some((node, nodes)) = self.anchors.get(&anchor) else {
+                let Some(&(_, size)) = self.anchors.get(&anchor) else {
                     return Err(Fault::error("an alias stands inside of what it names").at(place));
                 };
-                let (node, nodes) = (Node { place, ..node.clone() }, *nodes);
-                self.count(nodes, place)?;
-                self.put(node)
+                self.count(size, place)?;
+                let node = self.anchors.get(&anchor).map(|(node, _)| Node { place, ..node.clone() });
+                node.map_or(Ok(()), |node| self.put(node))
             }
             Event::DocumentStart(_) if self.root.is_some() => {
                 Err(Fault::error("a second document begins here; put `---` before it").at(place))
@@ -149,33 +161,38 @@ impl<'d> Tree<'d> {
     /// What the parser's words do not say: a bracket that is open where it gave up.
     fn unclosed(&self, text: &str) -> String {
         let Some(Open { place, .. }) = self.open.last() else { return String::new() };
-        let line = text.lines().nth(place.line as usize - 1).unwrap_or_default();
+        let line = text.lines().nth((place.line as usize).saturating_sub(self.lines_before + 1)).unwrap_or_default();
         match line.chars().nth(place.column as usize - 1) {
             Some(bracket @ ('[' | '{')) => format!("; `{bracket}` in line {} is not closed", place.line),
             _ => String::new(),
         }
     }
 
-    fn count(&mut self, nodes: usize, place: Place) -> Result<(), Fault> {
-        self.nodes += nodes;
-        if self.nodes > NODES_MAX {
-            return Err(Fault::error(format!("the document holds more than {NODES_MAX} values")).at(place));
-        }
-        Ok(())
+    fn count(&mut self, more: Size, place: Place) -> Result<(), Fault> {
+        self.size.nodes += more.nodes;
+        self.size.bytes += more.bytes;
+        let message = match self.size {
+            Size { nodes, .. } if nodes > NODES_MAX => format!("the document holds more than {NODES_MAX} values"),
+            Size { bytes, .. } if bytes > BYTES_MAX => {
+                format!("the texts of the document have more than {BYTES_MAX} bytes")
+            }
+            Size { .. } => return Ok(()),
+        };
+        Err(Fault::error(message).at(place))
     }
 
     fn open(&mut self, anchor: usize, inside: Inside<'d>, place: Place) -> Result<(), Fault> {
         if self.open.len() == DEPTH_MAX {
             return Err(Fault::error(format!("lists and mappings are nested deeper than {DEPTH_MAX}")).at(place));
         }
-        let nodes_before = self.nodes;
-        self.count(1, place)?;
-        self.open.push(Open { place, anchor, inside, nodes_before });
+        let before = self.size;
+        self.count(Size { nodes: 1, bytes: 0 }, place)?;
+        self.open.push(Open { place, anchor, inside, before });
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Fault> {
-        let Open { place, anchor, inside, nodes_before } = self.open.pop().expect("the parser closes what it opened");
+        let Open { place, anchor, inside, before } = self.open.pop().expect("the parser closes what it opened");
         let value = match inside {
             Inside::List(elements) => Value::List(elements),
             Inside::Map(entries, _) => {
@@ -184,14 +201,18 @@ impl<'d> Tree<'d> {
             }
         };
         let node = Node { place, value, style: Style::Collection };
-        self.remember(anchor, &node, self.nodes - nodes_before);
+        let size = Size { nodes: self.size.nodes - before.nodes, bytes: self.size.bytes - before.bytes };
+        self.remember(anchor, &node, size)?;
         self.put(node)
     }
 
-    fn remember(&mut self, anchor: usize, node: &Node<'d>, nodes: usize) {
+    /// What has a name is kept a second time, and counts so.
+    fn remember(&mut self, anchor: usize, node: &Node<'d>, size: Size) -> Result<(), Fault> {
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), nodes));
+            self.count(size, node.place)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
+        Ok(())
     }
 
     /// Puts a finished node where it belongs.
@@ -287,13 +308,29 @@ impl<'d> Node<'d> {
         self.map()?.iter().find(|entry| entry.key == key)
     }
 
-    /// The place of a character of this text: exact where the text stands in the file as it is.
+    fn bytes(&self) -> usize {
+        match &self.value {
+            Value::Text(text) | Value::Number(_, text) => text.len(),
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => 0,
+        }
+    }
+
+    /// The place of a character of this text, wherever line breaks and blanks stand in the file.
     pub(super) fn place_of(&self, offset: usize) -> Place {
         match self.style {
-            Style::Plain | Style::Absent => self.place.along(offset),
-            Style::Quoted => self.place.along(offset + 1),
-            Style::Block | Style::Collection => self.place,
+            Style::Plain | Style::Absent | Style::Quoted | Style::Block => self.place.behind(self.visible(offset)),
+            Style::Collection => self.place,
         }
+    }
+
+    /// The place behind this text.
+    pub(super) fn end(&self) -> Place {
+        self.place.past(self.visible(usize::MAX))
+    }
+
+    fn visible(&self, offset: usize) -> usize {
+        let before = self.text().unwrap_or_default().chars().take(offset);
+        before.filter(|char| !char.is_whitespace()).count()
     }
 
     /// The same value in JSON.

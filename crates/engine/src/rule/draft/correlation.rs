@@ -26,6 +26,9 @@ pub(super) fn read(document: &Node<'_>, section: &Entry<'_>) -> Result<Correlati
         return Err(Fault::error(message).at(unknown.place));
     }
     let correlation_type = kind(section)?;
+    if let (Some(_), Some(old)) = (node.get("timespan"), node.get("timeframe")) {
+        return Err(Fault::error("`timeframe` is what `timespan` was called before; leave it out").at(old.place));
+    }
     let timespan = match text(node, "timespan")? {
         Some(timespan) => timespan,
         // What it was called before.

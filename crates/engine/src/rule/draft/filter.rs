@@ -1,10 +1,14 @@
 //! A `filter` section.
 
 use super::super::ast::{FilterRule, FilterRuleTarget};
+use super::super::nearest;
 use super::super::place::Fault;
 use super::super::yaml::{Entry, Node};
 use super::{detection, names};
 use crate::event::LogSource;
+
+/// What a `logsource` may say.
+const PARTS: [&str; 4] = ["product", "service", "category", "definition"];
 
 /// # Errors
 /// What its author can mend, and where.
@@ -24,8 +28,19 @@ pub(super) fn read(document: &Node<'_>, section: &Entry<'_>, log_source: &LogSou
     if matches!(&rules, FilterRuleTarget::Specific(names) if names.is_empty()) {
         return Err(Fault::error("the filter names no rule; write `rules: any` for all").at(section.place));
     }
-    if document.get("logsource").is_none() {
+    let Some(source) = document.get("logsource") else {
         return Err(Fault::error("`logsource` is missing; a filter is for rules of one log source"));
+    };
+    // A part that is not read would widen the filter, to all rules at worst, and nobody would see it.
+    let unknown = source.value.map().unwrap_or_default().iter().find(|line| !PARTS.contains(&&*line.key));
+    if let Some(line) = unknown {
+        let hint = nearest::hint(&line.key, PARTS);
+        let message = format!("`{}` means nothing in the `logsource` of a filter{hint}", line.key);
+        return Err(Fault::error(message).at(line.place));
+    }
+    if *log_source == LogSource::default() {
+        let message = "`logsource` names no product, service or category, so the filter would be for every rule";
+        return Err(Fault::error(message).at(source.place));
     }
     let selections = entries.iter().filter(|entry| !matches!(&*entry.key, "rules" | "condition"));
     let detection = detection::selections(document, section, selections)?;

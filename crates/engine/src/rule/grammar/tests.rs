@@ -72,7 +72,7 @@ fn what_cannot_be_read_is_told_at_its_word() {
         (&deep, 49, "deeper than 48"),
     ] {
         let fault = read(&node(text)).unwrap_err();
-        let problem = Document { path: "", first_line: 1, text: "" }.problem(fault);
+        let problem = Document { path: "", first_line: 1, text }.problem(fault);
         assert!(problem.message.contains(part), "{text}: {}", problem.message);
         assert_eq!(problem.column, column, "{text}");
     }

@@ -1,6 +1,9 @@
 //! What people read about a rule: title, id, tags, dates, and keys that nothing reads.
 
+use std::collections::HashSet;
+
 use super::{Looked, Place, Report, draft, nearest, own};
+use crate::hash::Seed;
 use crate::rule::yaml::{Node, Value};
 
 const STATUS: [&str; 5] = ["stable", "test", "experimental", "deprecated", "unsupported"];
@@ -128,10 +131,10 @@ fn listed<'l>(looked: &Looked<'l>, key: &str) -> Vec<(&'l str, Place)> {
 }
 
 fn twice(looked: &Looked<'_>, key: &str, report: &mut Report<'_>) {
-    let values = listed(looked, key);
-    for (number, (text, place)) in values.iter().enumerate() {
-        if values[..number].iter().any(|(before, _)| before == text) {
-            report(*place, format!("`{text}` stands in `{key}` already; leave it out here"));
+    let mut before: HashSet<&str, Seed> = HashSet::default();
+    for (text, place) in listed(looked, key) {
+        if !before.insert(text) {
+            report(place, format!("`{text}` stands in `{key}` already; leave it out here"));
         }
     }
 }
@@ -246,7 +249,7 @@ pub(super) fn sigma_version(looked: &Looked<'_>, report: &mut Report<'_>) {
 pub(super) fn log_source_missing(looked: &Looked<'_>, report: &mut Report<'_>) {
     let draft::Source::Detection(_) = looked.draft.source else { return };
     match looked.node.get("logsource") {
-        None => report(looked.node.place, "`logsource` is missing: the rule reads plain JSON only".to_owned()),
+        None => report(looked.node.place, "`logsource` is missing: the rule reads events of every kind".to_owned()),
         Some(entry) => {
             let known = ["category", "product", "service", "definition"];
             for line in entry.value.map().unwrap_or_default() {

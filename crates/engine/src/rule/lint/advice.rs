@@ -41,7 +41,7 @@ mod tests {
         #[test]
         fn what_is_advised_reads_as_what_was_meant(word in r#"[ -~ä]{1,12}"#) {
             let line = format!("{}: {}", key(&word), text(&pattern(&word)));
-            let root = yaml::read(&line).unwrap().unwrap();
+            let root = yaml::read(&line, 1).unwrap().unwrap();
             let entry = root.get(&word).unwrap();
             let pieces = wildcard::read(entry.value.text().unwrap());
             prop_assert_eq!(wildcard::plain(&pieces), Some(word));

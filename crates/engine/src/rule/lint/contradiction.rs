@@ -14,7 +14,8 @@ use crate::rule::number::Number;
 use crate::rule::text::{Case, fold};
 
 /// Steps of one proof. Public rules need a few dozen; a rule that needs more is taken to be able to match.
-const STEPS_MAX: u32 = 20_000;
+/// A step is also each comparison of one fact with another, and of one value with another.
+const STEPS_MAX: usize = 200_000;
 
 type Fact = (PredicateNumber, bool);
 
@@ -24,7 +25,7 @@ struct Proof<'p> {
     /// Names of fields that the rule takes for arrays.
     arrays: &'p [&'p str],
     facts: Vec<Fact>,
-    steps: u32,
+    steps: usize,
     /// Why the first way failed.
     reason: Option<String>,
 }
@@ -80,6 +81,11 @@ impl<'p> Proof<'p> {
     }
 
     fn fact(&mut self, fact: Fact, goals: &mut Vec<Goal<'p>>) -> bool {
+        let effort = |known: &Fact| 1 + self.effort(known.0).saturating_mul(self.effort(fact.0));
+        self.steps = self.facts.iter().map(effort).fold(self.steps, usize::saturating_add);
+        if self.steps > STEPS_MAX {
+            return true;
+        }
         if let Some(reason) = self.facts.iter().find_map(|known| self.exclude(*known, fact)) {
             self.reason.get_or_insert(reason);
             return false;
@@ -88,6 +94,22 @@ impl<'p> Proof<'p> {
         let possible = self.possible(goals);
         self.facts.pop();
         possible
+    }
+
+    /// How many values it takes to look at this predicate.
+    fn effort(&self, number: PredicateNumber) -> usize {
+        match &self.predicates.get(number).test {
+            Test::OneOf(set) => set.texts.len(),
+            Test::Contains(_, texts) | Test::StartsWith(_, texts) | Test::EndsWith(_, texts) => texts.len(),
+            Test::Cidr(nets) => nets.len(),
+            Test::Null
+            | Test::Exists
+            | Test::Glob(..)
+            | Test::Regex(_)
+            | Test::Compare(..)
+            | Test::Time(..)
+            | Test::Field(..) => 1,
+        }
     }
 
     /// Why these two cannot both be.

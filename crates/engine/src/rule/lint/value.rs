@@ -1,8 +1,11 @@
 //! Values and the modifiers that say how they are compared.
 
+use std::collections::{HashMap, HashSet};
+
 use ipnet::IpNet;
 
 use super::{Item, Looked, Report, advice};
+use crate::hash::Seed;
 use crate::rule::ast::{Scalar, Written};
 use crate::rule::modifier::Modifier;
 use crate::rule::placeholder;
@@ -194,17 +197,18 @@ pub(super) fn duplicate_value(looked: &Looked<'_>, report: &mut Report<'_>) {
     for item in looked.items() {
         let encoded = [Modifier::Cased, Modifier::Base64Offset, Modifier::Wide, Modifier::Utf16, Modifier::Utf16be];
         let cased = item.has(&NO_PATTERN) || item.has(&encoded);
-        for (number, written) in item.values.iter().enumerate() {
-            let before = &item.values[..number];
-            if before.iter().any(|before| before.value == written.value) {
+        let mut before: HashSet<&Scalar, Seed> = HashSet::default();
+        // By the folded text: the first value that folds so.
+        let mut folded: HashMap<String, &Scalar, Seed> = HashMap::default();
+        for written in &item.values {
+            if !before.insert(&written.value) {
                 report(written.place, format!("`{}` stands in the list already", written.value));
                 continue;
             }
             let Scalar::Text(text) = &written.value else { continue };
-            let same = |before: &&Written| matches!(&before.value, Scalar::Text(other) if fold(other) == fold(text));
-            if let Some(other) = before.iter().find(same).filter(|_| !cased) {
-                let message =
-                    format!("`{text}` is `{}` in other letters, and letter case means nothing here", other.value);
+            let first = *folded.entry(fold(text)).or_insert(&written.value);
+            if *first != written.value && !cased {
+                let message = format!("`{text}` is `{first}` in other letters, and letter case means nothing here");
                 report(written.place, message);
             }
         }

@@ -74,7 +74,7 @@ fn lines<'f>(files: &'f [RuleFile], problems: &mut Vec<Problem>) -> Lines<'f> {
 }
 
 fn read<'f>(document: Document<'f>, faults: &mut Vec<Fault>) -> Result<Option<(Kind, Vec<Line<'f>>)>, Fault> {
-    let Some(node) = yaml::read(document.text)? else { return Ok(None) };
+    let Some(node) = yaml::read(document.text, document.first_line)? else { return Ok(None) };
     let Some(entries) = node.map() else {
         return Err(Fault::error("a mapping file has the keys `kind` and `fields`").at(node.place));
     };

@@ -77,12 +77,48 @@ fn a_filter_that_changes_nothing_says_so_at_the_name() {
             "b.yml:4:18: rule `r1` reads another log source than the filter, so it is not filtered",
         ),
         ("{product: aws}", "[c1]", "b.yml:4:18: `c1` is a correlation; name the rules that it counts"),
+        ("{product: aws}", "[f1]", "b.yml:4:18: the filter names itself; name the rules that it narrows"),
+        (
+            "{product: aws}",
+            "[any]",
+            "b.yml:4:18: no rule is called `any`; for all rules write `rules: any`, without a list",
+        ),
         ("{product: gcp}", "any", "b.yml:4:1: the filter fits no loaded rule: none has its log source"),
     ] {
         let (set, problems) = filtered(source, &format!("{{rules: {rules}, known: {{u: admin}}, condition: known}}"));
         assert_eq!(problems, [expected]);
         assert!(set.rules().iter().all(|rule| rule.filters.is_empty()));
     }
+}
+
+#[test]
+fn a_filter_that_would_reach_every_rule_by_a_slip_is_refused() {
+    for (source, expected) in [
+        (
+            "{prodcut: aws}",
+            "b.yml:3:13: `prodcut` means nothing in the `logsource` of a filter; did you mean `product`?",
+        ),
+        ("{product: aws, servcie: x}", "did you mean `service`?"),
+        ("{}", "names no product, service or category"),
+        ("{definition: x}", "names no product, service or category"),
+    ] {
+        let (set, problems) = filtered(source, "{rules: any, known: {u: admin}, condition: known}");
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{source}: {problems:?}");
+        assert!(set.rules().iter().all(|rule| rule.filters.is_empty()));
+    }
+}
+
+#[test]
+fn a_filter_of_a_filter_says_so() {
+    let filter = |name: &str, rules: &str| {
+        format!(
+            "title: {name}\nid: {name}\nlogsource: {{product: aws}}\nfilter: {{rules: {rules}, k: {{u: x}}, condition: k}}\n"
+        )
+    };
+    let (_, problems) =
+        compile(&[("a.yml", RULES), ("b.yml", &filter("f1", "[f2]")), ("c.yml", &filter("f2", "[r1]"))]);
+    let expected = "b.yml:4:18: `f2` is a filter, which nothing narrows; name the rules that this one is for";
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Laws over random rules and events, against an evaluator too plain to be wrong in the same way.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -37,6 +39,51 @@ struct Written {
 }
 
 const FIELDS: [&str; 4] = ["a", "b", "c.d", "e"];
+const MODIFIERS: [&str; 30] = [
+    "",
+    "",
+    "",
+    "",
+    "cased",
+    "cased",
+    "contains",
+    "contains",
+    "startswith",
+    "endswith",
+    "exists",
+    "gt",
+    "lte",
+    "neq",
+    "re",
+    "re|i",
+    "cidr",
+    "windash",
+    "windash|contains",
+    "windash|endswith",
+    "fieldref",
+    "fieldref|contains",
+    "fieldref|startswith",
+    "fieldref|endswith|cased",
+    "fieldref|neq",
+    "base64|contains",
+    "base64offset|contains",
+    "hour",
+    "hour|lt",
+    "minute|neq",
+];
+/// Networks, and which of [`ADDRESSES`] they hold.
+const NETS: [(&str, [bool; 4]); 5] = [
+    ("10.0.0.0/8", [true, true, false, false]),
+    ("10.1.2.3", [true, true, false, false]),
+    ("::ffff:10.0.0.0/104", [true, true, false, false]),
+    ("::/0", [false, true, true, true]),
+    ("fe80::/10", [false, false, false, true]),
+];
+const ADDRESSES: [&str; 4] = ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1", "FE80::1"];
+/// Texts that the modifiers look for, with their hour and minute.
+const TIMES: [(&str, i64, i64); 2] = [("2024-08-08T01:02:03Z", 1, 2), ("2024-08-08T03:59:00+01:00", 2, 59)];
+/// `a-B1Ä` in Base64 at each of the three offsets, and something else.
+const ENCODED: [&str; 4] = ["YS1CMcOE", "eGEtQjHDhA==", "eHhhLUIxw4Q=", "YUJa"];
 
 /// Names that mean the same: no two lists share one.
 type Lists = &'static [&'static [&'static str]];
@@ -76,17 +123,26 @@ fn compile(rules: &[Written], lists: Lists) -> (RuleSet, Vec<Problem>) {
 }
 
 fn word() -> impl Strategy<Value = String> {
-    // Few letters, so that rules and events meet; İ, ß and the Kelvin sign change length when folded.
-    "[aAbBäÄİßK\u{212a}1.-]{0,3}"
+    // Few letters, so that rules and events meet; İ has two letters in lower case, the Kelvin sign gets shorter.
+    "[aAbBäÄİßK\u{212a}Σς1.-]{0,3}"
 }
 
 fn pattern() -> impl Strategy<Value = String> {
-    vec(select(vec!["a", "B", "ä", "1", "*", "?", r"\*", r"\\", ".", "-"]), 0..4).prop_map(|parts| parts.concat())
+    vec(select(vec!["a", "B", "ä", "Σ", "İ", "1", "*", "?", r"\*", r"\\", ".", "-"]), 0..4)
+        .prop_map(|parts| parts.concat())
+}
+
+/// Expressions that [`finds`] understands: characters, `.`, and a `*` behind either; anchors.
+fn expression() -> impl Strategy<Value = String> {
+    r"\^?([aBΣ.][*]?){1,3}\$?"
 }
 
 fn scalar() -> impl Strategy<Value = Value> {
+    let odd =
+        ADDRESSES.into_iter().chain(ENCODED).chain(TIMES.map(|(time, ..)| time)).chain(["/-", "\u{2013}a", "a\n"]);
     prop_oneof![
         4 => word().prop_map(Value::from),
+        2 => select(odd.collect::<Vec<_>>()).prop_map(Value::from),
         1 => (-1_i64..2).prop_map(Value::from),
         1 => select(vec![json!(1.5), json!(1.0), json!(true), json!(false), json!(null)]),
     ]
@@ -99,12 +155,24 @@ fn line() -> impl Strategy<Value = Line> {
         "" | "cased" => vec(mixed.clone(), 1..4).boxed(),
         "exists" => any::<bool>().prop_map(|wanted| vec![json!(wanted)]).boxed(),
         "gt" | "lte" => vec((-1_i64..2).prop_map(Value::from), 1..2).boxed(),
+        "hour" | "hour|lt" | "minute|neq" => vec((0_i64..4).prop_map(Value::from), 1..3).boxed(),
+        "re" | "re|i" => vec(expression().prop_map(Value::from), 1..3).boxed(),
+        "cidr" => vec(select(NETS.map(|(net, _)| Value::from(net)).to_vec()), 1..3).boxed(),
+        "fieldref" | "fieldref|contains" | "fieldref|startswith" | "fieldref|endswith|cased" | "fieldref|neq" => {
+            vec(select(FIELDS.to_vec()).prop_map(Value::from), 1..3).boxed()
+        }
+        "neq" => vec(mixed.clone(), 1..3).boxed(),
+        "base64" | "base64|contains" => vec(word().prop_map(Value::from), 1..3).boxed(),
+        "base64offset|contains" => vec("[aB1Ä-]{3,5}".prop_map(Value::from), 1..3).boxed(),
         _ => vec(text.clone(), 1..4).boxed(),
     };
-    let modifiers = vec!["", "", "", "cased", "contains", "startswith", "endswith", "exists", "gt", "lte"];
-    (select(FIELDS.to_vec()), select(modifiers), any::<bool>()).prop_flat_map(move |(field, modifier, all)| {
+    (select(FIELDS.to_vec()), select(MODIFIERS.to_vec()), any::<bool>()).prop_flat_map(move |(field, modifier, all)| {
+        // A line without a field searches every string of the event.
+        let keyword = matches!(modifier, "" | "cased" | "contains" | "re" | "re|i" | "windash|contains");
+        let field = if keyword && field == "e" && all { "" } else { field };
         let all = all && !matches!(modifier, "exists" | "gt" | "lte");
-        values(modifier).prop_map(move |values| Line { field, modifier, all, values })
+        let sort = if field.is_empty() && matches!(modifier, "" | "cased") { "contains" } else { modifier };
+        values(sort).prop_map(move |values| Line { field, modifier, all, values })
     })
 }
 
@@ -200,29 +268,49 @@ impl Line {
 
     fn holds(&self, document: &Value, lists: Lists) -> bool {
         let field = name(document, self.field, lists);
-        let found = found(document, field);
-        let one = |wanted: &Value| match (self.modifier, wanted) {
-            ("exists", wanted) => exists(document, field) == (*wanted == json!(true)),
-            ("gt", wanted) => found.iter().any(|value| number(value) > number(wanted)),
-            ("lte", wanted) => found.iter().any(|value| number(value).is_some() && number(value) <= number(wanted)),
-            (_, Value::Null) => found.is_empty() || found.iter().any(|value| value.is_null()),
-            (_, Value::Number(wanted)) => found.iter().any(|value| {
-                text(value)
-                    .is_some_and(|text| text == wanted.to_string() || text == wanted.as_f64().unwrap().to_string())
-                    || value.as_f64().is_some_and(|value| Some(value) == wanted.as_f64())
-            }),
-            (modifier, wanted) => {
-                let wanted = text(wanted).unwrap();
-                // Quotes around a number change nothing.
-                let whole = wanted.parse::<i64>().ok().filter(|whole| whole.to_string() == wanted);
-                let equal = |value: &&&Value| value.is_number() && value.as_f64() == whole.map(|whole| whole as f64);
-                if whole.is_some() && matches!(modifier, "" | "cased") && found.iter().find(equal).is_some() {
-                    return true;
-                }
-                found.iter().filter_map(|value| text(value)).any(|value| fits(modifier, &wanted, &value))
+        let found = if field.is_empty() { strings(document) } else { found(document, field) };
+        let texts: Vec<String> = found.iter().filter_map(|value| text(value)).collect();
+        let one = |wanted: &Value| match self.modifier {
+            "exists" => exists(document, field) == (*wanted == json!(true)),
+            "gt" => found.iter().any(|value| number(value) > number(wanted)),
+            "lte" => found.iter().any(|value| number(value).is_some() && number(value) <= number(wanted)),
+            "hour" => found.iter().any(|value| time(value).is_some_and(|(hour, _)| *wanted == hour)),
+            "hour|lt" => found.iter().any(|value| time(value).is_some_and(|(hour, _)| Some(hour) < wanted.as_i64())),
+            "minute|neq" => found.iter().any(|value| time(value).is_some_and(|(_, minute)| *wanted == minute)),
+            "cidr" => {
+                let (_, holds) = NETS.iter().find(|(net, _)| wanted == net).unwrap();
+                texts.iter().any(|text| ADDRESSES.iter().zip(holds).any(|(address, holds)| address == text && *holds))
             }
+            "re" => texts.iter().any(|text| finds(wanted.as_str().unwrap(), text, |char| char)),
+            "re|i" => texts.iter().any(|text| finds(wanted.as_str().unwrap(), text, plain)),
+            "base64|contains" => {
+                let encoded = STANDARD.encode(text(wanted).unwrap());
+                texts.iter().any(|text| text.to_lowercase().contains(&encoded.to_lowercase()))
+            }
+            "base64offset|contains" => texts.iter().any(|text| holds_offset(text, wanted.as_str().unwrap())),
+            modifier if modifier.starts_with("fieldref") => {
+                let other = FIELDS.iter().find(|field| wanted == *field).unwrap();
+                let others = self::found(document, name(document, other, lists)).into_iter().filter_map(text);
+                others.into_iter().any(|other| {
+                    texts.iter().any(|text| {
+                        let exact = |text: &str| text.to_owned();
+                        let folded = |text: &str| text.chars().map(plain).collect();
+                        let fold = if modifier.ends_with("cased") { exact } else { folded };
+                        let (text, other): (String, String) = (fold(text), fold(&other));
+                        match modifier {
+                            "fieldref|contains" => text.contains(&other),
+                            "fieldref|startswith" => text.starts_with(&other),
+                            "fieldref|endswith|cased" => text.ends_with(&other),
+                            _ => text == other,
+                        }
+                    })
+                })
+            }
+            modifier => plain_value(modifier, self.field.is_empty(), wanted, &found),
         };
-        if self.all { self.values.iter().all(one) } else { self.values.iter().any(one) }
+        // The negation is of the whole line.
+        let negated = self.modifier.ends_with("neq");
+        negated != if self.all { self.values.iter().all(one) } else { self.values.iter().any(one) }
     }
 }
 
@@ -234,6 +322,76 @@ fn name(document: &Value, field: &'static str, lists: Lists) -> &'static str {
     };
     let Some(names) = lists.iter().find(|names| names.contains(&field)) else { return field };
     std::iter::once(&field).chain(*names).find(has).unwrap_or(&field)
+}
+
+fn plain_value(modifier: &str, keyword: bool, wanted: &Value, found: &[&Value]) -> bool {
+    let modifier =
+        if keyword && !modifier.contains("contains") { format!("{modifier}|contains") } else { modifier.to_owned() };
+    let whole = !["contains", "startswith", "endswith"].iter().any(|part| modifier.contains(part));
+    match wanted {
+        Value::Null => found.is_empty() || found.iter().any(|value| value.is_null()),
+        Value::Number(number) if whole => found.iter().any(|value| {
+            let same = |text: String| text == number.to_string() || text == number.as_f64().unwrap().to_string();
+            text(value).is_some_and(same) || value.as_f64().is_some_and(|value| Some(value) == number.as_f64())
+        }),
+        wanted => {
+            let wanted = text(wanted).unwrap();
+            // Quotes around a number change nothing.
+            let number = wanted.parse::<i64>().ok().filter(|number| number.to_string() == wanted);
+            let equal = |value: &&Value| value.is_number() && value.as_f64() == number.map(|number| number as f64);
+            if whole && number.is_some() && found.iter().any(equal) {
+                return true;
+            }
+            found.iter().filter_map(|value| text(value)).any(|value| fits(&modifier, &wanted, &value))
+        }
+    }
+}
+
+/// Every string and number of a document.
+fn strings(document: &Value) -> Vec<&Value> {
+    match document {
+        Value::String(_) | Value::Number(_) => vec![document],
+        Value::Array(elements) => elements.iter().flat_map(strings).collect(),
+        Value::Object(members) => members.values().flat_map(strings).collect(),
+        Value::Null | Value::Bool(_) => Vec::new(),
+    }
+}
+
+/// The hour and minute of the texts that are times, or of the numbers, all of which are near the start of 1970.
+fn time(value: &Value) -> Option<(i64, i64)> {
+    let known = TIMES.iter().find(|(time, ..)| value == time).map(|(_, hour, minute)| (*hour, *minute));
+    // Before 1970 there are no logs.
+    known.or_else(|| value.as_f64().filter(|seconds| *seconds >= 0.0).map(|_| (0, 0)))
+}
+
+/// Whether the expression is found, place by place.
+fn finds(expression: &str, text: &str, fold: fn(char) -> char) -> bool {
+    fn here(expression: &[char], text: &[char]) -> bool {
+        let takes = |wanted: char| text.first().is_some_and(|next| *next != '\n' && wanted == '.' || *next == wanted);
+        match expression {
+            [] => true,
+            ['$'] => text.is_empty() || text == ['\n'],
+            [wanted, '*', rest @ ..] => here(rest, text) || takes(*wanted) && here(expression, &text[1..]),
+            [wanted, rest @ ..] => takes(*wanted) && here(rest, &text[1..]),
+        }
+    }
+    let expression: Vec<char> = expression.chars().map(fold).collect();
+    let text: Vec<char> = text.chars().map(fold).collect();
+    match expression.as_slice() {
+        ['^', rest @ ..] => here(rest, &text),
+        rest => (0..=text.len()).any(|from| here(rest, &text[from..])),
+    }
+}
+
+/// Whether the text is a part of some text in Base64 that holds `wanted`: its bits do, at one of the offsets.
+fn holds_offset(text: &str, wanted: &str) -> bool {
+    (0..3).any(|offset| {
+        let padded = [&vec![b'x'; offset][..], wanted.as_bytes()].concat();
+        // Whole characters of six bits, none of which the neighbours have a share in.
+        let encoded = STANDARD.encode(&padded);
+        let (from, to) = ((offset * 4).div_ceil(3), padded.len() * 4 / 3);
+        text.to_lowercase().contains(&encoded[from..to].to_lowercase())
+    })
 }
 
 fn found<'v>(document: &'v Value, field: &str) -> Vec<&'v Value> {
@@ -273,14 +431,19 @@ fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
+const DASHES: &str = "-/\u{2013}\u{2014}\u{2015}";
+
 fn fits(modifier: &str, wanted: &str, value: &str) -> bool {
     let fold = |text: &str| -> Vec<char> {
-        if modifier == "cased" { text.chars().collect() } else { text.chars().flat_map(char::to_lowercase).collect() }
+        if modifier.contains("cased") { text.chars().collect() } else { text.chars().map(plain).collect() }
     };
     // Wildcards become characters that no test uses.
     let wanted = wanted.replace(r"\\", "\u{1}").replace(r"\*", "\u{2}").replace('*', "\u{3}").replace('?', "\u{4}");
+    let wanted =
+        if modifier.contains("windash") { wanted.replace(|char| DASHES.contains(char), "\u{5}") } else { wanted };
     let wanted = wanted.replace('\u{1}', r"\").replace('\u{2}', "*");
-    let wanted = match modifier {
+    let parts = || modifier.split('|').filter(|part| matches!(*part, "contains" | "startswith" | "endswith"));
+    let wanted = match parts().next().unwrap_or_default() {
         "contains" => format!("\u{3}{wanted}\u{3}"),
         "startswith" => format!("{wanted}\u{3}"),
         "endswith" => format!("\u{3}{wanted}"),
@@ -292,11 +455,25 @@ fn fits(modifier: &str, wanted: &str, value: &str) -> bool {
             (Some(('\u{3}', rest)), None) => walk(rest, value),
             (Some(('\u{3}', rest)), Some((_, after))) => walk(rest, value) || walk(wanted, after),
             (Some(('\u{4}', rest)), Some((_, after))) => walk(rest, after),
+            // Any dash for any.
+            (Some(('\u{5}', rest)), Some((next, after))) => DASHES.contains(*next) && walk(rest, after),
             (Some((char, rest)), Some((next, after))) => char == next && walk(rest, after),
             _ => false,
         }
     }
     walk(&fold(&wanted), &fold(value))
+}
+
+/// Letter case of the few letters that the laws use, by hand.
+fn plain(char: char) -> char {
+    match char {
+        'A' => 'a',
+        'B' => 'b',
+        'Ä' => 'ä',
+        'K' | '\u{212a}' => 'k',
+        'Σ' | 'ς' => 'σ',
+        other => other,
+    }
 }
 
 /// The document with the keys of every object in reverse.

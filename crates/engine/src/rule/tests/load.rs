@@ -76,7 +76,7 @@ fn what_cannot_be_compiled_is_refused_at_its_line() {
     all += &problems(&[("a.yml", &array)]);
     assert_snapshot!(all, @r"
     error a.yml:7:15: placeholder `%x%` is not given; give its values under `placeholders:` in the configuration, or in a file with `--placeholders FILE`, as `x: [value, value]`
-    error a.yml:6:13: `24` is no part of a date here; it is a number from 0 to 23
+    error a.yml:6:13: `24` is no part of a date here; it is a whole number from 0 to 23
     error a.yml:6:5: modifier `frobnicate` is not known
     error a.yml:6:11: regular expression cannot be read: look-around, including look-ahead and look-behind, is not supported
     error a.yml:6:11: regular expression needs too much memory; lower its counts `{n,m}`
@@ -275,7 +275,7 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     error a.yml:7:3: "1M" is not a length of time such as 30s, 10m, 1h or 7d
     error a.yml:4:1: `timespan` is missing; write it as `10m`
     error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
-    error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
+    error a.yml:8:3: a count is a whole number, which 1.5 is not; write `gte: 2`
     error a.yml:8:3: the count must be from 1 to 100000, the most events that a window holds of one key
     error a.yml:8:3: event_count takes no `field`; value_count counts values
     error a.yml:8:3: value_count needs one `field` whose values it counts
@@ -287,6 +287,163 @@ fn correlations_that_cannot_be_counted_are_refused_and_their_bases_stay_silent()
     error a.yml:6:3: it names no rule to count
     error a.yml:6:3: it counts itself, or rules that count it
     "#);
+}
+
+#[test]
+fn correlations_that_mean_nothing_are_refused_with_a_sentence() {
+    let mut all = String::new();
+    for lines in [
+        "type: temporal\nrules: [base, b]\ntimespan: 1h",
+        "type: temporal_ordered\nrules: [base, two, base]\ntimespan: 1h",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {lt: 1}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, lt: 3}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {eq: 0}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gt: 3, lt: 4}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gt: 1.5}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gt: 4, lt: 3}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gte: 1.0e-10}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gte: 1.0e300}",
+        "type: temporal\nrules: [base, two]\ntimespan: 1h\ncondition: not base and not two",
+        "type: temporal\nrules: [base, two]\ntimespan: 1h\ncondition: base and not base",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, field: [x, y]}",
+        "type: value_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5, field: x, percentile: 5}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ntimeframe: 2h\ncondition: {gte: 5}",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\ngroup-by: ['']",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\ngroup-by: ['u|contains']",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\ngroup-by: ['u[any]']",
+        "type: event_count\nrules: [base]\ntimespan: 1h\ncondition: {gte: 5}\ngroup-by: [u]\naliases: {u: {base: 'v|re'}}",
+    ] {
+        let two = BASE.replace("id: b", "id: two").replace("Base", "Two").replace("name: base\n", "");
+        let (set, found) = compile(&[("a.yml", &counting(lines)), ("z.yml", &format!("{BASE}---\n{two}"))]);
+        assert_eq!(set.rules().len(), 2, "{lines}");
+        all += &report(&found);
+    }
+    for section in ["s:\n  a|fieldref: 'b|contains'\ncondition: s", "s:\n  a|hour: 5.5\ncondition: s"] {
+        all += &problems(&[("a.yml", &rule(section))]);
+    }
+    all += &problems(&[("a.yml", &(rule("s: {a: x}\ncondition: s") + "dedup: {group-by: ['a|re'], period: 1h}\n"))]);
+    assert_snapshot!(all, @r"
+    error a.yml:6:17: rule `b` is named twice; for several of its events count them with event_count
+    error a.yml:6:22: rule `base` is named twice; for several of its events count them with event_count
+    error a.yml:8:3: the condition can never hold: no count is `lt: 1`
+    error a.yml:8:3: the condition can never hold: no count is `gte: 5` and `lt: 3`
+    error a.yml:8:3: the condition can never hold: no count is `eq: 0`
+    error a.yml:8:3: the condition can never hold: no count is `gt: 3` and `lt: 4`
+    error a.yml:8:3: a count is a whole number, which 1.5 is not; write `gte: 2`
+    error a.yml:8:3: the condition can never hold: no number is `gt: 4` and `lt: 3`
+    error a.yml:8:3: `0.0000000001` has more than nine decimals, which is what is compared
+    error a.yml:8:3: a condition takes numbers up to 10^28
+    error a.yml:8:3: the condition can never hold of rules one of which at least has matched
+    error a.yml:8:3: the condition can never hold of rules one of which at least has matched
+    error a.yml:8:3: event_count takes no `field`; value_count counts values
+    error a.yml:8:3: value_count takes no `percentile`; value_percentile does
+    error a.yml:8:3: `timeframe` is what `timespan` was called before; leave it out
+    error a.yml:9:3: the name of a field is empty
+    error a.yml:9:3: modifiers mean nothing here; write `u` instead of `u|contains`
+    error a.yml:9:3: `u[any]`: choosing array elements with `[any]` is not part of Sigma 2.1; a path without it means any element
+    error a.yml:9:3: modifiers mean nothing here; write `v` instead of `v|re`
+    error a.yml:6:17: modifiers mean nothing here; write `b` instead of `b|contains`
+    error a.yml:6:13: `5.5` is no part of a date here; it is a whole number from 0 to 23
+    error a.yml:7:20: modifiers mean nothing here; write `a` instead of `a|re`
+    ");
+}
+
+#[test]
+fn correlations_that_can_hold_are_loaded() {
+    for lines in [
+        "type: event_count\nrules: [base, b]\ntimespan: 1h\ncondition: {gte: 1}",
+        "type: value_count\nrules: [base]\ntimespan: 1h\ncondition: {field: x, lt: 1}",
+        "type: value_avg\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gt: 3, lt: 4}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gte: 0.123456789}",
+        "type: value_sum\nrules: [base]\ntimespan: 1h\ncondition: {field: x, gte: 1000000000.1}",
+        "type: temporal\nrules: [base]\ntimespan: 1h\ncondition: base or not base",
+    ] {
+        assert_eq!(problems(&[("a.yml", &counting(lines)), ("z.yml", BASE)]), "", "{lines}");
+    }
+}
+
+#[test]
+fn places_are_those_of_the_file() {
+    let good = rule("s: {a: x}\ncondition: s");
+    let conditions = [
+        "condition: |\n  s\n  or t",
+        "condition: >-\n  s or\n  t",
+        "condition: s\n  or t",
+        "condition: 's\n  or t'",
+        "condition: \"s\n\n  or t\"",
+        "condition: s or\n  s or",
+        "condition: |\n  s or\n  (s",
+    ];
+    let conditions = conditions.map(|condition| rule(&format!("s: {{a: x}}\n{condition}")).replace("id: a", "id: b"));
+    let broken = ["title: B\nid: [x\n", "title: B\ntitle: C\n", "title: B\ndetection: {}\nfilter: {}\n"];
+    let mut all = String::new();
+    for other in broken.into_iter().map(str::to_owned).chain(conditions) {
+        all += &problems(&[("a.yml", &format!("{good}---\n{other}"))]);
+    }
+    assert_snapshot!(all, @r"
+    error a.yml:10:1: this is no YAML: while parsing a flow sequence, expected ',' or ']'; `[` in line 9 is not closed
+    error a.yml:9:1: key `title` stands here a second time; the first is in line 8
+    error a.yml:10:1: a document has one of `detection`, `correlation` and `filter`; `detection` stands in line 9 already
+    error a.yml:15:8: the condition names `t`, which is not there
+    error a.yml:15:5: the condition names `t`, which is not there
+    error a.yml:14:8: the condition names `t`, which is not there
+    error a.yml:14:8: the condition names `t`, which is not there
+    error a.yml:15:8: the condition names `t`, which is not there
+    error a.yml:14:9: the condition cannot be read: it ends where a name is expected
+    error a.yml:15:7: the condition cannot be read: `)` is missing
+    ");
+}
+
+#[test]
+fn a_rule_may_begin_in_the_line_of_its_mark() {
+    let rule =
+        |id: &str| format!("--- {{title: {id}, id: {id}, level: low, detection: {{s: {{a: x}}, condition: s}}}}\n");
+    let (set, found) = compile(&[("a.yml", &format!("# head\n{}{}--- # nothing\n...\n", rule("a"), rule("b")))]);
+    assert_eq!(found, []);
+    assert_eq!(set.rules().len(), 2);
+}
+
+#[test]
+fn rules_that_would_take_too_much_are_refused() {
+    let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let selection = format!("s:\n  a|all:\n{}", lines(2_000, &|number| format!("    - v{number}\n")));
+    let named = format!("{selection}condition: s{}", " or not s".repeat(800));
+    let counted = format!("{}condition: 700 of s*", lines(1_400, &|number| format!("s{number}: {{a: {number}}}\n")));
+    let text = "x".repeat(1 << 20);
+    let aliases = format!("title: A\nx: &a '{text}'\ny: [{}]\n", "*a, ".repeat(100));
+    let mut all = String::new();
+    for text in [rule(&named), rule(&counted), aliases] {
+        all += &problems(&[("a.yml", &text)]);
+    }
+    assert_snapshot!(all, @r"
+    error a.yml:2007:464: the rule is too long: with the lines and values of each selection as often as the condition names it, it has more than 200000
+    error a.yml:1405:14: the rule is too long: with the lines and values of each selection as often as the condition names it, it has more than 200000
+    error a.yml:3:57: the texts of the document have more than 16777216 bytes
+    ");
+}
+
+#[test]
+fn many_filters_of_one_rule_and_long_chains_of_correlations_are_loaded() {
+    let rule = rule("s: {a: x}\ncondition: s").replace("detection", "logsource: {product: p}\ndetection");
+    let filter = |number: usize| {
+        format!(
+            "---\ntitle: F{number}\nlogsource: {{product: p}}\nfilter: {{rules: any, s: {{b: {number}}}, condition: not s}}\n"
+        )
+    };
+    let text = rule.clone() + &(0..6_000).map(filter).collect::<String>();
+    let (set, found) = compile(&[("a.yml", &text)]);
+    assert_eq!((found.len(), set.rules()[0].filters.len()), (0, 6_000));
+
+    let chain = |number: usize| {
+        let bases = if number == 0 { "a".to_owned() } else { format!("c{}", number - 1) };
+        format!(
+            "---\ntitle: C{number}\nid: c{number}\nlevel: low\ncorrelation: {{type: temporal, rules: [{bases}], timespan: 1h}}\n"
+        )
+    };
+    let text = rule + &(0..3_000).map(chain).collect::<String>();
+    let (set, found) = compile(&[("a.yml", &text)]);
+    assert_eq!(found, []);
+    assert!(set.rules().iter().all(|rule| rule.log_source.product.as_deref() == Some("p")));
 }
 
 #[test]

@@ -4,6 +4,8 @@ use super::matches;
 use crate::event::Kind;
 use crate::rule::{Given, Placeholders, RuleFile, RuleSet};
 
+const HUGE: &str = "123456789012345678901234567890123456789012345678901234567890";
+
 /// Checks `line`, the only one of a selection, against events: does it match, and why.
 #[track_caller]
 fn table(rows: &[(&str, &str, bool, &str)]) {
@@ -72,6 +74,17 @@ fn numbers_booleans_and_null_compare_by_value_and_by_text() {
         ("a: yes", r#"{"a":true}"#, false, "and no boolean"),
         ("a: 36893488147419103232", r#"{"a":"36893488147419103232"}"#, true, "beyond 64 bits"),
         ("a: 443", r#"{"a":4430}"#, false, "another number"),
+        ("a: 170141183460469231731687303715884105727", r#"{"a":1e300}"#, false, "a real beyond whole numbers"),
+        ("a: 36893488147419103233", r#"{"a":36893488147419103233}"#, true, "beyond 64 bits, not in quotes"),
+        ("a: 36893488147419103233", r#"{"a":36893488147419103232}"#, false, "its neighbour"),
+        ("a|gt: 36893488147419103232", r#"{"a":36893488147419103233}"#, true, "in order"),
+        ("a: '36893488147419103233'", r#"{"a":36893488147419103233}"#, true, "and text"),
+        ("a|contains: '0323'", r#"{"a":36893488147419103233}"#, true, "as text"),
+        (&format!("a: '{HUGE}'"), &format!(r#"{{"a":{HUGE}}}"#), true, "beyond 128 bits"),
+        (&format!("a: {HUGE}"), &format!(r#"{{"a":{HUGE}1}}"#), false, "and another"),
+        ("a|gt: 5", r#"{"a":1e400}"#, true, "more than a real holds"),
+        ("b: x", r#"{"a":1e400,"b":"x"}"#, true, "hides nothing"),
+        ("a: 1e400", r#"{"a":1e400}"#, true, "is its text"),
         ("a: true", r#"{"a":true}"#, true, "boolean"),
         ("a: true", r#"{"a":"True"}"#, true, "and its text"),
         ("a: 'false'", r#"{"a":false}"#, true, "text and boolean"),
@@ -133,6 +146,12 @@ fn networks_hold_addresses() {
         ("a|cidr: [10.0.0.0/8, '2001:db8::/32']", r#"{"a":"2001:DB8::1"}"#, true, "version 6"),
         ("a|cidr: 10.0.0.0/8", r#"{"a":"::ffff:10.0.0.1"}"#, true, "version 4 in version 6"),
         ("a|cidr: 10.0.0.1", r#"{"a":"10.0.0.1"}"#, true, "one address"),
+        ("a|cidr: '::ffff:10.0.0.0/104'", r#"{"a":"10.1.2.3"}"#, true, "a network of version 4 in version 6"),
+        ("a|cidr: '::ffff:10.0.0.0/104'", r#"{"a":"::ffff:10.1.2.3"}"#, true, "both in version 6"),
+        ("a|cidr: '::ffff:10.0.0.0/104'", r#"{"a":"::ffff:11.1.2.3"}"#, false, "outside"),
+        ("a|cidr: '::ffff:10.0.0.1'", r#"{"a":"10.0.0.1"}"#, true, "one address in version 6"),
+        ("a|cidr: '::/0'", r#"{"a":"::ffff:10.1.2.3"}"#, true, "every address of version 6"),
+        ("a|cidr: '::/0'", r#"{"a":"10.1.2.3"}"#, false, "and none of version 4"),
     ]);
 }
 
@@ -205,6 +224,7 @@ fn any_dash_starts_an_option() {
         ("a|windash|endswith: '-x'", r#"{"a":"y /x"}"#, true, "at an end"),
         ("a|windash: '-x'", r#"{"a":"+x"}"#, false, "a plus is none"),
         ("a|windash: '-x'", r#"{"a":"–x"}"#, true, "at the start"),
+        ("a|windash|contains: -1", r#"{"a":"ping /1"}"#, true, "a number without quotes"),
     ]);
 }
 
@@ -235,6 +255,31 @@ fn another_field_may_hold_the_value() {
         ("a|fieldref|startswith: b", r#"{"a":"abc","b":"AB"}"#, true, "starts with it"),
         ("a|fieldref|endswith: b", r#"{"a":"abc","b":"bc"}"#, true, "ends with it"),
         ("a|fieldref|contains: b", r#"{"a":"abc","b":"B"}"#, true, "contains it"),
+    ]);
+}
+
+#[test]
+fn two_fields_of_many_values_are_no_matter_of_pairs() {
+    let values =
+        |letter: char| (0..60_000).map(|number| format!("\"{letter}{number:05}\"")).collect::<Vec<_>>().join(",");
+    let json = format!(r#"{{"a":[{},"B00007"],"b":[{}]}}"#, values('a'), values('b'));
+    for modifier in ["", "|startswith", "|endswith", "|contains"] {
+        let section = format!("s:\n  a|fieldref{modifier}: b\ncondition: s");
+        assert!(matches(&section, &json), "{modifier}");
+        assert!(!matches(&section, &json.replace("B00007", "x")), "{modifier}");
+    }
+}
+
+#[test]
+fn letter_case_is_ignored_character_by_character() {
+    table(&[
+        ("a: 'x?y'", "{\"a\":\"x\u{130}y\"}", true, "one character of the event"),
+        ("a: 'x??y'", "{\"a\":\"x\u{130}y\"}", false, "and not two"),
+        ("a: ΟΔΟΣ", r#"{"a":"οδος"}"#, true, "the sigma at the end of a word"),
+        ("a|contains: ΔΟΣ", r#"{"a":"οδος α"}"#, true, "inside"),
+        ("a|re|i: 'δοσ'", r#"{"a":"ΟΔΟς"}"#, true, "in an expression"),
+        ("a|re|i: 'KELVIN'", "{\"a\":\"\u{212a}elvin\"}", true, "the Kelvin sign"),
+        ("a: i", "{\"a\":\"\u{130}\"}", false, "a dotted capital i is two letters in lower case"),
     ]);
 }
 

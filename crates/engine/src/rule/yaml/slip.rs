@@ -1,11 +1,10 @@
 //! What people most often do wrong in YAML, in words that say how to mend it.
 
-use super::super::place::Place;
-
-/// The words for what the parser gave up at, if it is one of the usual slips.
-pub(super) fn words(text: &str, at: Place, info: &str) -> Option<String> {
+/// The words for what the parser gave up at in this line of a text, if it is one of the usual slips. So many lines of
+/// the file stand before the text.
+pub(super) fn words(text: &str, at: usize, lines_before: usize, info: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
-    let line = *lines.get(at.line as usize - 1)?;
+    let line = *lines.get(at - 1)?;
     if info.contains("tabs disallowed") {
         return Some("a tab stands where only blanks may; indent with blanks".to_owned());
     }
@@ -13,8 +12,8 @@ pub(super) fn words(text: &str, at: Place, info: &str) -> Option<String> {
         return Some("a tab stands after the colon; write a blank".to_owned());
     }
     if info.contains("quoted scalar") {
-        let open = lines[..at.line as usize].iter().rposition(|line| is_open(line))?;
-        return Some(format!("the quote that begins in line {} is not closed", open + 1));
+        let open = lines.get(..at)?.iter().rposition(|line| is_open(line))?;
+        return Some(format!("the quote that begins in line {} is not closed", lines_before + open + 1));
     }
     let value = value(line);
     if let Some(first @ ('*' | '%' | '@' | '`' | '&' | '!')) = value.chars().next() {
@@ -23,23 +22,23 @@ pub(super) fn words(text: &str, at: Place, info: &str) -> Option<String> {
     if info.contains("mapping values are not allowed") && value.contains(": ") {
         return Some(format!("a value with `: ` in it stands in quotes; write {}", quoted(value)));
     }
-    indentation(&lines, at, info)
+    indentation(&lines, at, lines_before, info)
 }
 
 /// Lines that belong together and do not stand below each other.
-fn indentation(lines: &[&str], at: Place, info: &str) -> Option<String> {
+fn indentation(lines: &[&str], at: usize, lines_before: usize, info: &str) -> Option<String> {
     let misplaced = ["mapping values are not allowed", "did not find expected key", "did not find expected '-'"];
     if !misplaced.iter().any(|words| info.contains(words)) {
         return None;
     }
-    let here = indent(lines.get(at.line as usize - 1)?);
-    let before = (0..at.line as usize - 1).rev().find(|&line| !is_blank(lines[line]))?;
+    let here = indent(lines.get(at - 1)?);
+    let before = (0..at - 1).rev().find(|&line| !is_blank(lines[line]))?;
     let last = indent(lines[before]);
     if here > last {
         return Some(format!(
             "line {} is indented by {here} blanks and line {} before it by {last}; line up what belongs together",
-            at.line,
-            before + 1
+            lines_before + at,
+            lines_before + before + 1
         ));
     }
     // What the line before it stands in, from the inside out.
@@ -53,7 +52,7 @@ fn indentation(lines: &[&str], at: Place, info: &str) -> Option<String> {
     let over = levels.iter().copied().filter(|&level| level > here).min()?;
     Some(format!(
         "line {} is indented by {here} blanks, and the lines before it that it could belong with by {under} or {over}",
-        at.line
+        lines_before + at
     ))
 }
 

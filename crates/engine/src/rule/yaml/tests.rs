@@ -21,7 +21,7 @@ fn shown(node: &Node<'_>) -> String {
 }
 
 fn fault(text: &str) -> String {
-    let fault = read(text).map(|_| ()).unwrap_err();
+    let fault = read(text, 1).map(|_| ()).unwrap_err();
     crate::rule::place::Document { path: "a", first_line: 1, text }.problem(fault).to_string()
 }
 
@@ -53,14 +53,14 @@ fn plain_scalars_have_the_types_of_the_core_schema() {
         ("1e999", "\"1e999\"", "beyond every real"),
         ("12:30", "\"12:30\"", "not base 60 since YAML 1.2"),
     ] {
-        assert_eq!(shown(&read(text).unwrap().unwrap()), expected, "{text}: {reason}");
+        assert_eq!(shown(&read(text, 1).unwrap().unwrap()), expected, "{text}: {reason}");
     }
 }
 
 #[test]
 fn every_key_and_value_knows_its_place() {
     let text = "title: A\nlist:\n  - x\n  - {b: 1, 'c d': 2}\ntext: |\n  long\n";
-    let root = read(text).unwrap().unwrap();
+    let root = read(text, 1).unwrap().unwrap();
     let entry = root.get("list").unwrap();
     assert_eq!((entry.place.line, entry.place.column), (2, 1));
     let Value::List(elements) = &entry.value.value else { panic!("a list") };
@@ -72,7 +72,7 @@ fn every_key_and_value_knows_its_place() {
 
 #[test]
 fn aliases_stand_for_what_they_name_within_limits() {
-    assert_eq!(shown(&read("a: &x [1, 2]\nb: *x\n").unwrap().unwrap()), "{a:[1,2],b:[1,2]}");
+    assert_eq!(shown(&read("a: &x [1, 2]\nb: *x\n", 1).unwrap().unwrap()), "{a:[1,2],b:[1,2]}");
     assert_eq!(fault("a: &x [1, *x]\n"), "a:1:11: an alias stands inside of what it names");
     let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
@@ -126,13 +126,13 @@ fn usual_slips_are_told_with_their_remedy() {
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(\\PC|[-:\\[\\]{}?&*!|>'\"%@`#, \n\t]){0,60}") {
-        drop(read(&text));
+        drop(read(&text, 1));
     }
 
     #[test]
     fn json_reads_as_itself(value in json()) {
         let text = value.to_string();
-        prop_assert_eq!(read(&text).unwrap().unwrap().json(), value);
+        prop_assert_eq!(read(&text, 1).unwrap().unwrap().json(), value);
     }
 }
 
