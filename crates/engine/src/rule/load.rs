@@ -293,8 +293,7 @@ fn assemble(
             .dedup
             .map(|(names, period)| Dedup { group_by: names.iter().map(|name| fields.intern(name)).collect(), period });
         let alerts = !quiet.contains(&place);
-        let mut tests = draft.own.tests;
-        tests.lines.iter_mut().for_each(|line| *line += draft.document.first_line - 1);
+        let tests = draft.own.tests;
         rules.push(Rule {
             id: draft.id,
             version: draft.own.version,

@@ -265,7 +265,7 @@ fn give_way(shipped: &mut Vec<Line<'_>>, own: &[Line<'_>], problems: &mut Vec<Pr
 }
 
 fn spot(document: Document<'_>, place: Place) -> String {
-    format!("{}:{}", document.path, document.first_line + place.line as usize - 1)
+    format!("{}:{}", document.path, place.line)
 }
 
 impl Line<'_> {

@@ -12,6 +12,10 @@ use crate::event::Kind;
 use crate::normalise::{Format, Limits, normalise};
 use crate::rule::{Given, Mappings, Problem, RuleFile, RuleId, RuleSet, Scratch, explain};
 
+mod fits;
+
+use fits::{fits, plain};
+
 /// One line of a selection: `field|modifier|all: values`.
 #[derive(Clone, Debug)]
 struct Line {
@@ -289,8 +293,8 @@ impl Line {
             }
             "base64offset|contains" => texts.iter().any(|text| holds_offset(text, wanted.as_str().unwrap())),
             modifier if modifier.starts_with("fieldref") => {
-                let other = FIELDS.iter().find(|field| wanted == *field).unwrap();
-                let others = self::found(document, name(document, other, lists)).into_iter().filter_map(text);
+                let other = name(document, wanted.as_str().unwrap(), lists);
+                let others = self::found(document, other).into_iter().filter_map(text);
                 others.into_iter().any(|other| {
                     texts.iter().any(|text| {
                         let exact = |text: &str| text.to_owned();
@@ -315,13 +319,13 @@ impl Line {
 }
 
 /// The name under which the document has the field.
-fn name(document: &Value, field: &'static str, lists: Lists) -> &'static str {
-    let has = |name: &&&str| {
+fn name<'f>(document: &Value, field: &'f str, lists: Lists) -> &'f str {
+    let has = |name: &&str| {
         let found = found(document, name);
         exists(document, name) && (found.is_empty() || found.iter().any(|value| !value.is_object()))
     };
     let Some(names) = lists.iter().find(|names| names.contains(&field)) else { return field };
-    std::iter::once(&field).chain(*names).find(has).unwrap_or(&field)
+    std::iter::once(field).chain(names.iter().copied()).find(has).unwrap_or(field)
 }
 
 fn plain_value(modifier: &str, keyword: bool, wanted: &Value, found: &[&Value]) -> bool {
@@ -429,51 +433,6 @@ fn text(value: &Value) -> Option<String> {
 
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
-}
-
-const DASHES: &str = "-/\u{2013}\u{2014}\u{2015}";
-
-fn fits(modifier: &str, wanted: &str, value: &str) -> bool {
-    let fold = |text: &str| -> Vec<char> {
-        if modifier.contains("cased") { text.chars().collect() } else { text.chars().map(plain).collect() }
-    };
-    // Wildcards become characters that no test uses.
-    let wanted = wanted.replace(r"\\", "\u{1}").replace(r"\*", "\u{2}").replace('*', "\u{3}").replace('?', "\u{4}");
-    let wanted =
-        if modifier.contains("windash") { wanted.replace(|char| DASHES.contains(char), "\u{5}") } else { wanted };
-    let wanted = wanted.replace('\u{1}', r"\").replace('\u{2}', "*");
-    let parts = || modifier.split('|').filter(|part| matches!(*part, "contains" | "startswith" | "endswith"));
-    let wanted = match parts().next().unwrap_or_default() {
-        "contains" => format!("\u{3}{wanted}\u{3}"),
-        "startswith" => format!("{wanted}\u{3}"),
-        "endswith" => format!("\u{3}{wanted}"),
-        _ => wanted,
-    };
-    fn walk(wanted: &[char], value: &[char]) -> bool {
-        match (wanted.split_first(), value.split_first()) {
-            (None, None) => true,
-            (Some(('\u{3}', rest)), None) => walk(rest, value),
-            (Some(('\u{3}', rest)), Some((_, after))) => walk(rest, value) || walk(wanted, after),
-            (Some(('\u{4}', rest)), Some((_, after))) => walk(rest, after),
-            // Any dash for any.
-            (Some(('\u{5}', rest)), Some((next, after))) => DASHES.contains(*next) && walk(rest, after),
-            (Some((char, rest)), Some((next, after))) => char == next && walk(rest, after),
-            _ => false,
-        }
-    }
-    walk(&fold(&wanted), &fold(value))
-}
-
-/// Letter case of the few letters that the laws use, by hand.
-fn plain(char: char) -> char {
-    match char {
-        'A' => 'a',
-        'B' => 'b',
-        'Ä' => 'ä',
-        'K' | '\u{212a}' => 'k',
-        'Σ' | 'ς' => 'σ',
-        other => other,
-    }
 }
 
 /// The document with the keys of every object in reverse.

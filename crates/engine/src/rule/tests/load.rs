@@ -465,3 +465,15 @@ fn what_is_nested_without_end_is_refused() {
     let (set, _) = compile(&[("a.yml", &rule(&format!("s: {{a: x}}\ncondition: {}s", "not ".repeat(2_000))))]);
     assert_eq!(set.rules().len(), 1);
 }
+
+#[test]
+fn examples_of_a_later_document_stand_in_the_lines_of_the_file() {
+    let rule = |id: &str| {
+        format!(
+            "title: {id}\nid: {id}\nlevel: low\ndetection: {{s: {{a: 1}}, condition: s}}\ntests:\n  match:\n    - {{a: 1}}\n"
+        )
+    };
+    let text = format!("{}---\n{}", rule("a"), rule("b"));
+    let (set, _) = compile(&[("a.yml", &text)]);
+    assert_eq!(set.rules().iter().map(|rule| rule.tests.lines.clone()).collect::<Vec<_>>(), [vec![7], vec![15]]);
+}
