@@ -17,7 +17,7 @@ enum Token<'t> {
 }
 
 struct Reader<'t> {
-    /// Each with its offset in characters.
+    /// Each with how many characters stand before it, blanks aside.
     tokens: Vec<(usize, Token<'t>)>,
     next: usize,
     node: &'t Node<'t>,
@@ -51,8 +51,11 @@ pub(super) fn read(node: &Node<'_>) -> Result<ConditionExpr, Fault> {
 
 fn tokens<'t>(text: &'t str, node: &Node<'_>) -> Result<Vec<(usize, Token<'t>)>, Fault> {
     let mut tokens = Vec::new();
-    let mut characters = text.char_indices().enumerate().peekable();
-    while let Some((place, (start, first))) = characters.next() {
+    let mut characters = text.char_indices().peekable();
+    let mut visible = 0;
+    while let Some((start, first)) = characters.next() {
+        let place = visible;
+        visible += usize::from(!first.is_whitespace());
         let token = match first {
             '(' => Token::Open,
             ')' => Token::Close,
@@ -64,8 +67,9 @@ fn tokens<'t>(text: &'t str, node: &Node<'_>) -> Result<Vec<(usize, Token<'t>)>,
             first if first.is_whitespace() => continue,
             first if is_name(first) => {
                 let mut end = start + first.len_utf8();
-                while let Some((_, (_, next))) = characters.next_if(|(_, (_, next))| is_name(*next)) {
+                while let Some((_, next)) = characters.next_if(|(_, next)| is_name(*next)) {
                     end += next.len_utf8();
+                    visible += 1;
                 }
                 Token::Word(&text[start..end])
             }

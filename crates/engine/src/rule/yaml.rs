@@ -315,22 +315,19 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// The place of a character of this text, wherever line breaks and blanks stand in the file.
-    pub(super) fn place_of(&self, offset: usize) -> Place {
+    /// The place of a character of this text, wherever line breaks and blanks stand in the file: the one behind so many
+    /// others that are neither.
+    pub(super) fn place_of(&self, visible: usize) -> Place {
         match self.style {
-            Style::Plain | Style::Absent | Style::Quoted | Style::Block => self.place.behind(self.visible(offset)),
+            Style::Plain | Style::Absent | Style::Quoted | Style::Block => self.place.behind(visible),
             Style::Collection => self.place,
         }
     }
 
     /// The place behind this text.
     pub(super) fn end(&self) -> Place {
-        self.place.past(self.visible(usize::MAX))
-    }
-
-    fn visible(&self, offset: usize) -> usize {
-        let before = self.text().unwrap_or_default().chars().take(offset);
-        before.filter(|char| !char.is_whitespace()).count()
+        let characters = self.text().unwrap_or_default().chars();
+        self.place.past(characters.filter(|char| !char.is_whitespace()).count())
     }
 
     /// The same value in JSON.
