@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Larger than all public rules together in one file.
 const BYTES_MAX: u64 = 64 << 20;
 
+/// What could not be looked at, and why.
+type Odd = Vec<(PathBuf, io::Error)>;
+
 /// The rule files below a folder, or the one file that the path is, in the order of their paths; and what else was met
 /// that could not be looked at, with the reason.
 ///
@@ -16,7 +19,7 @@ const BYTES_MAX: u64 = 64 << 20;
 ///
 /// # Errors
 /// When the folder itself cannot be read.
-pub(crate) fn files(path: &Path) -> io::Result<(Vec<PathBuf>, Vec<(PathBuf, io::Error)>)> {
+pub(crate) fn files(path: &Path) -> io::Result<(Vec<PathBuf>, Odd)> {
     let (mut found, mut odd) = (Vec::new(), Vec::new());
     if path.is_dir() {
         visit(path, &mut BTreeSet::new(), &mut found, &mut odd)?;
@@ -26,12 +29,7 @@ pub(crate) fn files(path: &Path) -> io::Result<(Vec<PathBuf>, Vec<(PathBuf, io::
     Ok((found, odd))
 }
 
-fn visit(
-    folder: &Path,
-    visited: &mut BTreeSet<PathBuf>,
-    found: &mut Vec<PathBuf>,
-    odd: &mut Vec<(PathBuf, io::Error)>,
-) -> io::Result<()> {
+fn visit(folder: &Path, visited: &mut BTreeSet<PathBuf>, found: &mut Vec<PathBuf>, odd: &mut Odd) -> io::Result<()> {
     if !visited.insert(folder.canonicalize()?) {
         return Ok(());
     }
