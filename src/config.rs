@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer};
 use crate::rules::Places;
 
 mod expand;
+mod sense;
 
 /// The top of the file.
 #[derive(Debug, Deserialize)]
@@ -71,6 +72,9 @@ pub(crate) struct Config {
     /// What is kept of matched events.
     #[serde(default)]
     pub archive: Archive,
+    /// What windows may remember.
+    #[serde(default)]
+    pub state: State,
     /// Limits of ingest by HTTP.
     #[serde(default)]
     pub ingest: Ingest,
@@ -83,6 +87,13 @@ pub(crate) struct Source {
     /// Kind of log, such as `aws.cloudtrail`; `auto` recognises each record.
     #[serde(deserialize_with = "format", default = "auto")]
     pub kind: Format,
+    /// How far out of order its events ordinarily come, such as `"2m"`: windows that can only be judged when all of
+    /// their events are there wait for as long. Without it: CloudWatch 2 min, Kafka 30 s, others 1 min.
+    #[serde(default, with = "humantime_serde")]
+    pub delay: Option<Duration>,
+    /// How late an event may come and still be counted; what it changes is revised. At most 24 h.
+    #[serde(with = "humantime_serde", default = "lateness")]
+    pub lateness: Duration,
     /// A file that is followed.
     pub file: Option<source::file::Settings>,
     /// Standard input.
@@ -137,6 +148,18 @@ pub(crate) struct Archive {
     /// Total size in MiB above which the oldest part leaves.
     #[serde(default = "archive_mib")]
     pub mib_max: u64,
+}
+
+/// `state`: what windows may remember. Above it the least recent keys leave, with a metric and an alert.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    /// Keys over all rules.
+    #[serde(default = "keys_max")]
+    pub keys_max: usize,
+    /// MiB of all windows, and of what they remember of events: 16 or more.
+    #[serde(default = "state_mib")]
+    pub mib_max: usize,
 }
 
 /// `ingest`: limits of `POST /v1/events/{source}`.
@@ -219,81 +242,17 @@ impl Config {
             None => Ok(config),
         }
     }
-
-    fn nonsense(&self) -> Option<String> {
-        if let Some(message) = self.open_to_all() {
-            return Some(message);
-        }
-        for name in self.sources.keys().chain(self.sinks.keys()) {
-            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
-                return Some(format!("{name:?}: a name may hold letters, digits, `-`, `_` and `.`"));
-            }
-        }
-        for (name, source) in &self.sources {
-            if source.systems() != 1 {
-                return Some(format!("sources.{name}: give exactly one of file, stdin, http, cloudwatch, kafka"));
-            }
-        }
-        for (name, sink) in &self.sinks {
-            let Sink { webhook, slack, pagerduty, stdout } = sink;
-            let systems = [webhook.is_some(), slack.is_some(), pagerduty.is_some(), stdout.is_some()];
-            if systems.into_iter().filter(|given| *given).count() != 1 {
-                return Some(format!("sinks.{name}: give exactly one of webhook, slack, pagerduty, stdout"));
-            }
-        }
-        let body_mib_most = (source::http::Limits::default().waiting_bytes_max / 2) >> 20;
-        if !(1..=body_mib_most).contains(&self.ingest.body_mib_max) {
-            return Some(format!(
-                "ingest.body_mib_max: {} is not within 1 to {body_mib_most}: a compressed body is held as sent and decompressed, and both must fit into the memory for all bodies",
-                self.ingest.body_mib_max
-            ));
-        }
-        for (place, route) in self.routes.iter().enumerate() {
-            if let Some(unknown) = route.sinks.iter().find(|sink| !self.sinks.contains_key(*sink)) {
-                return Some(format!("routes[{place}]: there is no sink {unknown:?}"));
-            }
-        }
-        None
-    }
-}
-
-impl Config {
-    /// What anybody could do who can connect, unless the file says that this is meant.
-    fn open_to_all(&self) -> Option<String> {
-        if self.listen.ip().is_loopback() || self.listen_without_token {
-            return None;
-        }
-        let reached = format!("listen: {} can be reached from outside", self.listen);
-        let meant = "or `listen_without_token: true` if something in front of it asks for one";
-        if self.token.is_none() {
-            return Some(format!("{reached}: set `token`, {meant}"));
-        }
-        let open = |source: &Source| source.http.as_ref().is_some_and(|http| http.token.is_none());
-        let (name, _) = self.sources.iter().find(|(_, source)| open(source))?;
-        Some(format!("{reached}, and anybody could push to sources.{name}: set its `http.token`, {meant}"))
-    }
-}
-
-impl Source {
-    fn systems(&self) -> usize {
-        #[cfg(feature = "aws")]
-        let aws = self.cloudwatch.is_some();
-        #[cfg(not(feature = "aws"))]
-        let aws = false;
-        #[cfg(feature = "kafka")]
-        let kafka = self.kafka.is_some();
-        #[cfg(not(feature = "kafka"))]
-        let kafka = false;
-        [self.file.is_some(), self.stdin.is_some(), self.http.is_some(), aws, kafka]
-            .into_iter()
-            .filter(|given| *given)
-            .count()
-    }
 }
 
 impl Default for Archive {
     fn default() -> Self {
         Self { mib_max: archive_mib() }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { keys_max: keys_max(), mib_max: state_mib() }
     }
 }
 
@@ -340,6 +299,18 @@ fn archive_mib() -> u64 {
     10 << 10
 }
 
+fn keys_max() -> usize {
+    1_000_000
+}
+
+fn state_mib() -> usize {
+    1 << 10
+}
+
+fn lateness() -> Duration {
+    Duration::from_secs(1_200)
+}
+
 fn body_mib() -> usize {
     16
 }
@@ -356,6 +327,8 @@ mod tests {
         Config::parse("lapwing.yaml", text, &|_| None).unwrap_err().to_string()
     }
 
+    /// It names every system.
+    #[cfg(all(feature = "aws", feature = "kafka"))]
     #[test]
     fn the_example_is_a_valid_configuration() {
         let text = std::fs::read_to_string("deploy/lapwing.example.yaml").unwrap();
@@ -389,6 +362,10 @@ mod tests {
             ("sources: {a: {kind: nope, stdin: {}}}", "known are aws.cloudtrail"),
             ("ingest: {body_mib_max: 0}", "not within 1 to 128"),
             ("ingest: {body_mib_max: 129}", "not within 1 to 128"),
+            ("sources: {a: {stdin: {}, lateness: 25h}}", "at most 24 h"),
+            ("sources: {a: {stdin: {}, delay: 21m}}", "longer than its lateness"),
+            ("state: {mib_max: 1}", "16 or more"),
+            ("state: {keys_max: 0}", "at least one key"),
             ("sinks: {a: {}}", "exactly one of webhook"),
             ("routes: [{sinks: [nobody]}]", "there is no sink \"nobody\""),
             ("sources: {'a b': {stdin: {}}}", "a name may hold"),

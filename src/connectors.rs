@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use connect::sink::{PagerDuty, Sink, Slack, Stdout, Webhook};
 use connect::source::{Mark, file, http, stdin};
+use engine::time::Span;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +59,19 @@ impl Inflow {
             Self::CloudWatch(_) => true,
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => true,
+        }
+    }
+
+    /// How far out of order its events ordinarily come, and whether it may bring one again that was counted before: what
+    /// keeps its position in order does not.
+    pub(crate) fn manners(&self) -> (Span, bool) {
+        match self {
+            Self::File(_) | Self::Stdin(_) => (Span::seconds(60), false),
+            Self::Http(_) => (Span::seconds(60), true),
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(_) => (Span::seconds(120), true),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => (Span::seconds(30), false),
         }
     }
 

@@ -16,7 +16,7 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 15] = [
+const SECTIONS: [(&str, &str, &str); 16] = [
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
@@ -31,6 +31,7 @@ const SECTIONS: [(&str, &str, &str); 15] = [
     ("### `stdout`", STDOUT, "Settings"),
     ("## `routes[]`", CONFIG, "Route"),
     ("## `archive`", CONFIG, "Archive"),
+    ("## `state`", CONFIG, "State"),
     ("## `ingest`", CONFIG, "Ingest"),
 ];
 
@@ -142,7 +143,7 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
         None => match sort {
             "bool" => "`false`".to_owned(),
             "usize" => "`0`".to_owned(),
-            "Archive" | "Ingest" => "see below".to_owned(),
+            "Archive" | "State" | "Ingest" => "see below".to_owned(),
             // These say it in their own words.
             "Start" | "Rate" => "see right".to_owned(),
             _ => "none".to_owned(),
@@ -152,6 +153,15 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
 
 /// A constant expression as the configuration would write it.
 fn value(expression: &str, source: &str) -> String {
+    // Digits are grouped in the source.
+    let grouped = |at: usize| expression.as_bytes().get(at + 1).is_some_and(u8::is_ascii_digit);
+    let is_group = |at: usize| at > 0 && expression.as_bytes()[at - 1].is_ascii_digit() && grouped(at);
+    let expression: String = expression
+        .char_indices()
+        .filter(|&(at, letter)| letter != '_' || !is_group(at))
+        .map(|(_, letter)| letter)
+        .collect();
+    let expression = expression.as_str();
     let within = |open: &str, close| expression.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     if let Some(seconds) = within("Duration::from_secs(", ")").and_then(|number| number.parse::<u64>().ok()) {
         return if seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") };
@@ -205,7 +215,9 @@ fn words(sort: &str) -> Option<&'static str> {
         "BTreeMap<String, Secret>" => "names and secrets",
         "Start" => "length of time or moment",
         "Framing" => "`lines` or `document`",
-        "BTreeMap<String, Source>" | "BTreeMap<String, Sink>" | "Vec<Route>" | "Archive" | "Ingest" => "see below",
+        "BTreeMap<String, Source>" | "BTreeMap<String, Sink>" | "Vec<Route>" | "Archive" | "State" | "Ingest" => {
+            "see below"
+        }
         other if other.ends_with("::Settings") || other == "Stdin" => "see below",
         _ => return None,
     };

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connect::source::{Batch, Mark, Next, Remedy, Source, SourceError};
+use engine::detect::Pace;
+use engine::event::Kinds;
 use engine::normalise::Format;
 use engine::time::{Span, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
@@ -15,12 +17,16 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::METRICS;
-use crate::workers::Load;
+use crate::workers::{Load, Reached};
 
 /// Waits after a failure double from here …
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// … to here.
 const RETRY_LAST: Duration = Duration::from_secs(60);
+
+/// What is to be expected of times where nobody says so: a minute out of order, and 20 late, as the slowest source that
+/// people use.
+pub(crate) const PACE: Pace = Pace { delay: Span::seconds(60), lateness: Span::seconds(20 * 60) };
 
 /// What the pipeline knows of a source.
 #[derive(Debug)]
@@ -31,6 +37,12 @@ pub(crate) struct Feed {
     pub format: Format,
     /// Whether its marks are positions that a restart continues from; those of HTTP only name requests.
     pub keeps_position: bool,
+    /// What is to be expected of the times of its events.
+    pub pace: Pace,
+    /// Whether it may bring an event that was counted before, so that ids have to be remembered.
+    pub repeats: bool,
+    /// Its name as that of its only partition.
+    partition: Arc<str>,
     /// What has been committed and not yet told to the source.
     pub done: Done,
     /// Microseconds of the newest event time; the smallest number before the first event.
@@ -61,7 +73,28 @@ impl Feed {
     pub(crate) fn new(name: String, format: Format, keeps_position: bool) -> Self {
         METRICS.expect_source(&name);
         let (done, newest) = (Done::default(), AtomicI64::new(i64::MIN));
-        Self { name, format, keeps_position, done, newest, health: watch::Sender::new(Health::Running) }
+        let (partition, health) = (name.as_str().into(), watch::Sender::new(Health::Running));
+        Self { name, format, keeps_position, pace: PACE, repeats: true, partition, done, newest, health }
+    }
+
+    /// With what its configuration says of times, and whether it may repeat itself.
+    pub(crate) fn paced(self, pace: Pace, repeats: bool) -> Self {
+        Self { pace, repeats, ..self }
+    }
+
+    /// Its partitions of these names, before any event; itself, if there are none.
+    pub(crate) fn partitions(&self, names: &[Arc<str>]) -> Vec<Reached> {
+        let kinds = self.format.kind().map(Kinds::from).unwrap_or_default();
+        let reached = |partition| Reached { partition, newest: Timestamp::EARLIEST, kinds };
+        if names.is_empty() {
+            return vec![reached(self.partition.clone())];
+        }
+        names.iter().map(|name| reached(format!("{}/{name}", self.name).into())).collect()
+    }
+
+    /// Whether this is the name of one of its partitions. A name of a source holds no `/`.
+    pub(crate) fn has(&self, partition: &str) -> bool {
+        partition.split('/').next() == Some(&self.name)
     }
 
     /// An event of this time came.
@@ -86,7 +119,8 @@ impl Feed {
         drop(self.health.subscribe().wait_for(|health| *health == Health::Finished).await);
     }
 
-    fn is(&self, health: Health) {
+    /// From here on it works, or not.
+    pub(crate) fn is(&self, health: Health) {
         self.health.send_replace(health);
         METRICS.source_up.with_label_values(&[&self.name]).set(i64::from(health != Health::Failing));
     }

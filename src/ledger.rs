@@ -4,15 +4,14 @@
 //! in one transaction together with the marks. Only then are sources told. A commit that fails is tried
 //! again as it is: nothing further is applied, and the bounded channels hold everybody else back.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use engine::detect::{Caps, Change, Count, Sighting, State};
-use engine::event::{Kind, Uid};
+use engine::detect::{Caps, Change, Reach, State, Step};
 use engine::hash::Seed;
 use engine::normalise::Reject;
 use engine::rule::{RuleSet, Severity};
@@ -20,14 +19,20 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, Kept};
+use crate::feed::Feed;
 use crate::metrics::METRICS;
-use crate::store::{Commit, DeadRecord, Recovered, SEEN_MAX, Store, Told};
-use crate::workers::{Collected, Matched};
+use crate::store::{Commit, Recovered, Store, Told};
+use crate::workers::{Collected, Matched, Waited};
 use connect::clock::Clock;
 
+mod apply;
 mod changes;
+mod course;
+mod health;
+mod seen;
 
-use changes::Changes;
+use course::Course;
+use seen::Seen;
 
 /// Batches in one commit: bounds both the transaction and the wait of its first batch.
 const GROUP_MAX: usize = 64;
@@ -40,6 +45,8 @@ const DEAD_MAX: usize = 100;
 const WARN_AGAIN: Duration = Duration::from_secs(60);
 /// Wait before a failed commit is tried again.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
+/// With nothing to count, the course of time is looked at so often.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Everything that the owner owns.
 #[derive(Debug)]
@@ -48,13 +55,33 @@ pub(crate) struct Ledger {
     archive: Archive,
     archive_bytes_max: u64,
     state: State,
+    /// Those of the last batch.
+    rules: Arc<RuleSet>,
     seen: Seen,
+    course: Course,
+    /// What has to be said of partitions before anything else.
+    news: Vec<Reach>,
     number: u64,
     journal_bytes: usize,
     counted: (u64, u64),
+    /// Evicted keys when people were last told.
+    told_evicted: u64,
+    /// What one step changed; empty between steps.
+    caused: Vec<Change>,
     /// When each source was last said to send what cannot be read.
     warned: BTreeMap<String, Instant>,
     clock: Clock,
+}
+
+/// How much is remembered, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The data folder.
+    pub folder: PathBuf,
+    /// Size of the archive above which its oldest part leaves.
+    pub archive_bytes_max: u64,
+    /// Limits of windows.
+    pub caps: Caps,
 }
 
 /// Who is told that something was committed.
@@ -68,13 +95,6 @@ pub(crate) struct Listeners {
     pub committing: Arc<std::sync::atomic::AtomicBool>,
 }
 
-/// Ids of counted events, the oldest commits forgotten first.
-#[derive(Debug, Default)]
-struct Seen {
-    ids: HashSet<u64>,
-    commits: VecDeque<(u64, Vec<u64>)>,
-}
-
 impl Ledger {
     /// Takes up where the last run stopped.
     ///
@@ -83,36 +103,37 @@ impl Ledger {
     pub(crate) fn open(
         store: Arc<Store>,
         recovered: Recovered,
-        rules: &RuleSet,
-        folder: &Path,
-        archive_bytes_max: u64,
+        rules: Arc<RuleSet>,
+        feeds: &[Arc<Feed>],
+        settings: Settings,
         clock: Clock,
     ) -> anyhow::Result<Self> {
-        let caps = Caps { seed: drawn(), ..Caps::default() };
+        let caps = Caps { seed: drawn(), ..settings.caps };
         let mut state = match recovered.snapshot {
             None => State::new(caps),
             Some(bytes) => State::restore(&bytes, caps).context("restore state")?,
         };
         let mut changes = Vec::new();
-        for sighting in &recovered.journal {
-            state.apply(rules, sighting, &mut changes);
+        for step in &recovered.journal {
+            state.step(&rules, step, &mut changes);
         }
         let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
-        let mut seen = Seen::default();
-        for (number, ids) in recovered.seen {
-            seen.ids.extend(&ids);
-            seen.commits.push_back((number, ids));
-        }
+        let (course, news) = Course::open(feeds, state.partitions(), Instant::now());
         let counted = (state.evicted(), state.late());
         Ok(Self {
             store,
-            archive: Archive::open(&folder.join("archive"))?,
-            archive_bytes_max,
+            archive: Archive::open(&settings.folder.join("archive"))?,
+            archive_bytes_max: settings.archive_bytes_max,
             state,
-            seen,
+            rules,
+            seen: Seen::recovered(recovered.seen),
+            course,
+            news,
             number,
             journal_bytes: recovered.journal_bytes,
             counted,
+            told_evicted: counted.0,
+            caused: Vec::new(),
             warned: BTreeMap::new(),
             clock,
         })
@@ -120,14 +141,19 @@ impl Ledger {
 
     /// Runs until the workers have ended; then saves a snapshot.
     pub(crate) fn run(mut self, mut matched: Collected, listeners: &Listeners, stop: &CancellationToken) {
-        while let Some(first) = matched.next() {
-            let mut group = vec![first];
-            while group.len() < GROUP_MAX
+        loop {
+            let mut group = match matched.within(TICK) {
+                Waited::Batch(first) => vec![*first],
+                Waited::Nothing => Vec::new(),
+                Waited::Ended => break,
+            };
+            while !group.is_empty()
+                && group.len() < GROUP_MAX
                 && let Some(more) = matched.ready()
             {
                 group.push(more);
             }
-            let (commit, kept) = self.apply(&group);
+            let Some((commit, kept)) = self.apply(&mut group) else { continue };
             let Some(told) = self.commit(commit, &kept, listeners, stop) else { return };
             for batch in &group {
                 batch.feed.done.committed(&batch.mark);
@@ -150,46 +176,6 @@ impl Ledger {
         Commit { number: self.number, seen_from: self.seen.first(), now: self.clock.now(), ..Commit::default() }
     }
 
-    /// Counts and applies; from here on only the commit can make it true.
-    fn apply(&mut self, group: &[Matched]) -> (Commit, Vec<Kept>) {
-        let mut commit = self.blank();
-        let mut kept = Vec::new();
-        let (mut caused, mut changes) = (Vec::new(), Changes::default());
-        for batch in group {
-            let mut duplicates = 0;
-            for (sighting, json) in &batch.sightings {
-                let id = hash(sighting.kind, &sighting.uid);
-                if !self.seen.ids.insert(id) {
-                    duplicates += 1;
-                    continue;
-                }
-                commit.seen.push(id);
-                let (kind, uid, time) = (sighting.kind, sighting.uid.clone(), sighting.time);
-                kept.push(Kept { kind, uid, time, json: json.clone() });
-                self.state.apply(&batch.rules, sighting, &mut caused);
-                caused.drain(..).for_each(|change| changes.take(change));
-                commit.sightings.extend(remembered(sighting));
-            }
-            // Windows that wait for the end of their time must not wait for an event that matches. It is written
-            // down, so that a restart judges none of them again.
-            if let Some(newest) = batch.newest.filter(|_| self.state.waits()) {
-                let tick = Sighting::tick(newest);
-                self.state.apply(&batch.rules, &tick, &mut caused);
-                caused.drain(..).for_each(|change| changes.take(change));
-                commit.sightings.push(tick);
-            }
-            METRICS.events_duplicate.with_label_values(&[&batch.feed.name]).inc_by(duplicates);
-            if batch.feed.keeps_position {
-                commit.marks.entry(batch.feed.name.clone()).or_default().0.extend(batch.mark.0.clone());
-            }
-            dead_records(batch, &mut commit);
-        }
-        commit.changes = changes.into_vec();
-        self.seen.remember(commit.number, &commit.seen);
-        commit.seen_from = self.seen.first();
-        (commit, kept)
-    }
-
     /// Writes until it is written; nothing if the service is stopped while the disk refuses.
     fn commit(
         &mut self,
@@ -199,7 +185,7 @@ impl Ledger {
         stop: &CancellationToken,
     ) -> Option<Vec<Told>> {
         use std::sync::atomic::Ordering::Relaxed;
-        self.journal_bytes += commit.sightings.iter().map(|s| 512 + 128 * s.findings.len()).sum::<usize>();
+        self.journal_bytes += commit.steps.iter().map(journal_bytes).sum::<usize>();
         if self.journal_bytes > JOURNAL_BYTES_MAX {
             commit.snapshot = self.state.save().ok();
             self.journal_bytes = 0;
@@ -261,7 +247,10 @@ impl Ledger {
         let now = (self.state.evicted(), self.state.late());
         METRICS.state_evictions.inc_by(now.0 - self.counted.0);
         METRICS.events_late.inc_by(now.1 - self.counted.1);
-        METRICS.state_keys.set(i64::try_from(self.state.keys()).unwrap_or(i64::MAX));
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        METRICS.state_keys.set(gauge(self.state.keys()));
+        METRICS.state_bytes.set(gauge(self.state.bytes()));
+        METRICS.seen_ids.set(gauge(self.seen.len()));
         self.counted = now;
         if self.number.is_multiple_of(256)
             && let Err(error) = self.trim()
@@ -290,7 +279,7 @@ impl Ledger {
         for batch in group {
             let source = [batch.feed.name.as_str()];
             METRICS.events.with_label_values(&source).inc_by(batch.events);
-            METRICS.events_matched.with_label_values(&source).inc_by(batch.sightings.len() as u64);
+            METRICS.events_matched.with_label_values(&source).inc_by(batch.matched);
             METRICS.bytes.with_label_values(&source).inc_by(batch.bytes);
             if let Some(reject) = batch.rejects.first() {
                 self.warn(&batch.feed.name, reject);
@@ -302,24 +291,9 @@ impl Ledger {
     }
 }
 
-impl Seen {
-    fn remember(&mut self, number: u64, ids: &[u64]) {
-        if !ids.is_empty() {
-            self.commits.push_back((number, ids.to_vec()));
-        }
-        while self.ids.len() > SEEN_MAX
-            && let Some((_, oldest)) = self.commits.pop_front()
-        {
-            for id in oldest {
-                self.ids.remove(&id);
-            }
-        }
-    }
-
-    /// The oldest commit that is remembered.
-    fn first(&self) -> u64 {
-        self.commits.front().map_or(0, |(number, _)| *number)
-    }
+/// About what a step takes in the journal.
+fn journal_bytes(step: &Step) -> usize {
+    64 + step.sighting.as_ref().map_or(0, |sighting| 448 + 128 * sighting.findings.len())
 }
 
 /// Writes those changes whose alerts the store does not hold, and answers how many commits that took. With the
@@ -352,49 +326,6 @@ fn tell_unknown(
 fn drawn() -> Seed {
     let word = || RandomState::new().hash_one(0_u8);
     Seed::new(word(), word())
-}
-
-/// Keeps what could not be read, up to the cap of one commit; the last that is kept says how many follow it.
-fn dead_records(batch: &Matched, commit: &mut Commit) {
-    let room = DEAD_MAX.saturating_sub(commit.dead.len());
-    let more = batch.rejects.len().saturating_sub(room);
-    for (place, reject) in batch.rejects.iter().take(room).enumerate() {
-        let last = more > 0 && place + 1 == room;
-        commit.dead.push(DeadRecord {
-            source: batch.feed.name.clone(),
-            position: reject.position.clone(),
-            reason: reject.reason.name(),
-            detail: if last {
-                format!("{}; {more} more after it are only counted", reject.detail)
-            } else {
-                reject.detail.clone()
-            },
-            head: reject.head.clone(),
-            at: commit.now,
-        });
-    }
-}
-
-/// The part of a sighting that windows take in; nothing if each of its findings stands alone.
-fn remembered(sighting: &Sighting) -> Option<Sighting> {
-    let within = |count: &Count| match count {
-        Count::Alone => false,
-        Count::Within { .. } => true,
-    };
-    let findings: Vec<_> = sighting.findings.iter().filter(|finding| within(&finding.count)).cloned().collect();
-    (!findings.is_empty()).then(|| Sighting { findings, ..sighting.clone() })
-}
-
-/// Eight bytes suffice: among two million ids a collision has a chance of one in ten million.
-fn hash(kind: Kind, uid: &Uid) -> u64 {
-    let mut hash = blake3::Hasher::new();
-    for part in [kind.name(), &uid.origin, &uid.id] {
-        hash.update(&(part.len() as u64).to_le_bytes());
-        hash.update(part.as_bytes());
-    }
-    let mut half = [0; 8];
-    hash.finalize_xof().fill(&mut half);
-    u64::from_le_bytes(half)
 }
 
 /// A severity as metrics and rules write it.

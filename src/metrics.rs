@@ -83,6 +83,10 @@ metrics! {
     http_requests: IntCounterVec, "lapwing_http_requests_total", "HTTP answers by route and status", ["route", "status"];
     state_keys: IntGauge, "lapwing_state_keys", "Keys that windows remember";
     state_evictions: IntCounter, "lapwing_state_evictions_total", "Keys that had to leave because of the cap";
+    state_bytes: IntGauge, "lapwing_state_bytes", "Bytes of what windows remember, without what the allocator adds";
+    state_forgotten: IntCounter, "lapwing_state_forgotten_total", "Keys that were forgotten because their rule asks something else since a reload";
+    seen_ids: IntGauge, "lapwing_seen_ids", "Ids of counted events that are remembered, the last 2,000,000 at most; only of sources that may bring one again";
+    source_missing: IntGaugeVec, "lapwing_source_missing", "1 when a source has failed for 30 min: alerts of rules that read it are partial", ["source"];
     process_start: Gauge, "lapwing_process_start_time_seconds", "Start of the process in seconds since the epoch";
     build_info: IntGaugeVec, "lapwing_build_info", "Always 1; the version is the label", ["version"];
 }
@@ -104,6 +108,7 @@ impl Metrics {
             counter.with_label_values(&[source]).inc_by(0);
         }
         self.source_up.with_label_values(&[source]).set(1);
+        self.source_missing.with_label_values(&[source]).set(0);
     }
 
     /// Likewise for a sink.

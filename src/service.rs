@@ -8,17 +8,19 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use connect::source::{http, http::Inlet};
-use engine::time::Timestamp;
+use engine::detect::{Caps, Pace};
+use engine::normalise::Format;
+use engine::time::{Span, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, App};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::connectors::{self, Inflow};
 use crate::deliver::{Delivery, Mood};
 use crate::feed::Feed;
-use crate::ledger::{Ledger, Listeners};
+use crate::ledger::{Ledger, Listeners, Settings};
 use crate::metrics::METRICS;
 use crate::pipeline::Pipeline;
 use crate::reload;
@@ -71,14 +73,16 @@ impl Lapwing {
         let recovered = store.recover().context("read what the last run left")?;
         let sources = open_sources(&config, &recovered, &started.micros().to_string()).await?;
         let deliveries = open_sinks(&config)?;
-        let archive_bytes_max = config.archive.mib_max.saturating_mul(1 << 20);
-        let ledger = Ledger::open(store.clone(), recovered, &compiled, &config.data, archive_bytes_max, clock.clone())?;
+        let compiled = Arc::new(compiled);
+        let feeds: Vec<Arc<Feed>> = sources.inflows.iter().map(|(feed, _)| feed.clone()).collect();
+        let settings = remembered(&config);
+        let ledger = Ledger::open(store.clone(), recovered, compiled.clone(), &feeds, settings, clock.clone())?;
         let listeners = Listeners {
             router: Arc::new(Notify::new()),
             live: broadcast::channel(LIVE).0,
             committing: Arc::new(AtomicBool::new(true)),
         };
-        let rules = Arc::new(ArcSwap::from_pointee(compiled));
+        let rules = Arc::new(ArcSwap::new(compiled));
         let app = App {
             reader: store.reader()?,
             archive: config.data.join("archive"),
@@ -193,18 +197,42 @@ fn workers(config: &Config) -> usize {
     }
 }
 
+fn remembered(config: &Config) -> Settings {
+    let config::State { keys_max, mib_max } = config.state;
+    Settings {
+        folder: config.data.clone(),
+        archive_bytes_max: config.archive.mib_max.saturating_mul(1 << 20),
+        caps: Caps { keys_max, bytes_max: mib_max.saturating_mul(1 << 20), ..Caps::default() },
+    }
+}
+
 async fn open_sources(config: &Config, recovered: &Recovered, start: &str) -> anyhow::Result<Sources> {
     let mut sources = Sources { inflows: Vec::new(), inlets: Vec::new(), systems: Vec::new() };
     for (name, settings) in &config.sources {
         let mark = recovered.marks.get(name).cloned().unwrap_or_default();
         let (inflow, inlet) =
             connectors::open_source(name, settings, &mark, start).await.with_context(|| format!("sources.{name}"))?;
-        let feed = Arc::new(Feed::new(name.clone(), settings.kind, inflow.keeps_position()));
+        let (delay, repeats) = inflow.manners();
+        let pace = Pace { delay: settings.delay.map_or(delay, span), lateness: span(settings.lateness) };
+        // An event that comes by two roads is one event.
+        let repeats = repeats || shares_kind(config, name, settings.kind);
+        let feed = Feed::new(name.clone(), settings.kind, inflow.keeps_position());
+        let feed = Arc::new(feed.paced(pace, repeats));
         sources.systems.push((feed.clone(), inflow.system()));
         sources.inlets.extend(inlet);
         sources.inflows.push((feed, inflow));
     }
     Ok(sources)
+}
+
+/// Whether another source may bring logs of this kind.
+fn shares_kind(config: &Config, name: &str, kind: Format) -> bool {
+    let may_be = |other: Format| kind == Format::Auto || other == Format::Auto || other == kind;
+    config.sources.iter().any(|(other, settings)| other != name && may_be(settings.kind))
+}
+
+fn span(duration: Duration) -> Span {
+    Span::from_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn open_sinks(config: &Config) -> anyhow::Result<Vec<Delivery>> {

@@ -4,8 +4,9 @@
 //! turn and collected in the same turn, so order needs neither numbers nor a reorder buffer.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -13,7 +14,7 @@ use connect::clock::Clock;
 use connect::source::{Batch, Body, HEAD_BYTES, Mark, Record, Refusal};
 use engine::alert::redact::redact;
 use engine::detect::{Raw, Seen, Sighting, sight, sight_raw};
-use engine::event::Event;
+use engine::event::{Event, Kind, Kinds};
 use engine::normalise::{Limits, Reject, RejectReason, normalise};
 use engine::rule::{RuleSet, Scratch};
 use engine::time::{Span, Timestamp};
@@ -54,16 +55,53 @@ pub(crate) struct Matched {
     pub rules: Arc<RuleSet>,
     /// How far its source has been handled once this is committed.
     pub mark: Mark,
-    /// What must be remembered, each with its event as redacted JSON.
-    pub sightings: Vec<(Sighting, String)>,
+    /// What must be remembered, in order.
+    pub found: Vec<Found>,
+    /// How far the partitions of its source have come with it.
+    pub reached: Vec<Reached>,
     /// What could not be read.
     pub rejects: Vec<Reject>,
     /// Events normalised.
     pub events: u64,
-    /// When the newest of them happened.
-    pub newest: Option<Timestamp>,
+    /// How many of them rules matched; written when they are counted.
+    pub matched: u64,
     /// Bytes of records.
     pub bytes: u64,
+}
+
+/// What a wait for the next batch came to.
+#[derive(Debug)]
+pub(crate) enum Waited {
+    /// It is here.
+    Batch(Box<Matched>),
+    /// Nothing came in time.
+    Nothing,
+    /// All workers have ended.
+    Ended,
+}
+
+/// An event that rules matched.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// What must be remembered of it.
+    pub sighting: Sighting,
+    /// The event as redacted JSON.
+    pub json: String,
+    /// Its partition, by its place in [`Matched::reached`].
+    pub partition: usize,
+    /// How far the batch had taken its partition by then: no batch border shows in it.
+    pub newest: Timestamp,
+}
+
+/// A partition, and how far a batch takes it.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    /// Its name, unique over all sources.
+    pub partition: Arc<str>,
+    /// Its newest event.
+    pub newest: Timestamp,
+    /// Kinds of log that came.
+    pub kinds: Kinds,
 }
 
 /// The collecting end.
@@ -105,11 +143,16 @@ pub(crate) fn start(
 }
 
 impl Collected {
-    /// Waits for the next batch in order; nothing once all workers have ended.
-    pub(crate) fn next(&mut self) -> Option<Matched> {
-        let matched = self.outlets[self.turn].recv().ok()?;
-        self.turn = (self.turn + 1) % self.outlets.len();
-        Some(matched)
+    /// The next batch in order if it comes within this time.
+    pub(crate) fn within(&mut self, time: Duration) -> Waited {
+        match self.outlets[self.turn].recv_timeout(time) {
+            Ok(matched) => {
+                self.turn = (self.turn + 1) % self.outlets.len();
+                Waited::Batch(Box::new(matched))
+            }
+            Err(RecvTimeoutError::Timeout) => Waited::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Waited::Ended,
+        }
     }
 
     /// The next batch in order if it is there already.
@@ -143,41 +186,47 @@ fn work(deals: &Receiver<Deal>, matched: &SyncSender<Matched>, limits: &Limits) 
 }
 
 impl Matched {
-    /// An event happened then, as it says.
-    fn saw(&mut self, time: Timestamp, latest: Timestamp) {
+    /// Nothing yet, of partitions of these names.
+    pub(crate) fn new(feed: Arc<Feed>, rules: Arc<RuleSet>, partitions: &[Arc<str>], mark: Mark) -> Self {
+        let reached = feed.partitions(partitions);
+        Self { feed, rules, mark, found: Vec::new(), reached, rejects: Vec::new(), events: 0, matched: 0, bytes: 0 }
+    }
+
+    /// An event of this partition happened then, as it says.
+    fn saw(&mut self, partition: usize, (time, kind): (Timestamp, Kind), latest: Timestamp) {
         if time > latest {
             METRICS.events_future.with_label_values(&[&self.feed.name]).inc();
         }
-        self.newest = self.newest.max(Some(time.min(latest)));
+        self.events += 1;
+        let reached = &mut self.reached[partition];
+        reached.newest = reached.newest.max(time.min(latest));
+        reached.kinds = reached.kinds.and(kind.into());
+    }
+
+    /// And rules matched it.
+    fn find(&mut self, partition: usize, mut sighting: Sighting, json: &str, latest: Timestamp) {
+        sighting.clamp(latest);
+        let newest = self.reached[partition].newest;
+        self.found.push(Found { sighting, json: redact(json).into_owned(), partition, newest });
     }
 }
 
 fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut Vec<Event>) -> Matched {
     let Deal { load: Load { feed, batch }, rules } = deal;
-    let mut matched = Matched {
-        feed,
-        rules,
-        mark: batch.mark,
-        sightings: Vec::new(),
-        rejects: Vec::new(),
-        events: 0,
-        newest: None,
-        bytes: 0,
-    };
+    let mut matched = Matched::new(feed, rules, &batch.partitions, batch.mark);
     let latest = Clock::Wall.now().plus(AHEAD_MAX);
     for (index, record) in batch.records.iter().enumerate() {
+        let partition = batch.partition_of.get(index).map_or(0, |&place| usize::from(place));
         // A position is unique within its source only, and it becomes the identity of records that carry none. A
         // name holds no `/`, so no two sources can come to the same text.
         let position = format!("{}/{}", matched.feed.name, record.position);
         if let Body::Whole(body) = &record.body {
             matched.bytes += body.len() as u64;
             let raw = Raw { body, position: &position, format: matched.feed.format };
-            if let Some(Seen { time, sighting }) = sight_raw(&matched.rules, raw, limits, scratch) {
-                matched.events += 1;
-                matched.saw(time, latest);
-                if let Some(mut sighting) = sighting {
-                    sighting.clamp(latest);
-                    matched.sightings.push((sighting, redact(&canonical(body)).into_owned()));
+            if let Some(Seen { time, kind, sighting }) = sight_raw(&matched.rules, raw, limits, scratch) {
+                matched.saw(partition, (time, kind), latest);
+                if let Some(sighting) = sighting {
+                    matched.find(partition, sighting, &canonical(body), latest);
                 }
                 continue;
             }
@@ -187,17 +236,16 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         if let (Some(receipt), Some(reject)) = (&batch.receipt, matched.rejects.get(refused)) {
             receipt.reject(index, reject.reason.name());
         }
-        matched.events += events.len() as u64;
         for event in events.drain(..) {
-            matched.saw(event.time, latest);
-            if let Some(mut sighting) = sight(&matched.rules, &event, scratch) {
-                sighting.clamp(latest);
+            matched.saw(partition, (event.time, event.kind), latest);
+            if let Some(sighting) = sight(&matched.rules, &event, scratch) {
                 let json = sonic_rs::to_string(&event.raw).unwrap_or_default();
-                matched.sightings.push((sighting, redact(&json).into_owned()));
+                matched.find(partition, sighting, &json, latest);
             }
         }
     }
-    if let Some(newest) = matched.newest {
+    let newest = matched.reached.iter().map(|reached| reached.newest).max();
+    if let Some(newest) = newest.filter(|_| matched.events > 0) {
         matched.feed.saw(newest);
     }
     matched
@@ -253,11 +301,11 @@ mod tests {
     #[test]
     fn records_without_an_id_at_equal_positions_of_two_sources_are_two_events() {
         let without_id = sample::stop_logging(1).replace("eventID", "otherID");
-        let uids = ["west", "east"].map(|source| matched(source, &[&without_id]).sightings[0].0.uid.clone());
+        let uids = ["west", "east"].map(|source| matched(source, &[&without_id]).found[0].sighting.uid.clone());
         assert_eq!(uids.each_ref().map(|uid| uid.id.as_str()), ["west/same", "east/same"]);
 
         let with_id = sample::stop_logging(1);
-        let uids = ["west", "east"].map(|source| matched(source, &[&with_id]).sightings[0].0.uid.clone());
+        let uids = ["west", "east"].map(|source| matched(source, &[&with_id]).found[0].sighting.uid.clone());
         assert_eq!(uids[0], uids[1], "an event with an id is one event, whatever the road");
     }
 
@@ -282,7 +330,11 @@ mod tests {
             }
             sets
         });
-        let used: Vec<_> = std::iter::from_fn(|| collected.next()).map(|matched| matched.rules).collect();
+        let next = |_| match collected.within(Duration::from_secs(60)) {
+            Waited::Batch(matched) => matched.rules,
+            ended => panic!("{ended:?}"),
+        };
+        let used: Vec<_> = (0..BATCHES).map(next).collect();
         let sets = reload.join().unwrap();
         let age = |rules: &Arc<RuleSet>| sets.iter().position(|set| Arc::ptr_eq(set, rules)).unwrap();
         assert_eq!(used.len(), BATCHES);

@@ -5,10 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use engine::detect::{Caps, Change, Ledger, Sighting, State, sight};
+use engine::detect::{Caps, Change, Ledger, Seen, State, sight};
 use engine::normalise::{Limits, normalise};
 use engine::rule::{RuleSet, Scratch, Weight};
-use engine::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Outcome, input, say, written};
@@ -51,12 +50,12 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
     let (mut state, mut ledger) = (State::new(Caps::default()), Ledger::default());
     let mut changes = Vec::new();
     let start = Instant::now();
-    let tally = play(&rules, input, |sighting| {
+    let tally = play(&rules, input, |seen| {
         let before = changes.len();
-        match sighting {
+        match &seen.sighting {
             Some(sighting) => state.apply(&rules, sighting, &mut changes),
-            // Nothing more comes, so windows that wait for more are judged.
-            None => state.advance(&rules, Timestamp::LATEST, &mut changes),
+            // What matches nothing says how far the stream has come.
+            None => state.pass(&rules, seen.time, &mut changes),
         }
         for change in &changes[before..] {
             ledger.take(change.clone());
@@ -68,6 +67,9 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
         }
         Ok(())
     })?;
+    let before = changes.len();
+    state.finish(&rules, &mut changes);
+    changes[before..].iter().for_each(|change| ledger.take(change.clone()));
     if let Some(store) = &store {
         keep(store, &mut number, &mut changes)?;
         store.close_cleanly()?;
@@ -107,11 +109,7 @@ pub(super) fn compile(input: &Input) -> anyhow::Result<(RuleSet, Outcome)> {
     Ok((rules, outcome))
 }
 
-fn play(
-    rules: &RuleSet,
-    input: &Input,
-    mut take: impl FnMut(Option<&Sighting>) -> anyhow::Result<()>,
-) -> anyhow::Result<Tally> {
+fn play(rules: &RuleSet, input: &Input, mut take: impl FnMut(Seen) -> anyhow::Result<()>) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     let (mut scratch, mut events, mut rejects) = (Scratch::default(), Vec::new(), Vec::new());
     let latest = Clock::Wall.now().plus(AHEAD_MAX);
@@ -132,12 +130,10 @@ fn play(
                 }
             }
             for event in events.drain(..) {
-                let found = sight(rules, &event, &mut scratch);
-                tally.matched += u64::from(found.is_some());
-                // What matches nothing says how far the stream has come.
-                let mut sighting = found.unwrap_or_else(|| Sighting::tick(event.time));
-                sighting.clamp(latest);
-                take(Some(&sighting))?;
+                let mut sighting = sight(rules, &event, &mut scratch);
+                tally.matched += u64::from(sighting.is_some());
+                sighting.iter_mut().for_each(|sighting| sighting.clamp(latest));
+                take(Seen { time: event.time.min(latest), kind: event.kind, sighting })?;
             }
             if tally.records.is_multiple_of(1_000) {
                 bar.set_position(tally.bytes);
@@ -147,7 +143,6 @@ fn play(
         })?;
     }
     bar.finish_and_clear();
-    take(None)?;
     Ok(tally)
 }
 

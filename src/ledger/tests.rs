@@ -1,8 +1,12 @@
 use connect::clock::Hand;
+use connect::source::Mark;
+use engine::detect::Sighting;
+use engine::normalise::Format;
 use engine::time::Timestamp;
 use rusqlite::Connection;
 
 use super::*;
+use crate::feed::PACE;
 use crate::sample;
 
 /// A ledger, and a second hand on its database that can make it fail.
@@ -12,12 +16,23 @@ struct Bench {
     folder: tempfile::TempDir,
 }
 
+fn settings(folder: &std::path::Path) -> Settings {
+    Settings { folder: folder.to_owned(), archive_bytes_max: 1 << 30, caps: Caps::default() }
+}
+
+/// The step that a sighting makes in a stream of one partition.
+fn step(sighting: Sighting) -> Step {
+    let (newest, kinds) = (sighting.time, sighting.kind.into());
+    Step { reach: Reach { newest, kinds, ..Reach::new("west", PACE) }, sighting: Some(sighting) }
+}
+
 fn bench() -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let clock = Clock::Hand(Hand::at(Timestamp::default()));
     let recovered = Recovered::default();
-    let ledger = Ledger::open(store, recovered, &sample::rules(), folder.path(), 1 << 30, clock).unwrap();
+    let ledger =
+        Ledger::open(store, recovered, Arc::new(sample::rules()), &[], settings(folder.path()), clock).unwrap();
     let database = Connection::open(folder.path().join("lapwing.db")).unwrap();
     Bench { ledger, database, folder }
 }
@@ -51,7 +66,8 @@ fn work() -> (Commit, Vec<Kept>) {
         .iter()
         .map(|it| Kept { kind: it.kind, uid: it.uid.clone(), time: it.time, json: "{}".to_owned() })
         .collect();
-    (Commit { number: 1, sightings, changes: sample::changes(&records), ..Commit::default() }, kept)
+    let steps = sightings.into_iter().map(step).collect();
+    (Commit { number: 1, steps, changes: sample::changes(&records), ..Commit::default() }, kept)
 }
 
 #[test]
@@ -83,12 +99,13 @@ fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let strict = sample::rules_asking(9);
     let records: Vec<String> = (0..3).map(|n| sample::read_secret(n, n)).collect();
-    let sightings = sample::sightings(&strict, &records);
-    store.commit(&Commit { number: 1, sightings, ..Commit::default() }).unwrap();
+    let steps = sample::sightings(&strict, &records).into_iter().map(step).collect();
+    store.commit(&Commit { number: 1, steps, ..Commit::default() }).unwrap();
 
-    let open = |rules: &RuleSet| {
+    let open = |rules: RuleSet| {
         let recovered = store.recover().unwrap();
-        Ledger::open(store.clone(), recovered, rules, folder.path(), 1 << 20, Clock::Wall).unwrap();
+        let rules = Arc::new(rules);
+        Ledger::open(store.clone(), recovered, rules, &[], settings(folder.path()), Clock::Wall).unwrap();
         let mut told = Vec::new();
         store
             .route(10, Timestamp::default(), |alert| {
@@ -98,9 +115,9 @@ fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
             .unwrap();
         told
     };
-    assert_eq!(open(&strict), Vec::<String>::new());
-    assert_eq!(open(&sample::rules_asking(3)), ["Many secrets read"]);
-    assert_eq!(open(&sample::rules_asking(3)), Vec::<String>::new(), "told once");
+    assert_eq!(open(strict), Vec::<String>::new());
+    assert_eq!(open(sample::rules_asking(3)), ["Many secrets read"]);
+    assert_eq!(open(sample::rules_asking(3)), Vec::<String>::new(), "told once");
 }
 
 #[test]
@@ -111,19 +128,12 @@ fn of_very_many_unreadable_records_some_are_kept_and_the_rest_is_counted() {
         detail: "not JSON".to_owned(),
         head: Vec::new(),
     };
-    let batch = Matched {
-        feed: Arc::new(crate::feed::Feed::new("west".to_owned(), engine::normalise::Format::Auto, false)),
-        rules: Arc::new(sample::rules()),
-        mark: connect::source::Mark::default(),
-        sightings: Vec::new(),
-        rejects: (0..DEAD_MAX + 50).map(reject).collect(),
-        events: 0,
-        newest: None,
-        bytes: 0,
-    };
+    let feed = Arc::new(Feed::new("west".to_owned(), Format::Auto, false));
+    let mut batch = Matched::new(feed, Arc::new(sample::rules()), &[], Mark::default());
+    batch.rejects = (0..DEAD_MAX + 50).map(reject).collect();
     let mut commit = Commit::default();
-    dead_records(&batch, &mut commit);
-    dead_records(&batch, &mut commit);
+    apply::dead_records(&batch, &mut commit);
+    apply::dead_records(&batch, &mut commit);
     assert_eq!(commit.dead.len(), DEAD_MAX);
     assert_eq!(commit.dead[DEAD_MAX - 1].detail, "not JSON; 50 more after it are only counted");
 }

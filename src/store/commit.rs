@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use anyhow::Context;
 use connect::source::Mark;
 use engine::alert::AlertId;
-use engine::detect::{Change, Sighting, Standing};
+use engine::detect::{Change, Standing, Step};
 use engine::time::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -28,7 +28,7 @@ pub(crate) struct Commit {
     /// The oldest commit whose seen ids are still wanted.
     pub seen_from: u64,
     /// What the windows took in.
-    pub sightings: Vec<Sighting>,
+    pub steps: Vec<Step>,
     /// A snapshot of the state as of this commit, in place of the journal so far.
     pub snapshot: Option<Vec<u8>>,
     /// What happened to alerts, in order.
@@ -98,8 +98,8 @@ fn journal(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()>
             .prepare_cached("INSERT OR REPLACE INTO snapshot VALUES (1, ?1, ?2)")?
             .execute(params![sql(commit.number), state])?;
         transaction.prepare_cached("DELETE FROM journal")?.execute([])?;
-    } else if !commit.sightings.is_empty() {
-        let blob = super::recovery::encode(&commit.sightings)?;
+    } else if !commit.steps.is_empty() {
+        let blob = super::recovery::encode(&commit.steps)?;
         transaction
             .prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?
             .execute(params![sql(commit.number), blob])?;

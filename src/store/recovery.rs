@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use connect::source::Mark;
-use engine::detect::Sighting;
+use engine::detect::Step;
 use rusqlite::OptionalExtension;
 
 use super::{Store, count};
 
 /// Written in front of every journal entry.
-const JOURNAL_VERSION: u8 = 2;
+const JOURNAL_VERSION: u8 = 3;
 
 /// Everything that has to be in memory before the first new record is read.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Recovered {
     /// The last snapshot of the state.
     pub snapshot: Option<Vec<u8>>,
     /// What the windows took in since, in order.
-    pub journal: Vec<Sighting>,
+    pub journal: Vec<Step>,
     /// Size of the journal in bytes, for deciding when to take the next snapshot.
     pub journal_bytes: usize,
 }
@@ -74,11 +74,11 @@ impl Store {
     }
 }
 
-pub(super) fn encode(sightings: &[Sighting]) -> anyhow::Result<Vec<u8>> {
-    postcard::to_extend(sightings, vec![JOURNAL_VERSION]).context("encode journal entry")
+pub(super) fn encode(steps: &[Step]) -> anyhow::Result<Vec<u8>> {
+    postcard::to_extend(steps, vec![JOURNAL_VERSION]).context("encode journal entry")
 }
 
-fn decode(blob: &[u8]) -> anyhow::Result<Vec<Sighting>> {
+fn decode(blob: &[u8]) -> anyhow::Result<Vec<Step>> {
     let (&version, body) = blob.split_first().context("journal entry is empty")?;
     ensure!(version == JOURNAL_VERSION, "journal entry has version {version}, this build reads {JOURNAL_VERSION}");
     postcard::from_bytes(body).context("decode journal entry")

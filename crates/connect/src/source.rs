@@ -61,6 +61,10 @@ pub enum Next {
 pub struct Batch {
     /// In the order of the source.
     pub records: Vec<Record>,
+    /// Names of the partitions that they come from, if the source has several: each has a watermark of its own.
+    pub partitions: Vec<Arc<str>>,
+    /// Which of these each record is of, in the order of the records; empty if all are of the first.
+    pub partition_of: Vec<u16>,
     /// How far the source has been read once these are handled.
     pub mark: Mark,
     /// Set by sources that answer their sender: what is refused further in is noted here before the commit.

@@ -73,6 +73,19 @@ pub struct Alert {
     pub target: Target,
     /// Doing what.
     pub action: String,
+    /// What to know before one relies on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
+}
+
+/// What to know of an alert before one relies on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// The time of one of its events lay in the future, and was taken for the moment of receipt.
+    ClockAhead,
+    /// A source that the rule reads had failed for long when it was written: events may be missing.
+    Partial,
 }
 
 /// What makes an id unique within a rule and key.
@@ -131,6 +144,7 @@ impl Alert {
             count: 1,
             event_ids: [sighting.uid.id.clone()].into(),
             events_total: 1,
+            flags: sighting.clamped.then_some(Flag::ClockAhead).into_iter().collect(),
             ..alert
         }
     }
@@ -152,6 +166,7 @@ impl Alert {
             value: shape.counted.is_number().then(|| decimal_text(episode.peak)),
             event_ids: episode.sample,
             events_total: episode.events_total,
+            flags: episode.clamped.then_some(Flag::ClockAhead).into_iter().collect(),
             ..alert
         }
     }
@@ -181,6 +196,7 @@ impl Alert {
             network: scene.network(),
             target: scene.target(),
             action: scene.action().to_owned(),
+            flags: Vec::new(),
         }
     }
 }

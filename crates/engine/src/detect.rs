@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, Scene};
+use crate::alert::Scene;
 use crate::event::{Kind, Uid};
 use crate::rule::{RuleId, RuleNumber};
 use crate::time::Timestamp;
 
 mod brief;
+mod change;
 mod closed;
 mod count;
 mod decimal;
@@ -23,6 +24,7 @@ mod evidence;
 mod fold;
 mod keys;
 mod level;
+mod progress;
 mod seen;
 mod sequence;
 mod shape;
@@ -34,12 +36,14 @@ mod temporal;
 mod uuid;
 mod window;
 
+pub use change::{Change, Ledger, Standing};
 pub use decimal::BILLIONTHS;
 pub(crate) use decimal::text as decimal_text;
 pub(crate) use episode::Account;
+pub use progress::{Pace, Reach, Voice};
 pub(crate) use shape::{Counted, Shape};
 pub use sight::{Raw, Seen, sight, sight_raw};
-pub use state::{Caps, Change, RestoreError, Standing, State};
+pub use state::{Caps, Forgotten, RestoreError, State, Step};
 
 /// The values that an alert is about, field by field.
 pub type Key = BTreeMap<String, String>;
@@ -52,6 +56,8 @@ pub struct Sighting {
     pub uid: Uid,
     /// When it happened.
     pub time: Timestamp,
+    /// Whether that is not what it says itself, which lay in the future.
+    pub clamped: bool,
     /// Which log.
     pub kind: Kind,
     /// Who, from where, to what: what an alert shows.
@@ -62,19 +68,10 @@ pub struct Sighting {
 
 impl Sighting {
     /// A time in the future, whoever wrote it, must neither close windows nor make keys leave: it is taken for `latest`,
-    /// the moment of receipt and what clocks may be ahead. Answers whether it was.
-    pub fn clamp(&mut self, latest: Timestamp) -> bool {
-        let is_ahead = self.time > latest;
+    /// the moment of receipt and what clocks may be ahead, and flagged.
+    pub fn clamp(&mut self, latest: Timestamp) {
+        self.clamped = self.time > latest;
         self.time = self.time.min(latest);
-        is_ahead
-    }
-
-    /// Of an event that nobody asks for: it only says how far the stream has come, so that windows which wait for
-    /// the end of their time are judged.
-    #[must_use]
-    pub fn tick(time: Timestamp) -> Self {
-        let uid = Uid { origin: String::new(), id: String::new() };
-        Self { uid, time, kind: Kind::Json, scene: Scene::default(), findings: Vec::new() }
     }
 }
 
@@ -105,31 +102,6 @@ pub enum Count {
         /// Distinct values that it brings, for rules that count values.
         values: Vec<String>,
     },
-}
-
-/// The final alerts of a whole stream, as `lapwing replay` and tests want them: the latest form of each
-/// alert that was not superseded, by (time, id).
-#[derive(Debug, Default)]
-pub struct Ledger {
-    alerts: BTreeMap<crate::alert::AlertId, Alert>,
-}
-
-impl Ledger {
-    /// Takes a change in.
-    pub fn take(&mut self, change: Change) {
-        match change.standing {
-            Standing::Open => self.alerts.insert(change.alert.id.clone(), change.alert),
-            Standing::Superseded { .. } => self.alerts.remove(&change.alert.id),
-        };
-    }
-
-    /// What stands at the end.
-    #[must_use]
-    pub fn into_alerts(self) -> Vec<Alert> {
-        let mut alerts: Vec<Alert> = self.alerts.into_values().collect();
-        alerts.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
-        alerts
-    }
 }
 
 #[cfg(test)]

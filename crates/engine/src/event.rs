@@ -28,6 +28,10 @@ pub enum Kind {
     Json,
 }
 
+/// Some kinds of log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Kinds(u32);
+
 /// What a Sigma `logsource` names; an absent part means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogSource {
@@ -240,6 +244,38 @@ impl Kind {
             Self::GithubWebhook => Some(("github", "webhook")),
             Self::Json => None,
         }
+    }
+}
+
+impl Kinds {
+    /// Whether none is among them.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether some kind is among both.
+    #[must_use]
+    pub fn meet(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+}
+
+impl From<Kind> for Kinds {
+    fn from(kind: Kind) -> Self {
+        Self(1 << kind as u32)
+    }
+}
+
+impl FromIterator<Kind> for Kinds {
+    fn from_iter<I: IntoIterator<Item = Kind>>(kinds: I) -> Self {
+        kinds.into_iter().fold(Self::default(), |all, kind| all.and(kind.into()))
     }
 }
 

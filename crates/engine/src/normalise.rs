@@ -34,6 +34,17 @@ pub enum Format {
     Auto,
 }
 
+impl Format {
+    /// The kind of all its records, if there is one.
+    #[must_use]
+    pub fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Known(kind) => Some(kind),
+            Self::Auto => None,
+        }
+    }
+}
+
 /// What is refused unread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

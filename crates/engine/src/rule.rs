@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{BILLIONTHS, Shape};
-use crate::event::{Event, Kind, LogSource};
+use crate::event::{Event, Kind, Kinds, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
 use crate::time::Span;
@@ -489,6 +489,16 @@ impl RuleSet {
     #[must_use]
     pub fn by_id(&self, id: &RuleId) -> Option<&Rule> {
         self.by_id.get(id).map(|number| self.rule(*number))
+    }
+
+    /// Kinds of log that this rule reads; a correlation, those of all that it counts.
+    pub(crate) fn kinds(&self, number: RuleNumber) -> Kinds {
+        match &self.rule(number).body {
+            Body::Detection => self.index.kinds(number),
+            Body::Correlation(asked) => {
+                asked.bases.iter().fold(Kinds::default(), |all, base| all.and(self.kinds(*base)))
+            }
+        }
     }
 
     /// How this rule's events become episodes; nothing for one that alerts once an event.

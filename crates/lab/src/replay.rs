@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use engine::alert::Alert;
-use engine::detect::{Caps, Change, Ledger, Raw, Sighting, State, sight, sight_raw};
-use engine::event::{Kind, Uid};
+use engine::detect::{Caps, Change, Ledger, Pace, Raw, Reach, Sighting, State, Step, sight, sight_raw};
+use engine::event::{Kind, Kinds, Uid};
 use engine::normalise::{Format, Limits, Reject, normalise};
 use engine::rule::{RuleSet, Scratch};
 use engine::time::{Span, Timestamp};
@@ -60,8 +60,8 @@ pub struct Played {
 #[derive(Default)]
 struct Disk {
     snapshot: Option<Vec<u8>>,
-    /// Sightings since the snapshot.
-    journal: Vec<Sighting>,
+    /// What state took in since the snapshot.
+    journal: Vec<Step>,
     /// Ids of counted events.
     seen: BTreeSet<(Kind, Uid)>,
     alerts: Ledger,
@@ -86,23 +86,20 @@ pub fn replay(rules: &RuleSet, format: Format, records: &[Record], course: &Cour
     let mut played = Played::default();
     let mut disk = Disk::default();
     let mut state = State::new(course.caps);
+    let pace = Pace { delay: course.caps.lateness, lateness: course.caps.lateness };
+    let mut reach = Reach { kinds: Kind::ALL.into_iter().collect::<Kinds>(), ..Reach::new("records", pace) };
     let mut counters = (0, 0);
     let mut rest = records;
     let mut lengths = course.batches.iter();
     for number in 0.. {
         let length = lengths.next().map_or(rest.len(), |length| rest.len().min(*length));
         let (batch, after) = rest.split_at(length);
-        let (sightings, newest) = matched(rules, format, batch, &mut played);
-        for sighting in sightings {
-            count(rules, sighting, &mut state, &mut disk, &mut played);
-        }
-        // As the service does: windows that wait must not wait for an event that matches.
-        if let Some(newest) = newest.filter(|_| state.waits()) {
-            let mut changes = Vec::new();
-            let tick = Sighting::tick(newest);
-            state.apply(rules, &tick, &mut changes);
-            changes.into_iter().for_each(|change| disk.alerts.take(change));
-            disk.journal.push(tick);
+        for (newest, sighting) in matched(rules, format, batch, &mut played) {
+            reach.newest = reach.newest.max(newest);
+            let sighting = sighting.filter(|sighting| is_new(sighting, &mut disk, &mut played));
+            let step = Step { reach: reach.clone(), sighting };
+            take(rules, &step, &mut state, &mut disk);
+            disk.journal.push(step);
         }
         if course.snapshots.contains(&number) {
             disk.snapshot = Some(state.save().expect("memory is all that saving needs"));
@@ -118,7 +115,7 @@ pub fn replay(rules: &RuleSet, format: Format, records: &[Record], course: &Cour
         }
     }
     let mut changes = Vec::new();
-    state.advance(rules, Timestamp::LATEST, &mut changes);
+    state.finish(rules, &mut changes);
     changes.into_iter().for_each(|change| disk.alerts.take(change));
     played.late = counters.0.max(state.late());
     played.evicted = counters.1.max(state.evicted());
@@ -153,41 +150,46 @@ impl Played {
     }
 }
 
-/// The pure stage: no state, nothing shared between batches. Also answers when the newest event happened.
+/// The pure stage: no state, nothing shared between batches. Every sighting with the newest event up to it, and the
+/// newest of the batch.
 fn matched(
     rules: &RuleSet,
     format: Format,
     batch: &[Record],
     played: &mut Played,
-) -> (Vec<Sighting>, Option<Timestamp>) {
-    let (mut scratch, limits, mut newest) = (Scratch::default(), Limits::default(), None);
-    let (mut events, mut sightings) = (Vec::new(), Vec::new());
+) -> Vec<(Timestamp, Option<Sighting>)> {
+    let (mut scratch, limits, mut newest) = (Scratch::default(), Limits::default(), Timestamp::EARLIEST);
+    let (mut events, mut found) = (Vec::new(), Vec::new());
+    let mut take = |time: Timestamp, sighting: Option<Sighting>, played: &mut Played| {
+        played.events += 1;
+        newest = newest.max(time);
+        found.extend(sighting.map(|sighting| (newest, Some(sighting))));
+    };
     for record in batch {
         let raw = Raw { body: &record.body, position: &record.position, format };
         if let Some(seen) = sight_raw(rules, raw, &limits, &mut scratch) {
-            played.events += 1;
-            newest = newest.max(Some(seen.time));
-            sightings.extend(seen.sighting);
+            take(seen.time, seen.sighting, played);
             continue;
         }
         normalise(format, &record.body, &record.position, &limits, &mut events, &mut played.rejects);
-        played.events += events.len() as u64;
-        newest = newest.max(events.iter().map(|event| event.time).max());
-        sightings.extend(events.drain(..).filter_map(|event| sight(rules, &event, &mut scratch)));
+        for event in events.drain(..) {
+            take(event.time, sight(rules, &event, &mut scratch), played);
+        }
     }
-    (sightings, newest)
+    found.push((newest, None));
+    found
 }
 
-fn count(rules: &RuleSet, sighting: Sighting, state: &mut State, disk: &mut Disk, played: &mut Played) {
-    if !disk.seen.insert((sighting.kind, sighting.uid.clone())) {
-        played.duplicates += 1;
-        return;
-    }
-    played.matched += 1;
+fn is_new(sighting: &Sighting, disk: &mut Disk, played: &mut Played) -> bool {
+    let is_new = disk.seen.insert((sighting.kind, sighting.uid.clone()));
+    *(if is_new { &mut played.matched } else { &mut played.duplicates }) += 1;
+    is_new
+}
+
+fn take(rules: &RuleSet, step: &Step, state: &mut State, disk: &mut Disk) {
     let mut changes: Vec<Change> = Vec::new();
-    state.apply(rules, &sighting, &mut changes);
+    state.step(rules, step, &mut changes);
     changes.into_iter().for_each(|change| disk.alerts.take(change));
-    disk.journal.push(sighting);
 }
 
 /// The alerts of the journal are on disk already; only what it left in the windows is wanted.
@@ -197,8 +199,8 @@ fn recovered(rules: &RuleSet, disk: &Disk, caps: Caps) -> State {
         Some(bytes) => State::restore(bytes, caps).expect("this build wrote it"),
     };
     let mut changes = Vec::new();
-    for sighting in &disk.journal {
-        state.apply(rules, sighting, &mut changes);
+    for step in &disk.journal {
+        state.step(rules, step, &mut changes);
         changes.clear();
     }
     state

@@ -44,6 +44,7 @@ pub(super) fn message() -> Message {
             region: Some("eu-central-1".to_owned()),
         },
         action: "GetSecretValue".to_owned(),
+        flags: Vec::new(),
     };
     let link = Some("https://lapwing.example/alerts/0123456789abcdef0123456789abcdef".to_owned());
     Message { id: "message-1".to_owned(), action: Action::Raise, alert, revision: 1, link }

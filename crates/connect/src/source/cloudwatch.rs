@@ -253,7 +253,8 @@ fn batches(group: &str, found: Found) -> VecDeque<Batch> {
 fn batch(group: &str, records: Vec<Record>, floor: Timestamp) -> Batch {
     let stored = Stored { floor_ms: floor.millis() };
     let value = serde_json::to_string(&stored).expect("a number is always JSON");
-    Batch { records, mark: Mark(BTreeMap::from([(group.to_owned(), value)])), receipt: None }
+    let mark = Mark(BTreeMap::from([(group.to_owned(), value)]));
+    Batch { records, mark, partitions: vec![group.into()], ..Batch::default() }
 }
 
 fn floor(group: &str, value: &str) -> Result<Timestamp, SourceError> {

@@ -226,7 +226,7 @@ impl Http {
         self.sequence += 1;
         self.unsettled.push_back(Unsettled { sequence: self.sequence, receipt: Arc::clone(&receipt), shares });
         let mark = Mark([(self.name.clone(), format!("{}.{}", self.start, self.sequence))].into());
-        Some(Batch { records, mark, receipt: Some(receipt) })
+        Some(Batch { records, mark, receipt: Some(receipt), ..Batch::default() })
     }
 
     /// The sequence that a mark of this run names.

@@ -86,7 +86,7 @@ impl Source for Memory {
                     self.records += 1;
                 }
                 let mark = Mark([(self.name.clone(), self.records.to_string())].into());
-                Ok(Next::Batch(Batch { records, mark, receipt: None }))
+                Ok(Next::Batch(Batch { records, mark, ..Batch::default() }))
             }
         }
     }

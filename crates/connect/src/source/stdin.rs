@@ -61,7 +61,7 @@ impl<Input: AsyncRead + Send + Unpin> Stdin<Input> {
             return None;
         }
         let mark = Mark([(PARTITION.to_owned(), self.lines.number().to_string())].into());
-        Some(Batch { records, mark, receipt: None })
+        Some(Batch { records, mark, ..Batch::default() })
     }
 }
 

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::Shape;
 use super::evidence::{Evidence, Handle};
 use super::level::Levels;
+use super::progress::Borders;
+use super::table::Weigh;
 use super::window::{Arrival, Lasting, Ripple, TooLate, compare, grown};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// Events that a brief window keeps at most.
 const EVENTS_MAX: usize = 8;
@@ -130,12 +132,22 @@ impl<M: Mark> Few<M> {
     }
 }
 
+impl<M> Weigh for Brief<M> {
+    fn bytes(&self) -> usize {
+        match &self.few {
+            Few::None | Few::One(_) | Few::Two(_) => 0,
+            Few::Some(entries) => entries.capacity() * size_of::<Entry<M>>(),
+            Few::Lasting(window) => window.bytes(),
+        }
+    }
+}
+
 impl<M: Mark> Brief<M> {
     /// Counts an event in. The episodes that the ripples speak of are those of [`Brief::window`].
     pub(super) fn insert(
         &mut self,
         arrival: &Arrival<'_>,
-        (shape, lateness): (&Shape, Span),
+        (shape, borders): (&Shape, Borders),
         scratch: &mut Lasting,
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
@@ -145,13 +157,13 @@ impl<M: Mark> Brief<M> {
             self.few = Few::Lasting(Box::new(Lasting::new(Levels::new(&shape.counted))));
         }
         if let Few::Lasting(window) = &mut self.few {
-            return window.insert(arrival, shape, lateness, evidence, ripples);
+            return window.insert(arrival, (shape, borders), evidence, ripples);
         }
         let newest = self.few.entries().last().map(Entry::time);
-        if newest.is_some_and(|newest| arrival.time < newest.minus(lateness)) {
+        if newest.is_some_and(|newest| arrival.time < borders.of_key(newest)) {
             return Err(TooLate);
         }
-        self.trim(arrival.time.max(newest.unwrap_or(arrival.time)), shape, lateness, evidence);
+        self.trim(borders.of_key(arrival.time.max(newest.unwrap_or(arrival.time))), shape, evidence);
         self.load(scratch, shape);
         let in_order = newest.is_none_or(|newest| newest < arrival.time);
         if !in_order {
@@ -191,9 +203,9 @@ impl<M: Mark> Brief<M> {
         }
     }
 
-    /// Drops what no event to come can be counted with.
-    fn trim(&mut self, newest: Timestamp, shape: &Shape, lateness: Span, evidence: &mut Evidence) {
-        let border = newest.minus(lateness).minus(shape.window);
+    /// Drops what no event to come, none of which lies before `late`, can be counted with.
+    fn trim(&mut self, late: Timestamp, shape: &Shape, evidence: &mut Evidence) {
+        let border = late.minus(shape.window);
         let entries = self.few.entries();
         let old = entries.partition_point(|entry| entry.time() <= border);
         if old == 0 {

@@ -35,6 +35,8 @@ pub(super) struct Episode {
     /// What the entries said that have left since: ids, and the log and scene of the first event.
     pub(super) named: Vec<String>,
     pub(super) opening: Option<Box<(Kind, Scene)>>,
+    /// Whether one of them had a time that is not its own.
+    clamped: bool,
     /// All ids that it will ever name, once it knows them: one hot key is told of again with each event.
     #[serde(skip)]
     pub(super) names: OnceCell<Arc<[String]>>,
@@ -57,6 +59,8 @@ pub(crate) struct Account {
     /// The log of the first contributing event: a rule may count over several.
     pub(crate) kind: Kind,
     pub(crate) scene: Scene,
+    /// Whether one of the first events had a time that is not its own.
+    pub(crate) clamped: bool,
 }
 
 impl Episode {
@@ -74,6 +78,7 @@ impl Episode {
             sample: Vec::new(),
             named: Vec::new(),
             opening: None,
+            clamped: false,
             names: OnceCell::new(),
             revision: 1,
             told: 0,
@@ -118,6 +123,7 @@ impl Episode {
         if leaving > 0 && self.opening.is_none() {
             self.opening = Some(Box::new(evidence.scene(self.sample[0])));
         }
+        self.clamped |= self.sample[..leaving].iter().any(|&handle| evidence.is_clamped(handle));
         self.named.extend(self.sample.drain(..leaving).map(|handle| evidence.id(handle)));
         self.counted = self.counted.saturating_sub(gone.len());
     }
@@ -131,7 +137,8 @@ impl Episode {
             (None, Some(&first)) => evidence.scene(first),
             (None, None) => (Kind::Json, Scene::default()),
         };
+        let clamped = self.clamped || self.sample.iter().any(|&handle| evidence.is_clamped(handle));
         let Self { crossed, first, last, peak, events_total, .. } = *self;
-        Account { crossed, first, last, peak, events_total, sample, kind, scene }
+        Account { crossed, first, last, peak, events_total, sample, kind, scene, clamped }
     }
 }

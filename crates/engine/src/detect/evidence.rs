@@ -63,6 +63,7 @@ struct Segment {
 const BASE: u16 = 1 << 15;
 const UUID: u16 = 1 << 14;
 const ORIGIN: u16 = 1 << 13;
+const CLAMPED: u16 = 1 << 12;
 
 /// In place of the number of bytes that a text shares with the base's.
 const ABSENT: u8 = 0xff;
@@ -156,6 +157,11 @@ impl Evidence {
     pub(super) fn scene(&self, handle: Handle) -> (Kind, Scene) {
         let Some((segment, read)) = self.read(handle) else { return (Kind::Json, Scene::default()) };
         (segment.first(&read).kind, segment.scene(&read))
+    }
+
+    /// Whether its time is not what it says itself.
+    pub(super) fn is_clamped(&self, handle: Handle) -> bool {
+        self.read(handle).is_some_and(|(_, read)| read.head & CLAMPED != 0)
     }
 
     fn writable(&mut self) -> Option<u32> {
@@ -324,7 +330,7 @@ impl Segment {
         let Sighting { uid, kind, scene, .. } = sighting;
         let place = self.bytes.len();
         self.bytes.extend([0; 2]);
-        let mut head = 0;
+        let mut head = if sighting.clamped { CLAMPED } else { 0 };
         if let Some(base) = base {
             head |= BASE;
             self.bytes.extend(base.place.to_le_bytes());
@@ -473,7 +479,14 @@ mod tests {
 
     fn sighting(id: &str, scene: Scene) -> Sighting {
         let uid = Uid { origin: "account".to_owned(), id: id.to_owned() };
-        Sighting { uid, time: Timestamp::default(), kind: Kind::GithubAudit, scene, findings: Vec::new() }
+        Sighting {
+            uid,
+            time: Timestamp::default(),
+            clamped: false,
+            kind: Kind::GithubAudit,
+            scene,
+            findings: Vec::new(),
+        }
     }
 
     fn scene(name: &str) -> Scene {

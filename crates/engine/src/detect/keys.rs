@@ -7,6 +7,7 @@ use super::brief::{Brief, Halves};
 use super::closed::Closed;
 use super::episode::Episode;
 use super::evidence::Evidence;
+use super::progress::Borders;
 use super::table::{Hash, Table, Tick};
 use super::window::{Arrival, Lasting, Ripple, TooLate};
 use crate::time::{Span, Timestamp};
@@ -22,18 +23,9 @@ pub(super) enum Keys {
     Closed(Table<Closed>),
 }
 
-/// When an event comes too late.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Borders {
-    /// So far behind the newest event of its key.
-    pub(super) lateness: Span,
-    /// Before this moment, for windows that are judged when it has passed.
-    pub(super) watermark: Timestamp,
-}
-
 /// Whether something happened, or did not happen after all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Is {
     Happened,
     TakenBack,
 }
@@ -50,37 +42,36 @@ impl Keys {
     pub(super) fn count(
         &mut self,
         (hash, key, now): (Hash, &[Option<String>], Tick),
-        (arrival, standing): (&Arrival<'_>, Standing),
+        (arrival, is): (&Arrival<'_>, Is),
         (shape, borders): (&Shape, Borders),
         scratch: &mut Lasting,
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Result<(), TooLate> {
-        let asked = (shape, borders.lateness);
-        match (self, standing) {
-            (Self::Bare(table), Standing::Happened) => {
-                table.touch(hash, now).insert(arrival, asked, scratch, evidence, ripples)
+        let asked = (shape, borders);
+        match (self, is) {
+            (Self::Bare(table), Is::Happened) => {
+                table.touch(hash, now, |brief| brief.insert(arrival, asked, scratch, evidence, ripples))
             }
-            (Self::Marked(table), Standing::Happened) => {
-                table.touch(hash, now).insert(arrival, asked, scratch, evidence, ripples)
+            (Self::Marked(table), Is::Happened) => {
+                table.touch(hash, now, |brief| brief.insert(arrival, asked, scratch, evidence, ripples))
             }
-            (Self::Closed(table), Standing::Happened) => {
-                let closed = table.touch(hash, now);
+            (Self::Closed(table), Is::Happened) => table.touch(hash, now, |closed| {
                 if closed.key.is_empty() {
                     closed.key = key.to_vec();
                 }
-                closed.insert(arrival, (shape, borders.watermark), evidence)
-            }
-            (Self::Bare(table), Standing::TakenBack) => {
-                table.touch(hash, now).remove(arrival, shape, evidence, ripples);
+                closed.insert(arrival, asked, evidence, ripples)
+            }),
+            (Self::Bare(table), Is::TakenBack) => {
+                table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples));
                 Ok(())
             }
-            (Self::Marked(table), Standing::TakenBack) => {
-                table.touch(hash, now).remove(arrival, shape, evidence, ripples);
+            (Self::Marked(table), Is::TakenBack) => {
+                table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples));
                 Ok(())
             }
-            (Self::Closed(table), Standing::TakenBack) => {
-                table.touch(hash, now).remove(arrival, evidence);
+            (Self::Closed(table), Is::TakenBack) => {
+                table.touch(hash, now, |closed| closed.remove(arrival, shape, evidence, ripples));
                 Ok(())
             }
         }
@@ -103,19 +94,20 @@ impl Keys {
         }
     }
 
-    /// Judges the first window of this key; answers with the key's text.
+    /// Judges the next window of this key; answers with the key's text.
     pub(super) fn judge(
         &mut self,
         hash: Hash,
-        shape: &Shape,
+        asked: (&Shape, Borders),
         evidence: &mut Evidence,
-    ) -> Option<(Ripple, Vec<Option<String>>)> {
+        ripples: &mut Vec<Ripple>,
+    ) -> Option<Vec<Option<String>>> {
         match self {
             Self::Bare(_) | Self::Marked(_) => None,
-            Self::Closed(table) => {
-                let closed = table.get_mut(hash)?;
-                Some((closed.judge(shape, evidence)?, closed.key.clone()))
-            }
+            Self::Closed(table) => table.visit(hash, |closed| {
+                closed.judge(asked, evidence, ripples);
+                closed.key.clone()
+            }),
         }
     }
 
@@ -134,6 +126,15 @@ impl Keys {
             Self::Bare(table) => table.len(),
             Self::Marked(table) => table.len(),
             Self::Closed(table) => table.len(),
+        }
+    }
+
+    /// Bytes of what is kept.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Bare(table) => table.bytes(),
+            Self::Marked(table) => table.bytes(),
+            Self::Closed(table) => table.bytes(),
         }
     }
 

@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 pub struct Seen {
     /// When it happened.
     pub time: Timestamp,
+    /// Which log it stood in.
+    pub kind: Kind,
     /// What must be remembered of it; nothing if no rule matched.
     pub sighting: Option<Sighting>,
 }
@@ -55,15 +57,15 @@ pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Si
 pub fn sight_raw(rules: &RuleSet, raw: Raw<'_>, limits: &Limits, scratch: &mut Scratch) -> Option<Seen> {
     rules.glance_and_recall(raw.format, raw.body, limits, scratch, |Glance { kind, time, rules: matched }, recall| {
         if matched.is_empty() {
-            return Some(Seen { time, sighting: None });
+            return Some(Seen { time, kind, sighting: None });
         }
         recall.read(|facts| {
             let findings = findings(rules, matched, facts);
             if findings.is_empty() {
-                return Some(Seen { time, sighting: None });
+                return Some(Seen { time, kind, sighting: None });
             }
             let uid = facts.uid(raw.position, time)?;
-            Some(Seen { time, sighting: Some(sighting(&uid, (time, kind), &facts.facets(None), findings)) })
+            Some(Seen { time, kind, sighting: Some(sighting(&uid, (time, kind), &facts.facets(None), findings)) })
         })
     })
 }
@@ -76,7 +78,7 @@ fn sighting(
 ) -> Sighting {
     // Ids come from outside as all else does: one that holds a secret is hidden, and stays the same id.
     let uid = Uid { origin: label(&uid.origin), id: label(&uid.id) };
-    Sighting { uid, time, kind, scene: Scene::of(facets), findings }
+    Sighting { uid, time, clamped: false, kind, scene: Scene::of(facets), findings }
 }
 
 fn findings(rules: &RuleSet, matched: &[RuleNumber], facts: &Facts<'_, '_>) -> Vec<Finding> {
@@ -164,7 +166,7 @@ pub(super) fn of_alert(rules: &RuleSet, number: RuleNumber, alert: &Alert, time:
     let findings = outer.filter_map(|&outer| counted_finding(rules, outer, number, alert)).collect();
     let scene = Scene::of_alert(&alert.actor, &alert.network, &alert.target, &alert.action);
     let uid = Uid { origin: String::new(), id: alert.id.0.clone() };
-    Sighting { uid, time, kind: alert.kind, scene, findings }
+    Sighting { uid, time, clamped: false, kind: alert.kind, scene, findings }
 }
 
 fn counted_finding(rules: &RuleSet, number: RuleNumber, inner: RuleNumber, alert: &Alert) -> Option<Finding> {

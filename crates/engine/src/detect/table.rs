@@ -28,6 +28,14 @@ pub(super) struct Table<B> {
     free: Vec<u32>,
     /// When each key was put here, in ticks, oldest first.
     queue: VecDeque<(Tick, u32)>,
+    /// What the bodies take beside their slots.
+    bytes: usize,
+}
+
+/// What is kept of a key.
+pub(super) trait Weigh {
+    /// Bytes of its memory beside its slot, without what the allocator adds.
+    fn bytes(&self) -> usize;
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,18 +63,24 @@ impl Tick {
 
 impl<B> Default for Table<B> {
     fn default() -> Self {
-        Self { places: HashTable::new(), slots: Vec::new(), free: Vec::new(), queue: VecDeque::new() }
+        Self { places: HashTable::new(), slots: Vec::new(), free: Vec::new(), queue: VecDeque::new(), bytes: 0 }
     }
 }
 
-impl<B: Default> Table<B> {
+impl<B: Default + Weigh> Table<B> {
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// What is remembered of this key, new or known, seen now.
-    pub(super) fn touch(&mut self, hash: Hash, now: Tick) -> &mut B {
-        let Self { places, slots, free, queue } = self;
+    /// Bytes of all slots and what the bodies take beside them.
+    pub(super) fn bytes(&self) -> usize {
+        let one = size_of::<Slot<B>>() + size_of::<(Tick, u32)>() + size_of::<(u32, u8)>();
+        self.len() * one + self.bytes
+    }
+
+    /// Changes what is remembered of this key, new or known, seen now.
+    pub(super) fn touch<T>(&mut self, hash: Hash, now: Tick, change: impl FnOnce(&mut B) -> T) -> T {
+        let Self { places, slots, free, queue, bytes } = self;
         let found = places.find(hash[0], |&place| slots[place as usize].hash == hash).copied();
         let place = found.unwrap_or_else(|| {
             let slot = Slot { hash, seen: now, body: B::default() };
@@ -86,7 +100,7 @@ impl<B: Default> Table<B> {
         });
         let slot = &mut slots[place as usize];
         slot.seen = now;
-        &mut slot.body
+        weighed(&mut slot.body, bytes, change)
     }
 
     pub(super) fn get(&self, hash: Hash) -> Option<&B> {
@@ -94,9 +108,10 @@ impl<B: Default> Table<B> {
         Some(&self.slots[place as usize].body)
     }
 
-    pub(super) fn get_mut(&mut self, hash: Hash) -> Option<&mut B> {
+    /// Changes what is remembered of this key, if anything is, without its being seen.
+    pub(super) fn visit<T>(&mut self, hash: Hash, change: impl FnOnce(&mut B) -> T) -> Option<T> {
         let place = *self.places.find(hash[0], |&place| self.slots[place as usize].hash == hash)?;
-        Some(&mut self.slots[place as usize].body)
+        Some(weighed(&mut self.slots[place as usize].body, &mut self.bytes, change))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Hash, &B)> {
@@ -139,6 +154,7 @@ impl<B: Default> Table<B> {
     fn take(&mut self, place: u32) -> B {
         let slot = &mut self.slots[place as usize];
         let body = std::mem::take(&mut slot.body);
+        self.bytes -= body.bytes();
         let hash = slot.hash[0];
         if let Ok(entry) = self.places.find_entry(hash, |&other| other == place) {
             entry.remove();
@@ -148,6 +164,14 @@ impl<B: Default> Table<B> {
     }
 }
 
+/// Changes a body, and what all of them weigh.
+fn weighed<B: Weigh, T>(body: &mut B, bytes: &mut usize, change: impl FnOnce(&mut B) -> T) -> T {
+    let before = body.bytes();
+    let answer = change(body);
+    *bytes = *bytes + body.bytes() - before;
+    answer
+}
+
 /// In the order of the queue.
 impl<B: Serialize> Serialize for Table<B> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -155,13 +179,14 @@ impl<B: Serialize> Serialize for Table<B> {
     }
 }
 
-impl<'de, B: Deserialize<'de> + Default> Deserialize<'de> for Table<B> {
+impl<'de, B: Deserialize<'de> + Default + Weigh> Deserialize<'de> for Table<B> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let saved: Vec<(Tick, Slot<B>)> = Deserialize::deserialize(deserializer)?;
         let mut table = Self::default();
         for (since, slot) in saved {
             let place = u32::try_from(table.slots.len()).map_err(serde::de::Error::custom)?;
             table.queue.push_back((since, place));
+            table.bytes += slot.body.bytes();
             table.slots.push(slot);
             let Self { places, slots, .. } = &mut table;
             places.insert_unique(slots[place as usize].hash[0], place, |&other| slots[other as usize].hash[0]);

@@ -12,6 +12,7 @@ use super::episode::Episode;
 use super::evidence::{Evidence, Handle};
 use super::fold::{Fold, Track, holds};
 use super::level::Levels;
+use super::progress::Borders;
 use crate::event::Uid;
 use crate::rule::COUNT_MAX;
 use crate::time::{Span, Timestamp};
@@ -91,6 +92,12 @@ impl Lasting {
         &self.live.episodes
     }
 
+    /// Bytes of its memory, without what the allocator adds. A mark stands in a map and in levels.
+    pub(super) fn bytes(&self) -> usize {
+        let event = size_of::<Timestamp>() + size_of::<Handle>();
+        size_of::<Self>() + self.track.times.len() * event + self.track.levels.marks() * 8 * size_of::<u64>()
+    }
+
     /// Its levels, without anything in them.
     pub(super) fn kind(&self) -> Levels {
         let mut levels = self.track.levels.clone();
@@ -132,15 +139,14 @@ impl Lasting {
     pub(super) fn insert(
         &mut self,
         arrival: &Arrival<'_>,
-        shape: &Shape,
-        lateness: Span,
+        (shape, borders): (&Shape, Borders),
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Result<(), TooLate> {
-        if self.newest().is_some_and(|newest| arrival.time < newest.minus(lateness)) {
+        if self.newest().is_some_and(|newest| arrival.time < borders.of_key(newest)) {
             return Err(TooLate);
         }
-        self.trim(shape, lateness, evidence);
+        self.trim((shape, borders), evidence);
         // After a trim of too many events the last settled one may be younger than the lateness says.
         if self.settled.next.checked_sub(1).is_some_and(|last| arrival.time <= self.track.times[last]) {
             return Err(TooLate);
@@ -218,11 +224,11 @@ impl Lasting {
 
     /// Settles what lies further back than the lateness, and drops what no window that can still change looks
     /// back to; half of the events at a time, so that it costs little an event.
-    fn trim(&mut self, shape: &Shape, lateness: Span, evidence: &mut Evidence) {
+    fn trim(&mut self, (shape, borders): (&Shape, Borders), evidence: &mut Evidence) {
         let count = self.track.times.len();
         let Some(&newest) = self.track.times.last() else { return };
         let full = count >= EVENTS_MAX || self.track.levels.marks() >= MARKS_MAX;
-        let border = newest.minus(lateness);
+        let border = borders.of_key(newest);
         if !full && (count < EVENTS_KEPT || self.track.times[count / 2] > border.minus(shape.window)) {
             return;
         }

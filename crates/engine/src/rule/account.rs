@@ -74,7 +74,7 @@ fn played(rules: &RuleSet, events: &[(String, Event)]) -> Vec<Change> {
             state.apply(rules, &sighting, &mut changes);
         }
     }
-    state.advance(rules, Timestamp::LATEST, &mut changes);
+    state.finish(rules, &mut changes);
     changes
 }
 

@@ -8,7 +8,7 @@ use super::facts::Wanted;
 use super::look::{self, Glance, Recall, Scratch};
 use super::mapping::Mappings;
 use super::plan::Plan;
-use crate::event::{Event, Kind, LogSource};
+use crate::event::{Event, Kind, Kinds, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits, glance};
 
@@ -19,6 +19,8 @@ pub(super) struct Index {
     detections: Vec<Detection>,
     plans: BTreeMap<Kind, Plan>,
     wanted: BTreeMap<Kind, Wanted>,
+    /// The rules that events of each kind are read by.
+    readers: BTreeMap<Kind, Vec<RuleNumber>>,
     /// The fields that are read by those who remember an event.
     remembered: Vec<FieldId>,
     mappings: Mappings,
@@ -64,10 +66,11 @@ impl Index {
     }
 
     fn plan(&mut self, kind: Kind, source: &LogSource, silence: Silence, fields: &Fields) {
-        let admitted = self.detections.iter().filter(|detection| admits(&detection.log_source, source, silence));
+        let admitted = || self.detections.iter().filter(|detection| admits(&detection.log_source, source, silence));
+        self.readers.insert(kind, admitted().map(|detection| detection.rule).collect());
         let synonyms = self.mappings.synonyms(mapped_as(kind, source), fields);
         let wanted = Wanted::new(kind, &self.remembered, &synonyms, fields);
-        self.plans.insert(kind, Plan::new(fields, &self.predicates, (kind, &wanted), &synonyms, admitted));
+        self.plans.insert(kind, Plan::new(fields, &self.predicates, (kind, &wanted), &synonyms, admitted()));
         self.wanted.insert(kind, wanted);
     }
 
@@ -97,6 +100,12 @@ impl Index {
 
     pub(super) fn wanted(&self, kind: Kind) -> Option<&Wanted> {
         self.wanted.get(&kind)
+    }
+
+    /// Kinds of log that this detection reads.
+    pub(super) fn kinds(&self, detection: RuleNumber) -> Kinds {
+        let read = self.readers.iter().filter(|(_, readers)| readers.binary_search(&detection).is_ok());
+        read.map(|(kind, _)| *kind).collect()
     }
 
     pub(super) fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {

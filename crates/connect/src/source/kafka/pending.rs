@@ -64,10 +64,19 @@ impl Pending {
         }
         self.due = None;
         self.bytes = 0;
-        let records = std::mem::take(&mut self.records).into_iter().map(|(_, record)| record).collect();
+        let (mut records, mut partitions, mut partition_of) = (Vec::new(), Vec::<Partition>::new(), Vec::new());
+        for (partition, record) in std::mem::take(&mut self.records) {
+            let place = partitions.iter().position(|known| *known == partition).unwrap_or_else(|| {
+                partitions.push(partition);
+                partitions.len() - 1
+            });
+            records.push(record);
+            partition_of.push(u16::try_from(place).expect("a batch holds fewer records than that"));
+        }
+        let partitions = partitions.iter().map(|partition| partition.to_string().into()).collect();
         let ends = std::mem::take(&mut self.ends);
         let mark = ends.into_iter().map(|(partition, end)| (partition.to_string(), end.to_string())).collect();
-        Some(Batch { records, mark: Mark(mark), receipt: None })
+        Some(Batch { records, partitions, partition_of, mark: Mark(mark), receipt: None })
     }
 }
 
@@ -97,6 +106,17 @@ mod tests {
         assert_eq!(pending.take(now).unwrap().records.len(), 512);
         pending.add(partition(0), 512, Some(&[b'a'; BATCH_BYTES_MAX]), now);
         assert_eq!(pending.take(now).unwrap().records.len(), 1);
+    }
+
+    #[test]
+    fn each_record_is_of_its_own_partition() {
+        let (mut pending, now) = pending();
+        for number in [7, 3, 7] {
+            pending.add(partition(number), 0, Some(b"a"), now);
+        }
+        let batch = pending.take(now + Duration::from_millis(100)).unwrap();
+        let of: Vec<&str> = batch.partition_of.iter().map(|&place| &*batch.partitions[usize::from(place)]).collect();
+        assert_eq!(of, ["events/7", "events/3", "events/7"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::super::*;
+use crate::alert::Alert;
 use crate::event::Event;
 use crate::normalise::{Format, Limits, normalise};
 use crate::rule::{RuleFile, RuleSet, Scratch};
@@ -25,11 +26,11 @@ detection: {selection: {eventName: ConsoleLogin}, condition: selection}
 level: low
 ";
 
-fn correlation(name: &str, asks: &str) -> String {
+pub(super) fn correlation(name: &str, asks: &str) -> String {
     format!("---\ntitle: {name}\nid: {name}\nname: {name}\ncorrelation: {{{asks}}}\nlevel: high\n")
 }
 
-fn compile(correlations: &[String]) -> RuleSet {
+pub(super) fn compile(correlations: &[String]) -> RuleSet {
     let text = format!("{BASES}{}", correlations.concat());
     let (rules, problems) = RuleSet::compile(&[RuleFile { path: "rules.yml".to_owned(), text }]);
     assert_eq!(problems, []);
@@ -37,7 +38,7 @@ fn compile(correlations: &[String]) -> RuleSet {
 }
 
 /// Somebody does this at this second; `much` is its number.
-fn event(second: u32, who: &str, what: &str, much: &str) -> Event {
+pub(super) fn event(second: u32, who: &str, what: &str, much: &str) -> Event {
     let (minute, rest) = (second / 60, second % 60);
     let record = format!(
         r#"{{"eventID":"{second}-{who}-{what}-{much}","eventTime":"2026-11-20T{:02}:{:02}:{rest:02}Z",
@@ -59,7 +60,7 @@ fn play(rules: &RuleSet, events: &[Event], restart: usize) -> Vec<Alert> {
 }
 
 /// The same with this lateness.
-fn play_within(lateness: Span, rules: &RuleSet, events: &[Event], restart: usize) -> Vec<Alert> {
+pub(super) fn play_within(lateness: Span, rules: &RuleSet, events: &[Event], restart: usize) -> Vec<Alert> {
     let caps = Caps { lateness, ..Caps::default() };
     let (mut state, mut ledger, mut changes) = (State::new(caps), Ledger::default(), Vec::new());
     for (place, event) in events.iter().enumerate() {
@@ -69,10 +70,10 @@ fn play_within(lateness: Span, rules: &RuleSet, events: &[Event], restart: usize
         // Some events match nothing: they only say how far the stream has come.
         match sight(rules, event, &mut Scratch::default()) {
             Some(sighting) => state.apply(rules, &sighting, &mut changes),
-            None => state.apply(rules, &Sighting::tick(event.time), &mut changes),
+            None => state.pass(rules, event.time, &mut changes),
         }
     }
-    state.advance(rules, Timestamp::LATEST, &mut changes);
+    state.finish(rules, &mut changes);
     assert_eq!(state.late(), 0);
     changes.into_iter().for_each(|change| ledger.take(change));
     ledger.into_alerts()
@@ -200,7 +201,7 @@ fn a_finding_has_the_fields_of_its_key_and_no_others() {
 }
 
 /// Every type that is judged once, every type that is not, and chains of both.
-fn everything() -> RuleSet {
+pub(super) fn everything() -> RuleSet {
     let by = "group-by: [userIdentity.userName]";
     let field = "field: requestParameters.bytes";
     let both = format!("rules: [made, signed], timespan: 3m, {by}");

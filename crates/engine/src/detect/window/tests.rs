@@ -10,7 +10,9 @@ use crate::alert::Scene;
 use crate::event::Kind;
 use crate::rule::{Formula, Threshold};
 
-const LATENESS: Span = Span::seconds(600);
+/// Those of a stream of one partition, which nobody waits for.
+const BORDERS: Borders =
+    Borders { watermark: Timestamp::EARLIEST, slowest: Timestamp::LATEST, lateness: Span::seconds(600) };
 
 fn shape(counted: Counted, at_least: i128) -> Shape {
     let minute = Span::seconds(60);
@@ -70,13 +72,19 @@ impl Bench {
     fn try_insert(&mut self, (second, id, value): Event<'_>) -> Result<Vec<Told>, TooLate> {
         let uid = Uid { origin: String::new(), id: id.to_owned() };
         let time = Timestamp::from_micros(second * 1_000_000);
-        let sighting =
-            Sighting { uid: uid.clone(), time, kind: Kind::Json, scene: Scene::default(), findings: Vec::new() };
+        let sighting = Sighting {
+            uid: uid.clone(),
+            time,
+            clamped: false,
+            kind: Kind::Json,
+            scene: Scene::default(),
+            findings: Vec::new(),
+        };
         let handle = self.evidence.keep(&sighting);
         let arrival = Arrival { time, uid: &uid, evidence: handle, marks: &[value] };
         let mut ripples = Vec::new();
         let Self { shape, window, scratch, evidence } = self;
-        window.insert(&arrival, (shape, LATENESS), scratch, evidence, &mut ripples)?;
+        window.insert(&arrival, (shape, BORDERS), scratch, evidence, &mut ripples)?;
         let episodes = window.window(scratch).episodes();
         let told = |ripple| match ripple {
             Ripple::Reopened(_) => None,

@@ -1,0 +1,103 @@
+//! Whether what the file says makes sense as a whole.
+
+use std::time::Duration;
+
+use connect::source;
+
+use super::{Config, Sink, Source};
+
+/// Segments of what windows remember have 64 KiB each, and some are always open.
+const STATE_MIB_LEAST: usize = 16;
+
+/// Windows are kept for as long.
+const LATENESS_MOST: Duration = Duration::from_secs(24 * 3_600);
+
+impl Config {
+    /// What cannot be meant, and how to mend it.
+    pub(super) fn nonsense(&self) -> Option<String> {
+        if let Some(message) = self.open_to_all() {
+            return Some(message);
+        }
+        for name in self.sources.keys().chain(self.sinks.keys()) {
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+                return Some(format!("{name:?}: a name may hold letters, digits, `-`, `_` and `.`"));
+            }
+        }
+        for (name, source) in &self.sources {
+            if source.systems() != 1 {
+                return Some(format!("sources.{name}: give exactly one of file, stdin, http, cloudwatch, kafka"));
+            }
+            if let Some(message) = source.untimely() {
+                return Some(format!("sources.{name}: {message}"));
+            }
+        }
+        for (name, sink) in &self.sinks {
+            let Sink { webhook, slack, pagerduty, stdout } = sink;
+            let systems = [webhook.is_some(), slack.is_some(), pagerduty.is_some(), stdout.is_some()];
+            if systems.into_iter().filter(|given| *given).count() != 1 {
+                return Some(format!("sinks.{name}: give exactly one of webhook, slack, pagerduty, stdout"));
+            }
+        }
+        let body_mib_most = (source::http::Limits::default().waiting_bytes_max / 2) >> 20;
+        if !(1..=body_mib_most).contains(&self.ingest.body_mib_max) {
+            return Some(format!(
+                "ingest.body_mib_max: {} is not within 1 to {body_mib_most}: a compressed body is held as sent and decompressed, and both must fit into the memory for all bodies",
+                self.ingest.body_mib_max
+            ));
+        }
+        if self.state.mib_max < STATE_MIB_LEAST {
+            return Some(format!("state.mib_max: give {STATE_MIB_LEAST} or more"));
+        }
+        if self.state.keys_max == 0 {
+            return Some("state.keys_max: windows need at least one key".to_owned());
+        }
+        for (place, route) in self.routes.iter().enumerate() {
+            if let Some(unknown) = route.sinks.iter().find(|sink| !self.sinks.contains_key(*sink)) {
+                return Some(format!("routes[{place}]: there is no sink {unknown:?}"));
+            }
+        }
+        None
+    }
+    /// What anybody could do who can connect, unless the file says that this is meant.
+    fn open_to_all(&self) -> Option<String> {
+        if self.listen.ip().is_loopback() || self.listen_without_token {
+            return None;
+        }
+        let reached = format!("listen: {} can be reached from outside", self.listen);
+        let meant = "or `listen_without_token: true` if something in front of it asks for one";
+        if self.token.is_none() {
+            return Some(format!("{reached}: set `token`, {meant}"));
+        }
+        let open = |source: &Source| source.http.as_ref().is_some_and(|http| http.token.is_none());
+        let (name, _) = self.sources.iter().find(|(_, source)| open(source))?;
+        Some(format!("{reached}, and anybody could push to sources.{name}: set its `http.token`, {meant}"))
+    }
+}
+
+impl Source {
+    fn systems(&self) -> usize {
+        #[cfg(feature = "aws")]
+        let aws = self.cloudwatch.is_some();
+        #[cfg(not(feature = "aws"))]
+        let aws = false;
+        #[cfg(feature = "kafka")]
+        let kafka = self.kafka.is_some();
+        #[cfg(not(feature = "kafka"))]
+        let kafka = false;
+        [self.file.is_some(), self.stdin.is_some(), self.http.is_some(), aws, kafka]
+            .into_iter()
+            .filter(|given| *given)
+            .count()
+    }
+
+    /// What cannot be meant of the times of its events.
+    fn untimely(&self) -> Option<String> {
+        if self.lateness > LATENESS_MOST {
+            return Some("lateness: give at most 24 h, as windows are kept for as long".to_owned());
+        }
+        let delay = self.delay.filter(|delay| *delay > self.lateness)?;
+        let (delay, lateness) = (humantime_serde::re::humantime::format_duration(delay), self.lateness);
+        let lateness = humantime_serde::re::humantime::format_duration(lateness);
+        Some(format!("delay: {delay} is longer than its lateness, {lateness}"))
+    }
+}

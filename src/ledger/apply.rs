@@ -1,0 +1,160 @@
+//! Counting and applying a group of batches: what one commit will make true.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use engine::detect::{Change, Count, Reach, Sighting, Step, Voice};
+
+use super::changes::Changes;
+use super::health::{self, Ailment};
+use super::{DEAD_MAX, Ledger, seen};
+use crate::archive::Kept;
+use crate::metrics::METRICS;
+use crate::store::{Commit, DeadRecord};
+use crate::workers::{Found, Matched};
+
+/// What is being put together.
+#[derive(Debug, Default)]
+struct Draft {
+    commit: Commit,
+    changes: Changes,
+    /// How far partitions have come since the last step of theirs. It makes no difference until the next event, so it
+    /// is said then.
+    reached: BTreeMap<Arc<str>, Reach>,
+}
+
+impl Ledger {
+    /// Counts and applies; from here on only the commit can make it true. Nothing if there is nothing to write.
+    pub(super) fn apply(&mut self, group: &mut [Matched]) -> Option<(Commit, Vec<Kept>)> {
+        let now = Instant::now();
+        let mut draft = Draft { commit: self.blank(), ..Draft::default() };
+        let mut kept = Vec::new();
+        draft.reached.extend(self.news.drain(..).map(|reach| (reach.partition.clone(), reach)));
+        for batch in group.iter_mut() {
+            self.rules = batch.rules.clone();
+            let found = std::mem::take(&mut batch.found);
+            batch.matched = found.len() as u64;
+            for found in found {
+                self.count(batch, found, &mut draft, &mut kept, now);
+            }
+            for reached in &batch.reached {
+                let reach = self.course.hear(&batch.feed, reached, reached.newest, now);
+                draft.reached.insert(reach.partition.clone(), reach);
+            }
+            if batch.feed.keeps_position {
+                draft.commit.marks.entry(batch.feed.name.clone()).or_default().0.extend(batch.mark.0.clone());
+            }
+            dead_records(batch, &mut draft.commit);
+        }
+        for reach in self.course.news(now, self.state.waits()) {
+            self.miss(&reach, &mut draft);
+            draft.reached.insert(reach.partition.clone(), reach);
+        }
+        self.flush(&mut draft);
+        self.ail(&mut draft);
+        let Draft { mut commit, changes, .. } = draft;
+        if group.is_empty() && commit.steps.is_empty() {
+            self.number -= 1;
+            return None;
+        }
+        commit.changes = changes.into_vec();
+        self.seen.remember(commit.number, &commit.seen);
+        commit.seen_from = self.seen.first();
+        Some((commit, kept))
+    }
+
+    fn count(&mut self, batch: &Matched, found: Found, draft: &mut Draft, kept: &mut Vec<Kept>, now: Instant) {
+        let Found { sighting, json, partition, newest } = found;
+        let reach = self.course.hear(&batch.feed, &batch.reached[partition], newest, now);
+        if batch.feed.repeats {
+            let id = seen::hash(sighting.kind, &sighting.uid);
+            if !self.seen.insert(id) {
+                METRICS.events_duplicate.with_label_values(&[&batch.feed.name]).inc();
+                draft.reached.insert(reach.partition.clone(), reach);
+                return;
+            }
+            draft.commit.seen.push(id);
+        }
+        let (kind, uid, time) = (sighting.kind, sighting.uid.clone(), sighting.time);
+        kept.push(Kept { kind, uid, time, json });
+        draft.reached.remove(&reach.partition);
+        self.flush(draft);
+        let mut step = Step { reach, sighting: Some(sighting) };
+        self.step(&step, draft);
+        step.sighting = step.sighting.and_then(remembered);
+        draft.commit.steps.push(step);
+    }
+
+    /// Says how far partitions have come that brought nothing to count.
+    fn flush(&mut self, draft: &mut Draft) {
+        for (_, reach) in std::mem::take(&mut draft.reached) {
+            let step = Step { reach, sighting: None };
+            self.step(&step, draft);
+            draft.commit.steps.push(step);
+        }
+    }
+
+    fn step(&mut self, step: &Step, draft: &mut Draft) {
+        self.state.step(&self.rules, step, &mut self.caused);
+        self.caused.drain(..).for_each(|change: Change| draft.changes.take(change));
+    }
+
+    fn miss(&self, reach: &Reach, draft: &mut Draft) {
+        let source = reach.partition.split('/').next().unwrap_or_default();
+        let is_missing = reach.voice == Voice::Missing;
+        METRICS.source_missing.with_label_values(&[source]).set(i64::from(is_missing));
+        if is_missing {
+            tracing::error!(%source, partition = %reach.partition, "source fails for long: nobody waits for it any more");
+            draft.changes.take(health::change(&Ailment::Missing { source }, self.clock.now()));
+        }
+    }
+
+    /// Where detection suffers, people are told as of any alert.
+    fn ail(&mut self, draft: &mut Draft) {
+        let evicted = self.state.evicted();
+        if evicted >= self.told_evicted.saturating_mul(2).max(1) && evicted > self.counted.0 {
+            self.told_evicted = evicted;
+            let (keys, bytes) = (self.state.keys(), self.state.bytes());
+            tracing::error!(evicted, keys, bytes, "windows are full: the least recent keys leave before their time");
+            draft.changes.take(health::change(&Ailment::Full { evicted, keys, bytes }, self.clock.now()));
+        }
+        for forgotten in self.state.take_forgotten() {
+            let (rule, keys) = (&forgotten.rule.0, forgotten.keys);
+            METRICS.state_forgotten.inc_by(keys as u64);
+            tracing::warn!(%rule, keys, "rule asks something else than before: its windows begin anew");
+        }
+    }
+}
+
+/// Keeps what could not be read, up to the cap of one commit; the last that is kept says how many follow it.
+pub(super) fn dead_records(batch: &Matched, commit: &mut Commit) {
+    let room = DEAD_MAX.saturating_sub(commit.dead.len());
+    let more = batch.rejects.len().saturating_sub(room);
+    for (place, reject) in batch.rejects.iter().take(room).enumerate() {
+        let last = more > 0 && place + 1 == room;
+        commit.dead.push(DeadRecord {
+            source: batch.feed.name.clone(),
+            position: reject.position.clone(),
+            reason: reject.reason.name(),
+            detail: if last {
+                format!("{}; {more} more after it are only counted", reject.detail)
+            } else {
+                reject.detail.clone()
+            },
+            head: reject.head.clone(),
+            at: commit.now,
+        });
+    }
+}
+
+/// The part of a sighting that windows take in; nothing if each of its findings stands alone.
+fn remembered(sighting: Sighting) -> Option<Sighting> {
+    let within = |count: &Count| match count {
+        Count::Alone => false,
+        Count::Within { .. } => true,
+    };
+    let Sighting { findings, .. } = sighting;
+    let findings: Vec<_> = findings.into_iter().filter(|finding| within(&finding.count)).collect();
+    (!findings.is_empty()).then_some(Sighting { findings, ..sighting })
+}
