@@ -137,3 +137,5 @@ fn of_very_many_unreadable_records_some_are_kept_and_the_rest_is_counted() {
     assert_eq!(commit.dead.len(), DEAD_MAX);
     assert_eq!(commit.dead[DEAD_MAX - 1].detail, "not JSON; 50 more after it are only counted");
 }
+
+mod law;
