@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use engine::detect::{Caps, Change, Reach, State, Step};
+use engine::detect::{Caps, Change, Reach, State};
 use engine::hash::Seed;
 use engine::normalise::Reject;
 use engine::rule::{RuleSet, Severity};
@@ -30,14 +30,14 @@ mod changes;
 mod course;
 mod health;
 mod seen;
+mod snapshots;
 
 use course::Course;
 use seen::Seen;
+use snapshots::Snapshots;
 
 /// Batches in one commit: bounds both the transaction and the wait of its first batch.
 const GROUP_MAX: usize = 64;
-/// Journal size at which a snapshot takes its place. Reading it back takes well under a second.
-const JOURNAL_BYTES_MAX: usize = 8 << 20;
 /// Unreadable records that one commit keeps, the others are counted: a body of millions of broken lines must
 /// neither hold up its source nor push all other dead records out.
 const DEAD_MAX: usize = 100;
@@ -62,7 +62,7 @@ pub(crate) struct Ledger {
     /// What has to be said of partitions before anything else.
     news: Vec<Reach>,
     number: u64,
-    journal_bytes: usize,
+    snapshots: Snapshots,
     counted: (u64, u64),
     /// Evicted keys when people were last told.
     told_evicted: u64,
@@ -120,6 +120,7 @@ impl Ledger {
         let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
         let (course, news) = Course::open(feeds, state.partitions(), Instant::now());
         let counted = (state.evicted(), state.late());
+        let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes);
         Ok(Self {
             store,
             archive: Archive::open(&settings.folder.join("archive"))?,
@@ -130,7 +131,7 @@ impl Ledger {
             course,
             news,
             number,
-            journal_bytes: recovered.journal_bytes,
+            snapshots,
             counted,
             told_evicted: counted.0,
             caused: Vec::new(),
@@ -165,8 +166,7 @@ impl Ledger {
                 drop(listeners.live.send(told));
             }
         }
-        let last = Commit { snapshot: self.state.save().ok(), ..self.blank() };
-        if let Err(error) = self.store.commit(&last).and_then(|_| self.store.close_cleanly()) {
+        if let Err(error) = self.snapshots.last(self.number, &self.state).and_then(|()| self.store.close_cleanly()) {
             tracing::warn!(error = format!("{error:#}"), "last snapshot not written, the journal serves as well");
         }
     }
@@ -185,11 +185,6 @@ impl Ledger {
         stop: &CancellationToken,
     ) -> Option<Vec<Told>> {
         use std::sync::atomic::Ordering::Relaxed;
-        self.journal_bytes += commit.steps.iter().map(journal_bytes).sum::<usize>();
-        if self.journal_bytes > JOURNAL_BYTES_MAX {
-            commit.snapshot = self.state.save().ok();
-            self.journal_bytes = 0;
-        }
         loop {
             let start = Instant::now();
             match self.write(&mut commit, kept) {
@@ -198,6 +193,7 @@ impl Ledger {
                     if !listeners.committing.swap(true, Relaxed) {
                         tracing::info!("commits work again");
                     }
+                    self.snapshots.wrote(&commit, &self.state);
                     self.count_changes(&commit.changes, &told);
                     return Some(told);
                 }
@@ -223,16 +219,7 @@ impl Ledger {
         if commit.archived.is_empty() {
             commit.archived = self.archive.keep(kept)?;
         }
-        let written = self.store.commit(commit);
-        // A snapshot may be too large for one row, and the journal serves as well.
-        if let Err(error) = &written
-            && let Some(snapshot) = commit.snapshot.take()
-        {
-            let (error, bytes) = (format!("{error:#}"), snapshot.len());
-            tracing::error!(error, bytes, "commit with a snapshot failed, trying without");
-            return self.store.commit(commit);
-        }
-        written
+        self.store.commit(commit)
     }
 
     fn count_changes(&mut self, changes: &[Change], told: &[Told]) {
@@ -289,11 +276,6 @@ impl Ledger {
             }
         }
     }
-}
-
-/// About what a step takes in the journal.
-fn journal_bytes(step: &Step) -> usize {
-    64 + step.sighting.as_ref().map_or(0, |sighting| 448 + 128 * sighting.findings.len())
 }
 
 /// Writes those changes whose alerts the store does not hold, and answers how many commits that took. With the

@@ -85,6 +85,7 @@ metrics! {
     state_evictions: IntCounter, "lapwing_state_evictions_total", "Keys that had to leave because of the cap";
     state_bytes: IntGauge, "lapwing_state_bytes", "Bytes of what windows remember, without what the allocator adds";
     state_forgotten: IntCounter, "lapwing_state_forgotten_total", "Keys that were forgotten because their rule asks something else since a reload";
+    snapshot_seconds: Histogram, "lapwing_snapshot_seconds", "Time that commits wait for a copy of the state, which is then written beside them";
     seen_ids: IntGauge, "lapwing_seen_ids", "Ids of counted events that are remembered, the last 2,000,000 at most; only of sources that may bring one again";
     source_missing: IntGaugeVec, "lapwing_source_missing", "1 when a source has failed for 30 min: alerts of rules that read it are partial", ["source"];
     process_start: Gauge, "lapwing_process_start_time_seconds", "Start of the process in seconds since the epoch";

@@ -21,6 +21,7 @@ mod letters;
 mod outbox;
 mod recovery;
 mod schema;
+mod snapshot;
 
 pub(crate) use alerts::{Query, Row};
 pub(crate) use commit::{Commit, SEEN_MAX, Told};

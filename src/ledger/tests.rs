@@ -1,6 +1,6 @@
 use connect::clock::Hand;
 use connect::source::Mark;
-use engine::detect::Sighting;
+use engine::detect::{Sighting, Step};
 use engine::normalise::Format;
 use engine::time::Timestamp;
 use rusqlite::Connection;
@@ -84,13 +84,22 @@ fn a_commit_that_only_the_database_refuses_is_archived_once() {
 }
 
 #[test]
-fn a_snapshot_that_the_database_refuses_leaves_the_journal_in_its_place() {
+fn a_snapshot_takes_the_place_of_the_journal_and_one_that_is_refused_leaves_it() {
     let mut bench = bench();
-    let (commit, kept) = work();
-    let mut commit = Commit { snapshot: Some(vec![1; 1_000]), ..commit };
-    bench.refuse("snapshot");
+    let (mut commit, kept) = work();
     bench.ledger.write(&mut commit, &kept).unwrap();
+    let state = vec![7; 3_000_000];
+    bench.refuse("snapshot");
+    bench.ledger.store.snapshot(1, &state).unwrap_err();
     assert_eq!((bench.rows("snapshot"), bench.rows("journal"), bench.rows("alerts")), (0, 1, 1));
+    assert_eq!(bench.ledger.store.recover().unwrap().snapshot, None, "parts without a head do not count");
+
+    bench.mend();
+    bench.ledger.store.snapshot(1, &state).unwrap();
+    assert_eq!((bench.rows("snapshot_parts"), bench.rows("journal")), (3, 0));
+    let later = vec![8; 10];
+    bench.ledger.store.snapshot(2, &later).unwrap();
+    assert_eq!((bench.rows("snapshot_parts"), bench.ledger.store.recover().unwrap().snapshot), (1, Some(later)));
 }
 
 #[test]

@@ -29,8 +29,6 @@ pub(crate) struct Commit {
     pub seen_from: u64,
     /// What the windows took in.
     pub steps: Vec<Step>,
-    /// A snapshot of the state as of this commit, in place of the journal so far.
-    pub snapshot: Option<Vec<u8>>,
     /// What happened to alerts, in order.
     pub changes: Vec<Change>,
     /// Records that could not be read.
@@ -93,12 +91,7 @@ fn seen(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()> {
 }
 
 fn journal(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()> {
-    if let Some(state) = &commit.snapshot {
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO snapshot VALUES (1, ?1, ?2)")?
-            .execute(params![sql(commit.number), state])?;
-        transaction.prepare_cached("DELETE FROM journal")?.execute([])?;
-    } else if !commit.steps.is_empty() {
+    if !commit.steps.is_empty() {
         let blob = super::recovery::encode(&commit.steps)?;
         transaction
             .prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?

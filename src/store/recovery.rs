@@ -59,12 +59,11 @@ impl Store {
             found.seen.push((count(row.get(0)?), ids));
         }
 
-        found.snapshot = connection
-            .query_row("SELECT state FROM snapshot", [], |row| row.get(0))
-            .optional()
-            .context("read snapshot")?;
-        let mut journal = connection.prepare("SELECT sightings FROM journal ORDER BY number")?;
-        let mut rows = journal.query([]).context("read journal")?;
+        let snapshot = super::snapshot::read(&connection)?;
+        let from = snapshot.as_ref().map_or(0, |(number, _)| *number);
+        found.snapshot = snapshot.map(|(_, state)| state);
+        let mut journal = connection.prepare("SELECT sightings FROM journal WHERE number > ?1 ORDER BY number")?;
+        let mut rows = journal.query([super::sql(from)]).context("read journal")?;
         while let Some(row) = rows.next()? {
             let blob: Vec<u8> = row.get(0)?;
             found.journal_bytes += blob.len();
