@@ -67,8 +67,9 @@ fn main() -> anyhow::Result<()> {
             table::COLUMNS,
             table::page(&rows, "make bench")
         );
-        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/engine/README.md");
-        std::fs::write(readme, page).context("write benches/engine/README.md")?;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/engine");
+        std::fs::create_dir_all(&folder).context("create benches/engine")?;
+        std::fs::write(folder.join("README.md"), page).context("write benches/engine/README.md")?;
     }
     Ok(())
 }

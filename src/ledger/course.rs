@@ -19,13 +19,16 @@ pub(super) const SILENT_AFTER: Duration = Duration::from_secs(5);
 /// Between two words about a silent partition while windows wait for it, and while none does.
 const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_IDLE: Duration = Duration::from_secs(60);
+/// Looks that lie further apart mean that we stood still: the disk refused, or the process was stopped.
+const STOOD_STILL: Duration = Duration::from_secs(3);
 /// How long a failing source is waited for.
 pub(super) const MISSING_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// Every partition of every source.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Course {
     partitions: BTreeMap<Arc<str>, Heard>,
+    looked: Instant,
 }
 
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl Course {
         known: impl Iterator<Item = &'r Reach>,
         now: Instant,
     ) -> (Self, Vec<Reach>) {
-        let (mut course, mut news) = (Self::default(), Vec::new());
+        let (mut course, mut news) = (Self { partitions: BTreeMap::new(), looked: now }, Vec::new());
         for reach in known {
             match feeds.iter().find(|feed| feed.has(&reach.partition)) {
                 Some(feed) => course.listen(feed, Reach { pace: feed.pace, ..reach.clone() }, now),
@@ -91,6 +94,11 @@ impl Course {
     /// What there is to say by now; more often if windows wait for it.
     pub(super) fn news(&mut self, now: Instant, windows_wait: bool) -> Vec<Reach> {
         let again = if windows_wait { AGAIN } else { AGAIN_IDLE };
+        let passed = now.duration_since(std::mem::replace(&mut self.looked, now));
+        if passed > STOOD_STILL {
+            // Sources may have held back for as long what they had to say.
+            self.partitions.values_mut().for_each(|heard| heard.spoke.0 = (heard.spoke.0 + passed).min(now));
+        }
         self.partitions.values_mut().filter_map(|heard| heard.news(now, again)).collect()
     }
 }
@@ -167,26 +175,44 @@ mod tests {
     #[test]
     fn a_silent_partition_goes_on_from_its_own_newest_event() {
         let (mut course, feed, start) = heard();
-        assert_eq!(said(&course.news(after(start, 4), true)), []);
-        assert_eq!(said(&course.news(after(start, 5), true)), [(Voice::Silent, at(1_005))]);
-        assert_eq!(said(&course.news(after(start, 5), true)), [], "said already");
-        assert_eq!(said(&course.news(after(start, 9), true)), [(Voice::Silent, at(1_009))]);
-        assert_eq!(said(&course.news(after(start, 20), false)), [], "nobody waits for it");
-        assert_eq!(said(&course.news(after(start, 70), false)), [(Voice::Silent, at(1_070))]);
+        assert_eq!(said(&pass(&mut course, start, 1..=4, true)), []);
+        assert_eq!(said(&pass(&mut course, start, 5..=5, true)), [(Voice::Silent, at(1_005))]);
+        assert_eq!(said(&pass(&mut course, start, 5..=5, true)), [], "said already");
+        assert_eq!(
+            said(&pass(&mut course, start, 6..=7, true)),
+            [(Voice::Silent, at(1_006)), (Voice::Silent, at(1_007))]
+        );
+        assert_eq!(said(&pass(&mut course, start, 8..=66, false)), [], "nobody waits for it");
+        assert_eq!(said(&pass(&mut course, start, 67..=67, false)), [(Voice::Silent, at(1_067))]);
         let reached = feed.partitions(&[]).remove(0);
         let reach = course.hear(&feed, &reached, at(1_040), after(start, 71));
-        assert_eq!((reach.voice, reach.newest), (Voice::Speaking, at(1_070)), "time does not go back");
+        assert_eq!((reach.voice, reach.newest), (Voice::Speaking, at(1_067)), "time does not go back");
+    }
+
+    #[test]
+    fn while_we_stood_still_nobody_was_silent() {
+        let (mut course, _, start) = heard();
+        assert_eq!(said(&course.news(after(start, 2), true)), []);
+        assert_eq!(said(&course.news(after(start, 3_600), true)), [], "the disk was full");
+        assert_eq!(said(&course.news(after(start, 3_602), true)), []);
+        assert_eq!(said(&course.news(after(start, 3_605), true)), [(Voice::Silent, at(1_007))]);
+    }
+
+    /// Looks each second.
+    fn pass(course: &mut Course, start: Instant, seconds: std::ops::RangeInclusive<u64>, waits: bool) -> Vec<Reach> {
+        seconds.flat_map(|second| course.news(after(start, second), waits)).collect()
     }
 
     #[test]
     fn the_time_of_a_failing_source_stands_still_and_at_last_it_is_missing() {
         let (mut course, feed, start) = heard();
         feed.is(Health::Failing);
-        assert_eq!(said(&course.news(after(start, 60), true)), []);
-        assert_eq!(said(&course.news(after(start, 60 + 30 * 60), true)), [(Voice::Missing, at(1_000))]);
+        assert_eq!(said(&pass(&mut course, start, 1..=30 * 60, true)), []);
+        let missing = 30 * 60 + 1;
+        assert_eq!(said(&pass(&mut course, start, missing..=missing, true)), [(Voice::Missing, at(1_000))]);
         feed.is(Health::Running);
-        assert_eq!(said(&course.news(after(start, 60 + 30 * 60 + 4), true)), [], "what it held back may come now");
-        assert_eq!(said(&course.news(after(start, 60 + 30 * 60 + 6), true)), [(Voice::Silent, at(1_006))]);
+        let again = pass(&mut course, start, missing + 1..=missing + 5, true);
+        assert_eq!(said(&again), [(Voice::Silent, at(1_005))], "what it held back may come before that");
     }
 
     #[test]
@@ -201,8 +227,7 @@ mod tests {
     fn before_its_first_event_a_source_has_no_time_that_goes_on() {
         let start = Instant::now();
         let (mut course, _) = Course::open(&[feed("west")], std::iter::empty(), start);
-        assert_eq!(said(&course.news(after(start, 9), true)), [(Voice::Silent, Timestamp::EARLIEST)]);
-        assert_eq!(said(&course.news(after(start, 99), true)), []);
+        assert_eq!(said(&pass(&mut course, start, 1..=99, true)), [(Voice::Silent, Timestamp::EARLIEST)]);
     }
 
     #[test]
