@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
-use crate::feed::{self, Feed};
+use crate::feed::{self, Feed, Manners};
 use crate::workers::Load;
 
 /// Longest line of a source that has no limit of its own.
@@ -62,16 +62,17 @@ impl Inflow {
         }
     }
 
-    /// How far out of order its events ordinarily come, and whether it may bring one again that was counted before: what
-    /// keeps its position in order does not.
-    pub(crate) fn manners(&self) -> (Span, bool) {
+    /// How it behaves, where its configuration says nothing else. A consumer group may hand out again what was read.
+    pub(crate) fn manners(&self) -> Manners {
+        let minute = Span::seconds(60);
         match self {
-            Self::File(_) | Self::Stdin(_) => (Span::seconds(60), false),
-            Self::Http(_) => (Span::seconds(60), true),
+            Self::File(_) => Manners { delay: minute, repeats: false, says_idle: true },
+            Self::Stdin(_) => Manners { delay: minute, repeats: false, says_idle: false },
+            Self::Http(_) => Manners { delay: minute, repeats: true, says_idle: false },
             #[cfg(feature = "aws")]
-            Self::CloudWatch(_) => (Span::seconds(120), true),
+            Self::CloudWatch(_) => Manners { delay: Span::seconds(120), repeats: true, says_idle: true },
             #[cfg(feature = "kafka")]
-            Self::Kafka(_) => (Span::seconds(30), false),
+            Self::Kafka(_) => Manners { delay: Span::seconds(30), repeats: true, says_idle: true },
         }
     }
 

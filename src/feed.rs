@@ -3,13 +3,13 @@
 //! One task a source. It waits in one place; a batch that finds no room is held, so the source is not read
 //! further: that is the backpressure. A source that fails is tried again and delays only itself.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connect::source::{Batch, Mark, Next, Remedy, Source, SourceError};
 use engine::detect::Pace;
-use engine::event::Kinds;
+use engine::event::{Kind, Kinds};
 use engine::normalise::Format;
 use engine::time::{Span, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
@@ -28,6 +28,17 @@ const RETRY_LAST: Duration = Duration::from_secs(60);
 /// people use.
 pub(crate) const PACE: Pace = Pace { delay: Span::seconds(60), lateness: Span::seconds(20 * 60) };
 
+/// How a system behaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manners {
+    /// How far out of order its events ordinarily come.
+    pub delay: Span,
+    /// Whether it may bring an event that was counted before.
+    pub repeats: bool,
+    /// Whether it says when all that there was has been handed over.
+    pub says_idle: bool,
+}
+
 /// What the pipeline knows of a source.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -45,6 +56,12 @@ pub(crate) struct Feed {
     partition: Arc<str>,
     /// What has been committed and not yet told to the source.
     pub done: Done,
+    /// Whether it says when all that there was has been handed over; what is pushed does not.
+    says_idle: bool,
+    /// Whether it has said so since its last batch or failure.
+    idle: AtomicBool,
+    /// Partitions that went to others, until somebody takes note.
+    revoked: Mutex<Vec<String>>,
     /// Microseconds of the newest event time; the smallest number before the first event.
     newest: AtomicI64,
     health: watch::Sender<Health>,
@@ -74,18 +91,51 @@ impl Feed {
         METRICS.expect_source(&name);
         let (done, newest) = (Done::default(), AtomicI64::new(i64::MIN));
         let (partition, health) = (name.as_str().into(), watch::Sender::new(Health::Running));
-        Self { name, format, keeps_position, pace: PACE, repeats: true, partition, done, newest, health }
+        let (says_idle, idle, revoked) = (true, AtomicBool::new(false), Mutex::default());
+        let (pace, repeats) = (PACE, true);
+        Self { name, format, keeps_position, pace, repeats, partition, done, says_idle, idle, revoked, newest, health }
     }
 
-    /// With what its configuration says of times, and whether it may repeat itself.
-    pub(crate) fn paced(self, pace: Pace, repeats: bool) -> Self {
-        Self { pace, repeats, ..self }
+    /// With what its configuration says of times, and its system's manners.
+    pub(crate) fn with(self, pace: Pace, manners: Manners) -> Self {
+        let Manners { repeats, says_idle, .. } = manners;
+        // What is waited for must not be too late when it comes.
+        let pace = Pace { lateness: pace.lateness.max(pace.delay), ..pace };
+        Self { pace, repeats, says_idle, ..self }
     }
 
-    /// Its partitions of these names, before any event; itself, if there are none.
+    /// Whether all that there was has been handed over, as far as it says: nothing that is older is to be expected.
+    pub(crate) fn is_at_end(&self) -> bool {
+        !self.says_idle || self.idle.load(Ordering::Relaxed)
+    }
+
+    /// Whether it will say so again: then what it said before a pause of ours need not count.
+    pub(crate) fn doubt_end(&self) -> bool {
+        self.idle.store(false, Ordering::Relaxed);
+        self.says_idle
+    }
+
+    /// All that there was has been handed over.
+    pub(crate) fn says_it_is_at_its_end(&self) {
+        self.idle.store(true, Ordering::Relaxed);
+    }
+
+    /// These partitions went to others.
+    pub(crate) fn lost(&self, partitions: Vec<String>) {
+        self.revoked.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions);
+    }
+
+    /// The partitions that went to others since the last call, as [`Reached`] names them.
+    pub(crate) fn take_revoked(&self) -> Vec<String> {
+        let taken = std::mem::take(&mut *self.revoked.lock().unwrap_or_else(PoisonError::into_inner));
+        taken.iter().map(|name| format!("{}/{name}", self.name)).collect()
+    }
+
+    /// Its partitions of these names, before any event; itself, if there are none. Of a source that may bring any kind of
+    /// log, every kind is to be expected.
     pub(crate) fn partitions(&self, names: &[Arc<str>]) -> Vec<Reached> {
-        let kinds = self.format.kind().map(Kinds::from).unwrap_or_default();
-        let reached = |partition| Reached { partition, newest: Timestamp::EARLIEST, kinds };
+        let kinds = self.format.kind().map_or_else(|| Kind::ALL.into_iter().collect(), Kinds::from);
+        let reached = |partition| Reached { partition, newest: None, kinds };
         if names.is_empty() {
             return vec![reached(self.partition.clone())];
         }
@@ -161,7 +211,7 @@ enum Input<'a> {
 pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::Sender<Load>, stop: CancellationToken) {
     let mut held: Option<Batch> = None;
     let mut in_flight = 0;
-    let mut open = true;
+    let (mut open, mut exhausted) = (true, false);
     let mut retry: Option<(Instant, Duration)> = None;
     while open || held.is_some() || in_flight > 0 {
         let rest = retry.map(|(at, _)| at).filter(|at| *at > Instant::now());
@@ -197,24 +247,32 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
                 }
                 retry = None;
                 match next {
-                    Next::Batch(batch) => held = Some(batch),
-                    Next::Idle => {}
-                    Next::Revoked(partitions) => tracing::info!(source = %feed.name, ?partitions, "partitions revoked"),
+                    Next::Batch(batch) => {
+                        feed.doubt_end();
+                        held = Some(batch);
+                    }
+                    Next::Idle => feed.says_it_is_at_its_end(),
+                    Next::Revoked(partitions) => {
+                        tracing::info!(source = %feed.name, ?partitions, "partitions revoked");
+                        feed.lost(partitions);
+                    }
                     Next::Exhausted => {
                         tracing::info!(source = %feed.name, "source exhausted");
-                        open = false;
+                        (open, exhausted) = (false, true);
                     }
                 }
             }
             Input::Next(Err(error)) => {
                 report(&feed, &error);
                 feed.is(Health::Failing);
+                feed.doubt_end();
                 retry = Some(wait(retry, error.remedy));
             }
             Input::Retry => {}
         }
     }
-    if feed.health() == Health::Running {
+    // A stop is no end: it goes on where it was.
+    if exhausted {
         feed.is(Health::Finished);
     }
 }

@@ -64,8 +64,8 @@ pub(crate) struct Ledger {
     number: u64,
     snapshots: Snapshots,
     counted: (u64, u64),
-    /// Evicted keys when people were last told.
-    told_evicted: u64,
+    /// What people were told of windows that are full.
+    full: health::Fullness,
     /// What one step changed; empty between steps.
     caused: Vec<Change>,
     /// When each source was last said to send what cannot be read.
@@ -133,7 +133,7 @@ impl Ledger {
             number,
             snapshots,
             counted,
-            told_evicted: counted.0,
+            full: health::Fullness::new(counted.0),
             caused: Vec::new(),
             warned: BTreeMap::new(),
             clock,

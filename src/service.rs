@@ -19,7 +19,7 @@ use crate::api::{self, App};
 use crate::config::{self, Config};
 use crate::connectors::{self, Inflow};
 use crate::deliver::{Delivery, Mood};
-use crate::feed::Feed;
+use crate::feed::{Feed, Manners};
 use crate::ledger::{Ledger, Listeners, Settings};
 use crate::metrics::METRICS;
 use crate::pipeline::Pipeline;
@@ -212,12 +212,12 @@ async fn open_sources(config: &Config, recovered: &Recovered, start: &str) -> an
         let mark = recovered.marks.get(name).cloned().unwrap_or_default();
         let (inflow, inlet) =
             connectors::open_source(name, settings, &mark, start).await.with_context(|| format!("sources.{name}"))?;
-        let (delay, repeats) = inflow.manners();
-        let pace = Pace { delay: settings.delay.map_or(delay, span), lateness: span(settings.lateness) };
+        let manners = inflow.manners();
+        let pace = Pace { delay: settings.delay.map_or(manners.delay, span), lateness: span(settings.lateness) };
         // An event that comes by two roads is one event.
-        let repeats = repeats || shares_kind(config, name, settings.kind);
+        let repeats = manners.repeats || shares_kind(config, name, settings.kind);
         let feed = Feed::new(name.clone(), settings.kind, inflow.keeps_position());
-        let feed = Arc::new(feed.paced(pace, repeats));
+        let feed = Arc::new(feed.with(pace, Manners { repeats, ..manners }));
         sources.systems.push((feed.clone(), inflow.system()));
         sources.inlets.extend(inlet);
         sources.inflows.push((feed, inflow));

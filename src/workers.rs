@@ -89,8 +89,10 @@ pub(crate) struct Found {
     pub json: String,
     /// Its partition, by its place in [`Matched::reached`].
     pub partition: usize,
-    /// How far the batch had taken its partition by then: no batch border shows in it.
+    /// How far the batch had taken its partition by then, and kinds of log that had come: no batch border shows in it.
     pub newest: Timestamp,
+    /// See there.
+    pub kinds: Kinds,
 }
 
 /// A partition, and how far a batch takes it.
@@ -98,9 +100,9 @@ pub(crate) struct Found {
 pub(crate) struct Reached {
     /// Its name, unique over all sources.
     pub partition: Arc<str>,
-    /// Its newest event.
-    pub newest: Timestamp,
-    /// Kinds of log that came.
+    /// Its newest event, or the moment of receipt if that lies in the future; nothing if it brought none.
+    pub newest: Option<Timestamp>,
+    /// Kinds of log that came, or are to be expected.
     pub kinds: Kinds,
 }
 
@@ -193,28 +195,30 @@ impl Matched {
     }
 
     /// An event of this partition happened then, as it says.
-    fn saw(&mut self, partition: usize, (time, kind): (Timestamp, Kind), latest: Timestamp) {
-        if time > latest {
+    fn saw(&mut self, partition: usize, time: Timestamp, kind: Kind, now: Timestamp) {
+        if time > now.plus(AHEAD_MAX) {
             METRICS.events_future.with_label_values(&[&self.feed.name]).inc();
         }
         self.events += 1;
         let reached = &mut self.reached[partition];
-        reached.newest = reached.newest.max(time.min(latest));
+        // A clock that is ahead, however little, must not say that all before it is there.
+        reached.newest = reached.newest.max(Some(time.min(now)));
         reached.kinds = reached.kinds.and(kind.into());
     }
 
     /// And rules matched it.
-    fn find(&mut self, partition: usize, mut sighting: Sighting, json: &str, latest: Timestamp) {
-        sighting.clamp(latest);
-        let newest = self.reached[partition].newest;
-        self.found.push(Found { sighting, json: redact(json).into_owned(), partition, newest });
+    fn find(&mut self, partition: usize, mut sighting: Sighting, json: &str, now: Timestamp) {
+        sighting.clamp(now.plus(AHEAD_MAX));
+        let Reached { newest, kinds, .. } = self.reached[partition];
+        let newest = newest.unwrap_or(Timestamp::EARLIEST);
+        self.found.push(Found { sighting, json: redact(json).into_owned(), partition, newest, kinds });
     }
 }
 
 fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut Vec<Event>) -> Matched {
     let Deal { load: Load { feed, batch }, rules } = deal;
     let mut matched = Matched::new(feed, rules, &batch.partitions, batch.mark);
-    let latest = Clock::Wall.now().plus(AHEAD_MAX);
+    let now = Clock::Wall.now();
     for (index, record) in batch.records.iter().enumerate() {
         let partition = batch.partition_of.get(index).map_or(0, |&place| usize::from(place));
         // A position is unique within its source only, and it becomes the identity of records that carry none. A
@@ -224,9 +228,9 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
             matched.bytes += body.len() as u64;
             let raw = Raw { body, position: &position, format: matched.feed.format };
             if let Some(Seen { time, kind, sighting }) = sight_raw(&matched.rules, raw, limits, scratch) {
-                matched.saw(partition, (time, kind), latest);
+                matched.saw(partition, time, kind, now);
                 if let Some(sighting) = sighting {
-                    matched.find(partition, sighting, &canonical(body), latest);
+                    matched.find(partition, sighting, &canonical(body), now);
                 }
                 continue;
             }
@@ -237,15 +241,14 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
             receipt.reject(index, reject.reason.name());
         }
         for event in events.drain(..) {
-            matched.saw(partition, (event.time, event.kind), latest);
+            matched.saw(partition, event.time, event.kind, now);
             if let Some(sighting) = sight(&matched.rules, &event, scratch) {
                 let json = sonic_rs::to_string(&event.raw).unwrap_or_default();
-                matched.find(partition, sighting, &json, latest);
+                matched.find(partition, sighting, &json, now);
             }
         }
     }
-    let newest = matched.reached.iter().map(|reached| reached.newest).max();
-    if let Some(newest) = newest.filter(|_| matched.events > 0) {
+    if let Some(newest) = matched.reached.iter().filter_map(|reached| reached.newest).max() {
         matched.feed.saw(newest);
     }
     matched

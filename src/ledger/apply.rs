@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use engine::detect::{Change, Count, Reach, Sighting, Step, Voice};
+use engine::detect::{Change, Count, Reach, Sighting, Step};
 
 use super::changes::Changes;
-use super::health::{self, Ailment};
+use super::health::{self, Full};
 use super::{DEAD_MAX, Ledger, seen};
 use crate::archive::Kept;
 use crate::metrics::METRICS;
 use crate::store::{Commit, DeadRecord};
-use crate::workers::{Found, Matched};
+use crate::workers::{Found, Matched, Reached};
 
 /// What is being put together.
 #[derive(Debug, Default)]
@@ -24,13 +24,23 @@ struct Draft {
     reached: BTreeMap<Arc<str>, Reach>,
 }
 
+impl Draft {
+    fn reach(&mut self, news: Vec<Reach>) {
+        self.reached.extend(news.into_iter().map(|reach| (reach.partition.clone(), reach)));
+    }
+
+    fn take_reached(&mut self) -> Vec<Reach> {
+        std::mem::take(&mut self.reached).into_values().collect()
+    }
+}
+
 impl Ledger {
     /// Counts and applies; from here on only the commit can make it true. Nothing if there is nothing to write.
     pub(super) fn apply(&mut self, group: &mut [Matched]) -> Option<(Commit, Vec<Kept>)> {
         let now = Instant::now();
         let mut draft = Draft { commit: self.blank(), ..Draft::default() };
         let mut kept = Vec::new();
-        draft.reached.extend(self.news.drain(..).map(|reach| (reach.partition.clone(), reach)));
+        draft.reach(std::mem::take(&mut self.news));
         for batch in group.iter_mut() {
             self.rules = batch.rules.clone();
             let found = std::mem::take(&mut batch.found);
@@ -39,18 +49,16 @@ impl Ledger {
                 self.count(batch, found, &mut draft, &mut kept, now);
             }
             for reached in &batch.reached {
-                let reach = self.course.hear(&batch.feed, reached, reached.newest, now);
-                draft.reached.insert(reach.partition.clone(), reach);
+                draft.reach(self.course.hear(&batch.feed, reached, now));
             }
             if batch.feed.keeps_position {
                 draft.commit.marks.entry(batch.feed.name.clone()).or_default().0.extend(batch.mark.0.clone());
             }
             dead_records(batch, &mut draft.commit);
         }
-        for reach in self.course.news(now, self.state.waits()) {
-            self.miss(&reach, &mut draft);
-            draft.reached.insert(reach.partition.clone(), reach);
-        }
+        let news = self.course.news(now, |kinds| self.state.deadline(kinds));
+        self.miss(&news, &mut draft);
+        draft.reach(news);
         self.flush(&mut draft);
         self.ail(&mut draft);
         let Draft { mut commit, changes, .. } = draft;
@@ -65,22 +73,21 @@ impl Ledger {
     }
 
     fn count(&mut self, batch: &Matched, found: Found, draft: &mut Draft, kept: &mut Vec<Kept>, now: Instant) {
-        let Found { sighting, json, partition, newest } = found;
-        let reach = self.course.hear(&batch.feed, &batch.reached[partition], newest, now);
+        let Found { sighting, json, partition, newest, kinds } = found;
+        let Reached { partition, .. } = &batch.reached[partition];
+        let reached = Reached { partition: partition.clone(), newest: Some(newest), kinds };
+        draft.reach(self.course.hear(&batch.feed, &reached, now));
         if batch.feed.repeats {
             let id = seen::hash(sighting.kind, &sighting.uid);
             if !self.seen.insert(id) {
                 METRICS.events_duplicate.with_label_values(&[&batch.feed.name]).inc();
-                draft.reached.insert(reach.partition.clone(), reach);
                 return;
             }
             draft.commit.seen.push(id);
         }
         let (kind, uid, time) = (sighting.kind, sighting.uid.clone(), sighting.time);
         kept.push(Kept { kind, uid, time, json });
-        draft.reached.remove(&reach.partition);
-        self.flush(draft);
-        let mut step = Step { reach, sighting: Some(sighting) };
+        let mut step = Step { reached: draft.take_reached(), sighting: Some(sighting) };
         self.step(&step, draft);
         step.sighting = step.sighting.and_then(remembered);
         draft.commit.steps.push(step);
@@ -88,8 +95,9 @@ impl Ledger {
 
     /// Says how far partitions have come that brought nothing to count.
     fn flush(&mut self, draft: &mut Draft) {
-        for (_, reach) in std::mem::take(&mut draft.reached) {
-            let step = Step { reach, sighting: None };
+        let reached = draft.take_reached();
+        if !reached.is_empty() {
+            let step = Step { reached, sighting: None };
             self.step(&step, draft);
             draft.commit.steps.push(step);
         }
@@ -100,24 +108,23 @@ impl Ledger {
         self.caused.drain(..).for_each(|change: Change| draft.changes.take(change));
     }
 
-    fn miss(&self, reach: &Reach, draft: &mut Draft) {
-        let source = reach.partition.split('/').next().unwrap_or_default();
-        let is_missing = reach.voice == Voice::Missing;
-        METRICS.source_missing.with_label_values(&[source]).set(i64::from(is_missing));
-        if is_missing {
-            tracing::error!(%source, partition = %reach.partition, "source fails for long: nobody waits for it any more");
-            draft.changes.take(health::change(&Ailment::Missing { source }, self.clock.now()));
+    fn miss(&self, news: &[Reach], draft: &mut Draft) {
+        for (source, is_missing) in self.course.missing() {
+            METRICS.source_missing.with_label_values(&[source]).set(i64::from(is_missing));
+        }
+        for source in self.course.newly_missing(news) {
+            tracing::error!(%source, "source fails for long: nobody waits for it any more");
+            draft.changes.take(health::missing(&source, self.clock.now()));
         }
     }
 
     /// Where detection suffers, people are told as of any alert.
     fn ail(&mut self, draft: &mut Draft) {
-        let evicted = self.state.evicted();
-        if evicted >= self.told_evicted.saturating_mul(2).max(1) && evicted > self.counted.0 {
-            self.told_evicted = evicted;
-            let (keys, bytes) = (self.state.keys(), self.state.bytes());
+        let full = Full { evicted: self.state.evicted(), keys: self.state.keys(), bytes: self.state.bytes() };
+        if let Some(change) = self.full.look(full, self.clock.now()) {
+            let Full { evicted, keys, bytes } = full;
             tracing::error!(evicted, keys, bytes, "windows are full: the least recent keys leave before their time");
-            draft.changes.take(health::change(&Ailment::Full { evicted, keys, bytes }, self.clock.now()));
+            draft.changes.take(change);
         }
         for forgotten in self.state.take_forgotten() {
             let (rule, keys) = (&forgotten.rule.0, forgotten.keys);

@@ -1,28 +1,30 @@
 //! What no event says: that a partition has fallen silent, that its source fails or has ended.
 //!
-//! A silent partition goes on from its own newest event by the time that has passed since, so that records of an old
-//! day are not late because they are old. While its source fails nothing is said: what it holds back may still come.
-//! All that is said here is written down with the events, so a restart or a replay takes the same decisions.
+//! A partition is silent when its source has said that all which was there has been handed over, or, if it never says so,
+//! when nothing came for a while. Then it goes on from its own newest event by the time that has passed since, so that
+//! records of an old day are not late because they are old. While its source fails or catches up nothing is said: what it
+//! holds back may still come. All that is said here is written down with the events, so a restart or a replay takes the
+//! same decisions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::detect::{Reach, Voice};
+use engine::event::Kinds;
 use engine::time::{Span, Timestamp};
 
 use crate::feed::{Feed, Health};
 use crate::workers::Reached;
 
-/// A partition that brings nothing for so long has said all that there is.
-pub(super) const SILENT_AFTER: Duration = Duration::from_secs(5);
-/// Between two words about a silent partition while windows wait for it, and while none does.
-const AGAIN: Duration = Duration::from_secs(1);
-const AGAIN_IDLE: Duration = Duration::from_secs(60);
+/// A partition that brings nothing for so long is silent, if its source does not say otherwise.
+const SILENT_AFTER: Duration = Duration::from_secs(5);
+/// Between two words about a silent partition for which no window waits.
+const AGAIN: Duration = Duration::from_secs(60);
 /// Looks that lie further apart mean that we stood still: the disk refused, or the process was stopped.
 const STOOD_STILL: Duration = Duration::from_secs(3);
 /// How long a failing source is waited for.
-pub(super) const MISSING_AFTER: Duration = Duration::from_secs(30 * 60);
+const MISSING_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// Every partition of every source.
 #[derive(Debug)]
@@ -35,16 +37,18 @@ pub(super) struct Course {
 struct Heard {
     feed: Arc<Feed>,
     reach: Reach,
-    /// When it brought something last, its source was at work again, or we began; and how far it had come then.
-    spoke: (Instant, Timestamp),
+    /// When it brought something last, or we began.
+    spoke: Instant,
+    /// How far it had come then.
+    newest: Timestamp,
     /// When something was said of its silence.
     said: Instant,
     failing: Option<Instant>,
 }
 
 impl Course {
-    /// Takes up what the last run knew, and answers what has changed since: sources that are new, and partitions whose
-    /// source is no longer configured.
+    /// Takes up what the last run knew, and answers what to say first: what was silent may have something to say now,
+    /// sources are new, and some are no longer configured.
     pub(super) fn open<'r>(
         feeds: &[Arc<Feed>],
         known: impl Iterator<Item = &'r Reach>,
@@ -53,58 +57,104 @@ impl Course {
         let (mut course, mut news) = (Self { partitions: BTreeMap::new(), looked: now }, Vec::new());
         for reach in known {
             match feeds.iter().find(|feed| feed.has(&reach.partition)) {
-                Some(feed) => course.listen(feed, Reach { pace: feed.pace, ..reach.clone() }, now),
+                Some(feed) => {
+                    let reach = Reach { pace: feed.pace, voice: Voice::Speaking, ..reach.clone() };
+                    news.push(course.listen(feed, reach, now));
+                }
                 None if reach.voice != Voice::Ended => news.push(Reach { voice: Voice::Ended, ..reach.clone() }),
                 None => {}
             }
         }
         for feed in feeds {
-            let has_spoken = course.partitions.keys().any(|partition| feed.has(partition));
-            for Reached { partition, newest, kinds } in feed.partitions(&[]) {
-                if !has_spoken {
-                    let reach = Reach { newest, kinds, ..Reach::new(&partition, feed.pace) };
-                    course.listen(feed, reach.clone(), now);
-                    news.push(reach);
-                }
+            let is_known = course.partitions.keys().any(|partition| feed.has(partition));
+            for reached in feed.partitions(&[]).into_iter().filter(|_| !is_known) {
+                news.push(course.listen(feed, unheard(feed, &reached), now));
             }
         }
         (course, news)
     }
 
-    fn listen(&mut self, feed: &Arc<Feed>, reach: Reach, now: Instant) {
-        let (partition, spoke) = (reach.partition.clone(), (now, reach.newest));
-        let heard = Heard { feed: feed.clone(), reach, spoke, said: now, failing: None };
-        self.partitions.insert(partition, heard);
+    fn listen(&mut self, feed: &Arc<Feed>, reach: Reach, now: Instant) -> Reach {
+        let newest = reach.newest;
+        let heard = Heard { feed: feed.clone(), reach: reach.clone(), spoke: now, newest, said: now, failing: None };
+        self.partitions.insert(reach.partition.clone(), heard);
+        reach
     }
 
-    /// A batch takes a partition this far.
-    pub(super) fn hear(&mut self, feed: &Arc<Feed>, reached: &Reached, newest: Timestamp, now: Instant) -> Reach {
+    /// A batch takes a partition this far, or only names it. Answers what is new about it.
+    pub(super) fn hear(&mut self, feed: &Arc<Feed>, reached: &Reached, now: Instant) -> Vec<Reach> {
+        let mut news = Vec::new();
         if !self.partitions.contains_key(&reached.partition) {
-            self.listen(feed, Reach::new(&reached.partition, feed.pace), now);
+            news.push(self.listen(feed, unheard(feed, reached), now));
+            // Its source stood for its partitions while none was known by name.
+            if let Some(stood) = self.partitions.remove(feed.name.as_str()) {
+                news.push(Reach { voice: Voice::Ended, ..stood.reach });
+            }
         }
-        let heard = self.partitions.get_mut(&reached.partition).expect("listened to above");
+        let (Some(heard), Some(newest)) = (self.partitions.get_mut(&reached.partition), reached.newest) else {
+            return news;
+        };
         let reach = &mut heard.reach;
         reach.newest = reach.newest.max(newest);
         reach.kinds = reach.kinds.and(reached.kinds);
         reach.voice = Voice::Speaking;
-        heard.spoke = (now, reach.newest);
-        reach.clone()
+        (heard.spoke, heard.newest, heard.failing) = (now, reach.newest, None);
+        news.retain(|known| known.partition != reach.partition);
+        news.push(reach.clone());
+        news
     }
 
-    /// What there is to say by now; more often if windows wait for it.
-    pub(super) fn news(&mut self, now: Instant, windows_wait: bool) -> Vec<Reach> {
-        let again = if windows_wait { AGAIN } else { AGAIN_IDLE };
+    /// What there is to say by now. `deadline` knows when the next window can be judged that waits for logs of these
+    /// kinds: time that lets none be judged is seldom worth a word.
+    pub(super) fn news(&mut self, now: Instant, deadline: impl Fn(Kinds) -> Option<Timestamp>) -> Vec<Reach> {
         let passed = now.duration_since(std::mem::replace(&mut self.looked, now));
         if passed > STOOD_STILL {
-            // Sources may have held back for as long what they had to say.
-            self.partitions.values_mut().for_each(|heard| heard.spoke.0 = (heard.spoke.0 + passed).min(now));
+            self.stood_still(passed, now);
         }
-        self.partitions.values_mut().filter_map(|heard| heard.news(now, again)).collect()
+        let mut news = self.revoked();
+        news.extend(self.partitions.values_mut().filter_map(|heard| heard.news(now, &deadline)));
+        news
+    }
+
+    /// Sources may have held back for as long what they had to say.
+    fn stood_still(&mut self, passed: Duration, now: Instant) {
+        for heard in self.partitions.values_mut() {
+            if !heard.feed.doubt_end() {
+                heard.spoke = (heard.spoke + passed).min(now);
+            }
+        }
+    }
+
+    /// Partitions that went to others have no more to say here.
+    fn revoked(&mut self) -> Vec<Reach> {
+        let feeds: Vec<Arc<Feed>> = self.partitions.values().map(|heard| heard.feed.clone()).collect();
+        let gone = feeds.iter().flat_map(|feed| feed.take_revoked());
+        let gone = gone.filter_map(|partition| self.partitions.remove(partition.as_str()));
+        gone.map(|heard| Reach { voice: Voice::Ended, ..heard.reach }).collect()
+    }
+
+    /// The sources, and whether something of each is missing.
+    pub(super) fn missing(&self) -> BTreeMap<&str, bool> {
+        let mut sources = BTreeMap::new();
+        for heard in self.partitions.values() {
+            *sources.entry(heard.feed.name.as_str()).or_default() |= heard.reach.voice == Voice::Missing;
+        }
+        sources
+    }
+
+    /// The sources of which some partition is said to be missing just now.
+    pub(super) fn newly_missing(&self, news: &[Reach]) -> BTreeSet<String> {
+        let missing = news.iter().filter(|reach| reach.voice == Voice::Missing);
+        missing.filter_map(|reach| Some(self.partitions.get(&reach.partition)?.feed.name.clone())).collect()
     }
 }
 
+fn unheard(feed: &Feed, reached: &Reached) -> Reach {
+    Reach { kinds: reached.kinds, ..Reach::new(&reached.partition, feed.pace) }
+}
+
 impl Heard {
-    fn news(&mut self, now: Instant, again: Duration) -> Option<Reach> {
+    fn news(&mut self, now: Instant, deadline: &impl Fn(Kinds) -> Option<Timestamp>) -> Option<Reach> {
         let before = (self.reach.voice, self.reach.newest);
         match self.feed.health() {
             Health::Finished => self.reach.voice = Voice::Ended,
@@ -113,22 +163,10 @@ impl Heard {
                 if now.duration_since(since) >= MISSING_AFTER {
                     self.reach.voice = Voice::Missing;
                 }
-                // What it holds back comes when it works again: until then its time stands still.
-                self.spoke = (now, self.reach.newest);
             }
             Health::Running => {
                 self.failing = None;
-                let silent = now.duration_since(self.spoke.0);
-                let is_told = self.reach.voice == Voice::Silent && now.duration_since(self.said) < again;
-                if silent < SILENT_AFTER || is_told {
-                    return None;
-                }
-                self.reach.voice = Voice::Silent;
-                // Before its first event it has no time that could go on.
-                if self.spoke.1 > Timestamp::EARLIEST {
-                    let passed = i64::try_from(silent.as_micros()).unwrap_or(i64::MAX);
-                    self.reach.newest = self.reach.newest.max(self.spoke.1.plus(Span::from_micros(passed)));
-                }
+                self.silence(now, deadline);
             }
         }
         let is_news = (self.reach.voice, self.reach.newest) != before;
@@ -136,6 +174,26 @@ impl Heard {
             self.said = now;
             self.reach.clone()
         })
+    }
+
+    fn silence(&mut self, now: Instant, deadline: &impl Fn(Kinds) -> Option<Timestamp>) {
+        let silent = now.duration_since(self.spoke);
+        if silent < SILENT_AFTER || !self.feed.is_at_end() {
+            // What it held back while it was missing may come now.
+            if self.reach.voice == Voice::Missing {
+                self.reach.voice = Voice::Speaking;
+            }
+            return;
+        }
+        // Before its first event it has no time that could go on.
+        let passed = Span::from_micros(i64::try_from(silent.as_micros()).unwrap_or(i64::MAX));
+        let newest = if self.newest > Timestamp::EARLIEST { self.newest.plus(passed) } else { self.newest };
+        let watermark = newest.minus(self.reach.pace.delay);
+        let counts = deadline(self.reach.kinds).is_some_and(|deadline| deadline <= watermark);
+        if counts || self.reach.voice != Voice::Silent || now.duration_since(self.said) >= AGAIN {
+            self.reach.voice = Voice::Silent;
+            self.reach.newest = self.reach.newest.max(newest);
+        }
     }
 }
 
@@ -145,27 +203,46 @@ mod tests {
     use engine::normalise::Format;
 
     use super::*;
+    use crate::feed::{Manners, PACE};
 
-    fn feed(name: &str) -> Arc<Feed> {
-        Arc::new(Feed::new(name.to_owned(), Format::Known(Kind::AwsCloudtrail), false))
+    /// A source that is pushed to, or one that says when it is at its end.
+    fn feed(name: &str, says_idle: bool) -> Arc<Feed> {
+        let feed = Feed::new(name.to_owned(), Format::Known(Kind::AwsCloudtrail), false);
+        Arc::new(feed.with(PACE, Manners { delay: PACE.delay, repeats: true, says_idle }))
     }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_millis(second * 1_000)
     }
 
-    fn after(start: Instant, seconds: u64) -> Instant {
-        start + Duration::from_secs(seconds)
+    fn reached(feed: &Feed, second: i64) -> Reached {
+        Reached { newest: Some(at(second)), ..feed.partitions(&[]).remove(0) }
     }
 
-    /// A source that brought an event of second 1,000 at the start.
-    fn heard() -> (Course, Arc<Feed>, Instant) {
-        let (feed, start) = (feed("west"), Instant::now());
+    struct Bench {
+        course: Course,
+        feed: Arc<Feed>,
+        start: Instant,
+        /// When the next window can be judged.
+        deadline: Option<Timestamp>,
+    }
+
+    /// A source that brought an event of second 1,000 at the start; a window always waits.
+    fn bench(says_idle: bool) -> Bench {
+        let (feed, start) = (feed("west", says_idle), Instant::now());
         let (mut course, news) = Course::open(std::slice::from_ref(&feed), std::iter::empty(), start);
-        assert_eq!((news.len(), news[0].voice, news[0].newest), (1, Voice::Speaking, Timestamp::EARLIEST));
-        let reached = feed.partitions(&[]).remove(0);
-        course.hear(&feed, &reached, at(1_000), start);
-        (course, feed, start)
+        assert_eq!(said(&news), [(Voice::Speaking, Timestamp::EARLIEST)]);
+        course.hear(&feed, &reached(&feed, 1_000), start);
+        Bench { course, feed, start, deadline: Some(Timestamp::EARLIEST) }
+    }
+
+    impl Bench {
+        /// What is said at looks in each of these seconds.
+        fn pass(&mut self, seconds: std::ops::RangeInclusive<u64>) -> Vec<(Voice, Timestamp)> {
+            let deadline = self.deadline;
+            let look = |second| self.course.news(self.start + Duration::from_secs(second), |_| deadline);
+            said(&seconds.flat_map(look).collect::<Vec<_>>())
+        }
     }
 
     fn said(news: &[Reach]) -> Vec<(Voice, Timestamp)> {
@@ -174,67 +251,110 @@ mod tests {
 
     #[test]
     fn a_silent_partition_goes_on_from_its_own_newest_event() {
-        let (mut course, feed, start) = heard();
-        assert_eq!(said(&pass(&mut course, start, 1..=4, true)), []);
-        assert_eq!(said(&pass(&mut course, start, 5..=5, true)), [(Voice::Silent, at(1_005))]);
-        assert_eq!(said(&pass(&mut course, start, 5..=5, true)), [], "said already");
-        assert_eq!(
-            said(&pass(&mut course, start, 6..=7, true)),
-            [(Voice::Silent, at(1_006)), (Voice::Silent, at(1_007))]
-        );
-        assert_eq!(said(&pass(&mut course, start, 8..=66, false)), [], "nobody waits for it");
-        assert_eq!(said(&pass(&mut course, start, 67..=67, false)), [(Voice::Silent, at(1_067))]);
-        let reached = feed.partitions(&[]).remove(0);
-        let reach = course.hear(&feed, &reached, at(1_040), after(start, 71));
-        assert_eq!((reach.voice, reach.newest), (Voice::Speaking, at(1_067)), "time does not go back");
+        let mut bench = bench(false);
+        assert_eq!(bench.pass(1..=4), []);
+        assert_eq!(bench.pass(5..=5), [(Voice::Silent, at(1_005))]);
+        assert_eq!(bench.pass(5..=5), [], "said already");
+        assert_eq!(bench.pass(6..=7), [(Voice::Silent, at(1_006)), (Voice::Silent, at(1_007))]);
+        let now = bench.start + Duration::from_secs(8);
+        let reach = bench.course.hear(&bench.feed, &reached(&bench.feed, 1_002), now).remove(0);
+        assert_eq!((reach.voice, reach.newest), (Voice::Speaking, at(1_007)), "time does not go back");
     }
 
     #[test]
-    fn while_we_stood_still_nobody_was_silent() {
-        let (mut course, _, start) = heard();
-        assert_eq!(said(&course.news(after(start, 2), true)), []);
-        assert_eq!(said(&course.news(after(start, 3_600), true)), [], "the disk was full");
-        assert_eq!(said(&course.news(after(start, 3_602), true)), []);
-        assert_eq!(said(&course.news(after(start, 3_605), true)), [(Voice::Silent, at(1_007))]);
-    }
-
-    /// Looks each second.
-    fn pass(course: &mut Course, start: Instant, seconds: std::ops::RangeInclusive<u64>, waits: bool) -> Vec<Reach> {
-        seconds.flat_map(|second| course.news(after(start, second), waits)).collect()
+    fn silence_that_lets_no_window_be_judged_is_seldom_worth_a_word() {
+        let mut bench = bench(false);
+        bench.deadline = Some(at(1_000));
+        assert_eq!(bench.pass(1..=59), [(Voice::Silent, at(1_005))], "its events come a minute late at times");
+        assert_eq!(bench.pass(60..=60), [(Voice::Silent, at(1_060))]);
+        bench.deadline = None;
+        assert_eq!(bench.pass(61..=119), []);
+        assert_eq!(bench.pass(120..=120), [(Voice::Silent, at(1_120))]);
     }
 
     #[test]
-    fn the_time_of_a_failing_source_stands_still_and_at_last_it_is_missing() {
-        let (mut course, feed, start) = heard();
-        feed.is(Health::Failing);
-        assert_eq!(said(&pass(&mut course, start, 1..=30 * 60, true)), []);
+    fn a_source_that_is_not_at_its_end_is_not_silent() {
+        let mut bench = bench(true);
+        assert_eq!(bench.pass(1..=600), [], "it catches up");
+        bench.feed.says_it_is_at_its_end();
+        assert_eq!(bench.pass(601..=601), [(Voice::Silent, at(1_601))]);
+    }
+
+    #[test]
+    fn a_failing_source_is_waited_for_and_at_last_it_is_missing() {
+        let mut bench = bench(true);
+        bench.feed.is(Health::Failing);
+        assert_eq!(bench.pass(1..=30 * 60), []);
         let missing = 30 * 60 + 1;
-        assert_eq!(said(&pass(&mut course, start, missing..=missing, true)), [(Voice::Missing, at(1_000))]);
-        feed.is(Health::Running);
-        let again = pass(&mut course, start, missing + 1..=missing + 5, true);
-        assert_eq!(said(&again), [(Voice::Silent, at(1_005))], "what it held back may come before that");
+        assert_eq!(bench.pass(missing..=missing), [(Voice::Missing, at(1_000))]);
+        assert_eq!(bench.course.missing(), [("west", true)].into());
+        bench.feed.is(Health::Running);
+        assert_eq!(bench.pass(missing + 1..=missing + 1), [(Voice::Speaking, at(1_000))], "what it held back may come");
+        assert_eq!(bench.course.missing(), [("west", false)].into());
+    }
+
+    #[test]
+    fn a_source_that_brings_something_between_failures_is_not_missing() {
+        let mut bench = bench(true);
+        for minute in 0..60 {
+            bench.feed.is(Health::Failing);
+            assert_eq!(bench.pass(minute * 60..=minute * 60 + 58), []);
+            let now = bench.start + Duration::from_secs(minute * 60 + 59);
+            bench.course.hear(&bench.feed, &reached(&bench.feed, 1_000), now);
+        }
     }
 
     #[test]
     fn a_source_that_has_no_more_to_say_has_ended() {
-        let (mut course, feed, start) = heard();
-        feed.is(Health::Finished);
-        assert_eq!(said(&course.news(start, true)), [(Voice::Ended, at(1_000))]);
-        assert_eq!(said(&course.news(after(start, 9), true)), []);
+        let mut bench = bench(true);
+        bench.feed.is(Health::Finished);
+        assert_eq!(bench.pass(0..=9), [(Voice::Ended, at(1_000))]);
     }
 
     #[test]
     fn before_its_first_event_a_source_has_no_time_that_goes_on() {
-        let start = Instant::now();
-        let (mut course, _) = Course::open(&[feed("west")], std::iter::empty(), start);
-        assert_eq!(said(&pass(&mut course, start, 1..=99, true)), [(Voice::Silent, Timestamp::EARLIEST)]);
+        let (feed, start) = (feed("west", false), Instant::now());
+        let (course, _) = Course::open(std::slice::from_ref(&feed), std::iter::empty(), start);
+        let mut bench = Bench { course, feed, start, deadline: Some(Timestamp::EARLIEST) };
+        assert_eq!(bench.pass(1..=99), [(Voice::Silent, Timestamp::EARLIEST)]);
     }
 
     #[test]
-    fn a_partition_whose_source_has_left_the_configuration_has_ended() {
-        let known = Reach { newest: at(7), ..Reach::new("gone/3", feed("gone").pace) };
-        let kept = Reach { newest: at(8), ..Reach::new("west/0", feed("west").pace) };
-        let (_, news) = Course::open(&[feed("west")], [&known, &kept].into_iter(), Instant::now());
-        assert_eq!(said(&news), [(Voice::Ended, at(7))]);
+    fn while_we_stood_still_nobody_was_silent() {
+        let mut pushed = bench(false);
+        assert_eq!(pushed.pass(2..=2), []);
+        assert_eq!(pushed.pass(3_600..=3_602), [], "the disk was full");
+        assert_eq!(pushed.pass(3_603..=3_603), [(Voice::Silent, at(1_005))]);
+
+        let mut read = bench(true);
+        read.feed.says_it_is_at_its_end();
+        assert_eq!(read.pass(2..=2), []);
+        assert_eq!(read.pass(3_600..=3_660), [], "what it said before that does not count");
+        read.feed.says_it_is_at_its_end();
+        assert_eq!(read.pass(3_661..=3_661), [(Voice::Silent, at(4_661))]);
+    }
+
+    #[test]
+    fn a_partition_whose_source_has_left_the_configuration_has_ended_and_others_may_speak_again() {
+        let known = Reach { newest: at(7), ..Reach::new("gone/3", PACE) };
+        let kept = Reach { newest: at(8), voice: Voice::Silent, ..Reach::new("west/0", PACE) };
+        let (_, news) = Course::open(&[feed("west", true)], [&known, &kept].into_iter(), Instant::now());
+        assert_eq!(said(&news), [(Voice::Ended, at(7)), (Voice::Speaking, at(8))]);
+    }
+
+    #[test]
+    fn a_source_stands_for_its_partitions_until_they_are_known_by_name_and_those_that_go_to_others_end() {
+        let mut bench = bench(true);
+        let named = bench.feed.partitions(&["0".into(), "1".into()]);
+        let news = bench.course.hear(&bench.feed, &named[0], bench.start);
+        assert_eq!(said(&news), [(Voice::Speaking, Timestamp::EARLIEST), (Voice::Ended, at(1_000))]);
+        assert_eq!(bench.course.hear(&bench.feed, &named[0], bench.start), [], "named once more");
+        bench.course.hear(&bench.feed, &Reached { newest: Some(at(5)), ..feed_partition(&named[1]) }, bench.start);
+        bench.feed.lost(vec!["1".to_owned()]);
+        assert_eq!(bench.pass(1..=1), [(Voice::Ended, at(5))]);
+    }
+
+    fn feed_partition(reached: &Reached) -> Reached {
+        Reached { partition: reached.partition.clone(), ..*reached }
     }
 }

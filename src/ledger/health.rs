@@ -8,58 +8,104 @@ use engine::event::{Actor, Kind, Network, Target};
 use engine::rule::{RuleId, Severity};
 use engine::time::{Span, Timestamp};
 
-/// What is wrong.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ailment<'a> {
-    /// Windows had to forget keys before their time.
-    Full {
-        /// Keys that had to leave since the state began.
-        evicted: u64,
-        /// Keys that are left.
-        keys: usize,
-        /// Bytes that these take.
-        bytes: usize,
-    },
-    /// A source fails for so long that its events are no longer waited for.
-    Missing {
-        /// Its name.
-        source: &'a str,
-    },
-}
-
-/// One alert a day and ailment.
+/// Windows that are full are one alert a day.
 const DAY: Span = Span::seconds(86_400);
 
-/// The alert about it, as if a rule had raised it. One that grows is told again each time it has doubled.
-pub(super) fn change(ailment: &Ailment<'_>, now: Timestamp) -> Change {
-    let (rule, title, why, runbook, key, count) = match *ailment {
-        Ailment::Full { evicted, keys, bytes } => (
-            "lapwing-windows-full",
-            "Windows are full: detection suffers",
-            format!("{evicted} keys had to leave before their time; {keys} are left, in {} MiB", bytes >> 20),
-            "Raise state.keys_max or state.mib_max, or find the rule whose key has too many values \
-             (lapwing_state_keys, lapwing_state_evictions_total).",
-            Key::new(),
-            evicted,
-        ),
-        Ailment::Missing { source } => (
-            "lapwing-source-missing",
-            "A source fails: detection goes on without it",
-            format!(
-                "nothing came from {source} for 30 min, and its system fails; alerts of rules that read it are partial"
+/// How full windows are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Full {
+    /// Keys that had to leave since the state began.
+    pub(super) evicted: u64,
+    /// Keys that are left.
+    pub(super) keys: usize,
+    /// Bytes that these take.
+    pub(super) bytes: usize,
+}
+
+/// What people were told of windows that are full.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fullness {
+    day: i64,
+    /// Evicted keys when the day began, and when people were last told.
+    before: u64,
+    told: u64,
+}
+
+impl Fullness {
+    /// So many keys had left before.
+    pub(super) fn new(evicted: u64) -> Self {
+        Self { day: 0, before: evicted, told: evicted }
+    }
+
+    /// The alert, if keys had to leave for the first time today, or twice as many as people know of.
+    pub(super) fn look(&mut self, full: Full, now: Timestamp) -> Option<Change> {
+        let day = now.cell(DAY);
+        if day != self.day {
+            *self = Self { day, before: self.told.max(self.before), told: self.told.max(self.before) };
+        }
+        let (today, told) = (full.evicted.saturating_sub(self.before), self.told.saturating_sub(self.before));
+        if today == 0 || today < told.saturating_mul(2) {
+            return None;
+        }
+        self.told = full.evicted;
+        let alert = alert(Said {
+            rule: "lapwing-windows-full",
+            title: "Windows are full: detection suffers",
+            why: format!(
+                "{today} keys had to leave before their time today; {} are left, in {} MiB",
+                full.keys,
+                full.bytes >> 20
             ),
-            "See the log and lapwing_source_errors_total for what its system says. Once it works, what it held back \
-             is read, and alerts are revised where it is not too late.",
-            Key::from([("source".to_owned(), source.to_owned())]),
-            1,
+            runbook: "Raise state.keys_max or state.mib_max, or find the rule whose key has too many values \
+                      (lapwing_state_keys, lapwing_state_evictions_total).",
+            key: Key::new(),
+            count: today,
+            anchor: day.to_string(),
+            now,
+        });
+        // Doublings are counted, so that a restart says nothing twice.
+        Some(Change { alert, revision: u64::from(today.ilog2()) + 1, tell: true, standing: Standing::Open })
+    }
+}
+
+/// A source fails for so long that its events are no longer waited for.
+pub(super) fn missing(source: &str, now: Timestamp) -> Change {
+    let alert = alert(Said {
+        rule: "lapwing-source-missing",
+        title: "A source fails: detection goes on without it",
+        why: format!(
+            "nothing came from {source} for 30 min, and its system fails; alerts of rules that read it are partial"
         ),
-    };
+        runbook: "See the log and lapwing_source_errors_total for what its system says. Once it works, what it held back \
+                  is read, and alerts are revised where it is not too late.",
+        key: Key::from([("source".to_owned(), source.to_owned())]),
+        count: 1,
+        anchor: now.to_string(),
+        now,
+    });
+    Change { alert, revision: 1, tell: true, standing: Standing::Open }
+}
+
+struct Said<'a> {
+    rule: &'a str,
+    title: &'a str,
+    why: String,
+    runbook: &'a str,
+    key: Key,
+    count: u64,
+    /// What makes it another alert than the last one of its kind.
+    anchor: String,
+    now: Timestamp,
+}
+
+fn alert(said: Said<'_>) -> Alert {
+    let Said { rule, title, why, runbook, key, count, anchor, now } = said;
     let mut id = blake3::Hasher::new();
-    for part in [rule, &format!("{key:?}"), &now.cell(DAY).to_string()] {
+    for part in [rule, &format!("{key:?}"), &anchor] {
         id.update(&(part.len() as u64).to_le_bytes());
         id.update(part.as_bytes());
     }
-    let alert = Alert {
+    Alert {
         id: AlertId(id.finalize().to_hex()[..32].to_owned()),
         rule: RuleId(rule.into()),
         rule_version: 1,
@@ -84,24 +130,34 @@ pub(super) fn change(ailment: &Ailment<'_>, now: Timestamp) -> Change {
         target: Target::default(),
         action: String::new(),
         flags: Vec::new(),
-    };
-    // Doublings are counted, so that a restart says nothing twice.
-    Change { alert, revision: u64::from(count.max(1).ilog2()) + 1, tell: true, standing: Standing::Open }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_millis(hour * 3_600_000)
+    }
+
     #[test]
-    fn an_ailment_is_one_alert_a_day_and_told_again_when_it_has_doubled() {
-        let at = |hour: i64| Timestamp::from_millis(hour * 3_600_000);
-        let full = |evicted, hour| change(&Ailment::Full { evicted, keys: 9, bytes: 1 << 20 }, at(hour));
-        let (first, second, next_day) = (full(1, 1), full(2, 23), full(4, 25));
-        assert_eq!((first.revision, second.revision), (1, 2));
-        assert_eq!(first.alert.id, second.alert.id);
-        assert_ne!(first.alert.id, next_day.alert.id);
-        let missing = |source| change(&Ailment::Missing { source }, at(1)).alert.id;
-        assert_ne!(missing("west"), missing("east"));
+    fn full_windows_are_one_alert_a_day_and_told_again_when_it_has_doubled() {
+        let mut fullness = Fullness::new(100);
+        let mut look = |evicted, hour| fullness.look(Full { evicted, keys: 9, bytes: 1 << 20 }, at(hour));
+        assert_eq!(look(100, 1), None, "they left before this run");
+        let first = look(101, 1).unwrap();
+        assert_eq!((first.revision, look(101, 2)), (1, None));
+        let second = look(102, 23).unwrap();
+        assert_eq!((second.revision, &second.alert.id), (2, &first.alert.id));
+        assert_eq!(look(102, 25), None, "nobody left today");
+        let next_day = look(103, 26).unwrap();
+        assert!(next_day.revision == 1 && next_day.alert.id != first.alert.id);
+    }
+
+    #[test]
+    fn each_time_that_a_source_goes_missing_is_an_alert() {
+        let ids = [missing("west", at(1)), missing("east", at(1)), missing("west", at(2))].map(|it| it.alert.id.0);
+        assert_eq!(std::collections::BTreeSet::from(ids).len(), 3);
     }
 }

@@ -23,7 +23,8 @@ fn settings(folder: &std::path::Path) -> Settings {
 /// The step that a sighting makes in a stream of one partition.
 fn step(sighting: Sighting) -> Step {
     let (newest, kinds) = (sighting.time, sighting.kind.into());
-    Step { reach: Reach { newest, kinds, ..Reach::new("west", PACE) }, sighting: Some(sighting) }
+    let reach = Reach { newest, kinds, ..Reach::new("west", PACE) };
+    Step { reached: vec![reach], sighting: Some(sighting) }
 }
 
 fn bench() -> Bench {

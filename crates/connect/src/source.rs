@@ -61,7 +61,8 @@ pub enum Next {
 pub struct Batch {
     /// In the order of the source.
     pub records: Vec<Record>,
-    /// Names of the partitions that they come from, if the source has several: each has a watermark of its own.
+    /// Names of the source's partitions, if it has several, also of those that no record is of: each has a watermark of its
+    /// own.
     pub partitions: Vec<Arc<str>>,
     /// Which of these each record is of, in the order of the records; empty if all are of the first.
     pub partition_of: Vec<u16>,
@@ -69,6 +70,17 @@ pub struct Batch {
     pub mark: Mark,
     /// Set by sources that answer their sender: what is refused further in is noted here before the commit.
     pub receipt: Option<Arc<Receipt>>,
+}
+
+impl Batch {
+    /// All of this partition of the source. One alone needs no name.
+    fn of<'n>(self, partition: &str, all: impl Iterator<Item = &'n str>) -> Self {
+        let others: Vec<Arc<str>> = all.filter(|other| *other != partition).map(Arc::from).collect();
+        if others.is_empty() {
+            return self;
+        }
+        Self { partitions: std::iter::once(partition.into()).chain(others).collect(), ..self }
+    }
 }
 
 /// No source puts more records into one batch.

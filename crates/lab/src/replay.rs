@@ -97,7 +97,7 @@ pub fn replay(rules: &RuleSet, format: Format, records: &[Record], course: &Cour
         for (newest, sighting) in matched(rules, format, batch, &mut played) {
             reach.newest = reach.newest.max(newest);
             let sighting = sighting.filter(|sighting| is_new(sighting, &mut disk, &mut played));
-            let step = Step { reach: reach.clone(), sighting };
+            let step = Step { reached: vec![reach.clone()], sighting };
             take(rules, &step, &mut state, &mut disk);
             disk.journal.push(step);
         }

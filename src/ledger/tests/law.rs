@@ -14,6 +14,7 @@ use proptest::sample::Index;
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::*;
+use crate::feed::Manners;
 use crate::store::Query;
 use crate::workers::{self, Load};
 
@@ -89,7 +90,8 @@ fn live(folder: &Path, batches: &[Vec<String>], course: &Course, death: Option<(
     let committed: usize =
         recovered.marks.get("west").map_or(0, |mark| mark.0["west"].parse().expect("a number written below"));
     let reread = if course.repeats { death.map_or(0, |(_, _, reread)| reread) } else { 0 };
-    let feed = Feed::new("west".to_owned(), Format::Auto, true).paced(PACE, course.repeats);
+    let manners = Manners { delay: PACE.delay, repeats: course.repeats, says_idle: false };
+    let feed = Feed::new("west".to_owned(), Format::Auto, true).with(PACE, manners);
     let (feed, rules) = (Arc::new(feed), Arc::new(sample::rules()));
     let clock = Clock::Hand(Hand::at(Timestamp::default()));
     let feeds = std::slice::from_ref(&feed);

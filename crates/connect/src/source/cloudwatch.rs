@@ -154,7 +154,9 @@ impl CloudWatch {
             reading.rested = true;
             reading.refusals = 0;
         }
-        batches(&reading.name, found)
+        let names: Vec<&str> = self.groups.iter().map(|reading| reading.name.as_str()).collect();
+        let named = |batch: Batch| batch.of(names[turn], names.iter().copied());
+        batches(names[turn], found).into_iter().map(named).collect()
     }
 
     /// What of a failure the caller should hear. The scan stays where it was.
@@ -254,7 +256,7 @@ fn batch(group: &str, records: Vec<Record>, floor: Timestamp) -> Batch {
     let stored = Stored { floor_ms: floor.millis() };
     let value = serde_json::to_string(&stored).expect("a number is always JSON");
     let mark = Mark(BTreeMap::from([(group.to_owned(), value)]));
-    Batch { records, mark, partitions: vec![group.into()], ..Batch::default() }
+    Batch { records, mark, ..Batch::default() }
 }
 
 fn floor(group: &str, value: &str) -> Result<Timestamp, SourceError> {

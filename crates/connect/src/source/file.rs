@@ -102,6 +102,8 @@ enum Turn {
 #[derive(Debug)]
 struct Tails {
     tails: Vec<Tail>,
+    /// Their paths, as marks name them.
+    names: Vec<String>,
     /// Whose turn is next.
     next: usize,
 }
@@ -111,7 +113,9 @@ impl File {
     #[must_use]
     pub fn new(settings: &Settings, mark: &Mark) -> Self {
         let tails = settings.path.iter().map(|path| Tail::new(path, settings, mark)).collect();
-        Self { poll: settings.poll, wake: None, turn: Turn::Here(Some(Box::new(Tails { tails, next: 0 }))) }
+        let names = settings.path.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        let turn = Turn::Here(Some(Box::new(Tails { tails, names, next: 0 })));
+        Self { poll: settings.poll, wake: None, turn }
     }
 
     /// One step of reading. Dropping it loses nothing: the step goes on and its result is found later.
@@ -177,7 +181,10 @@ impl Tails {
                 }
             };
             quietest = match (step, quietest) {
-                (Step::Batch(batch), _) => return Ok(Step::Batch(batch)),
+                (Step::Batch(batch), _) => {
+                    let names = self.names.iter().map(String::as_str);
+                    return Ok(Step::Batch(batch.of(&self.names[turn], names)));
+                }
                 (Step::More, _) | (_, Step::More) => Step::More,
                 (Step::Wait, _) | (_, Step::Wait) => Step::Wait,
                 (Step::Idle, _) | (_, Step::Idle) => Step::Idle,

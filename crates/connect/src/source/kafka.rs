@@ -135,7 +135,8 @@ impl Source for Kafka {
                 self.pending.forget(&lost);
                 return Ok(Next::Revoked(lost.iter().map(Partition::to_string).collect()));
             }
-            if let Some(batch) = self.pending.take(Instant::now()) {
+            if let Some(mut batch) = self.pending.take(Instant::now()) {
+                self.consumer.context().name_owned(&mut batch.partitions);
                 return Ok(Next::Batch(batch));
             }
             match self.wait().await {

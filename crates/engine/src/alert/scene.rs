@@ -91,6 +91,12 @@ impl Scene {
         scene
     }
 
+    /// Bytes of its texts.
+    #[must_use]
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// What sort of actor it was.
     #[must_use]
     pub(crate) fn sort(&self) -> ActorSort {

@@ -55,7 +55,8 @@ struct Held {
 impl Weigh for Closed {
     fn bytes(&self) -> usize {
         let texts: usize = self.key.iter().flatten().map(String::len).sum();
-        texts + self.events.len() * size_of::<Held>() + self.marks * size_of::<u64>()
+        let episodes: usize = self.settled.iter().chain(&self.episodes).map(Episode::bytes).sum();
+        texts + episodes + self.events.capacity() * size_of::<Held>() + self.marks * size_of::<u64>()
     }
 }
 

@@ -85,6 +85,13 @@ impl Episode {
         }
     }
 
+    /// About the bytes of its memory, ids counted as so long as a UUID: it is asked with each event.
+    pub(super) fn bytes(&self) -> usize {
+        let named = self.named.len() * (size_of::<String>() + 36);
+        let opening = self.opening.as_ref().map_or(0, |opening| size_of::<(Kind, Scene)>() + opening.1.bytes());
+        size_of::<Self>() + self.sample.capacity() * size_of::<Handle>() + named + opening
+    }
+
     /// Whether it is the same alert as another one.
     pub(super) fn is(&self, other: &Self, shape: &Shape) -> bool {
         self.crossed.cell(shape.window) == other.crossed.cell(shape.window)

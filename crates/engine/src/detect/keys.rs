@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use super::brief::{Brief, Halves};
+use super::brief::{Brief, Halves, Mark};
 use super::closed::Closed;
 use super::episode::Episode;
 use super::evidence::Evidence;
@@ -28,6 +28,25 @@ pub(super) enum Keys {
 pub(super) enum Is {
     Happened,
     TakenBack,
+}
+
+/// A key that left.
+#[derive(Debug)]
+pub(super) struct Gone {
+    /// When its next window could have been judged.
+    pub(super) deadline: Option<(Timestamp, Hash)>,
+}
+
+impl Gone {
+    fn brief<M: Mark>(brief: &Brief<M>, evidence: &mut Evidence) -> Self {
+        brief.release(evidence);
+        Self { deadline: None }
+    }
+
+    fn closed(hash: Hash, closed: &Closed, window: Span, evidence: &mut Evidence) -> Self {
+        closed.release(evidence);
+        Self { deadline: closed.deadline(window).map(|end| (end, hash)) }
+    }
 }
 
 impl Keys {
@@ -56,6 +75,8 @@ impl Keys {
             (Self::Marked(table), Is::Happened) => {
                 table.touch(hash, now, |brief| brief.insert(arrival, asked, scratch, evidence, ripples))
             }
+            // One that is too late must not push another key out.
+            (Self::Closed(_), Is::Happened) if arrival.time < borders.settled() => Err(TooLate),
             (Self::Closed(table), Is::Happened) => table.touch(hash, now, |closed| {
                 if closed.key.is_empty() {
                     closed.key = key.to_vec();
@@ -146,19 +167,23 @@ impl Keys {
         }
     }
 
-    pub(super) fn expire(&mut self, border: Tick, evidence: &mut Evidence) -> bool {
+    /// Lets the key go whose turn it is, if it was not seen after `border`.
+    pub(super) fn expire(&mut self, border: Tick, window: Span, evidence: &mut Evidence) -> Option<Gone> {
         match self {
-            Self::Bare(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
-            Self::Marked(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
-            Self::Closed(table) => table.expire(border).inspect(|window| window.release(evidence)).is_some(),
+            Self::Bare(table) => table.expire(border).map(|(_, brief)| Gone::brief(&brief, evidence)),
+            Self::Marked(table) => table.expire(border).map(|(_, brief)| Gone::brief(&brief, evidence)),
+            Self::Closed(table) => {
+                table.expire(border).map(|(hash, closed)| Gone::closed(hash, &closed, window, evidence))
+            }
         }
     }
 
-    pub(super) fn evict(&mut self, evidence: &mut Evidence) -> bool {
+    /// Lets the key go that was not seen for the longest time.
+    pub(super) fn evict(&mut self, window: Span, evidence: &mut Evidence) -> Option<Gone> {
         match self {
-            Self::Bare(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
-            Self::Marked(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
-            Self::Closed(table) => table.evict().inspect(|window| window.release(evidence)).is_some(),
+            Self::Bare(table) => table.evict().map(|(_, brief)| Gone::brief(&brief, evidence)),
+            Self::Marked(table) => table.evict().map(|(_, brief)| Gone::brief(&brief, evidence)),
+            Self::Closed(table) => table.evict().map(|(hash, closed)| Gone::closed(hash, &closed, window, evidence)),
         }
     }
 

@@ -102,8 +102,15 @@ impl Progress {
         self.partitions.iter().find(|known| *known.partition == *partition)
     }
 
-    /// Takes in how far a partition has come. It never goes back.
+    /// Takes in how far a partition has come. It never goes back. One that has ended is forgotten once another brings the
+    /// same logs: partitions come and go for ever.
     pub(super) fn hear(&mut self, reach: &Reach) {
+        let is_over = |known: &Reach| {
+            known.voice == Voice::Ended && known.kinds.meet(reach.kinds) && known.partition != reach.partition
+        };
+        if reach.voice != Voice::Ended {
+            self.partitions.retain(|known| !is_over(known));
+        }
         let Some(known) = self.partitions.iter_mut().find(|known| known.partition == reach.partition) else {
             self.partitions.push(reach.clone());
             return;
@@ -125,16 +132,16 @@ impl Progress {
         let mut borders = Borders { watermark: Timestamp::LATEST, slowest: newest, lateness: Span::default() };
         let mut any = false;
         for known in read() {
-            borders.lateness = borders.lateness.max(known.pace.lateness);
+            borders.lateness = borders.lateness.max(known.pace.lateness).max(known.pace.delay);
             if waited(&known) {
                 any = true;
                 borders.watermark = borders.watermark.min(known.newest.minus(known.pace.delay));
                 borders.slowest = borders.slowest.min(known.newest);
             }
         }
-        let over = || read().all(|known| known.voice == Voice::Ended);
-        if !any && (newest == Timestamp::EARLIEST || !over()) {
-            // Nobody speaks who could say that all is there.
+        // Nobody is waited for. If whoever ever spoke has ended, nothing is to come; else one may come back.
+        let has_spoken = || read().filter(|known| known.newest > Timestamp::EARLIEST);
+        if !any && (has_spoken().next().is_none() || has_spoken().any(|known| known.voice != Voice::Ended)) {
             let known = read().map(|known| known.newest.minus(known.pace.delay)).max();
             borders.watermark = known.unwrap_or(Timestamp::EARLIEST);
         }

@@ -40,12 +40,12 @@ pub struct Caps {
     pub seed: Seed,
 }
 
-/// One step of the stream: how far a partition has come, and with which event, if rules matched it. All that state
+/// One step of the stream: how far partitions have come, and with which event, if rules matched it. All that state
 /// takes in, and what a journal keeps: the same steps come to the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// How far its partition has come with it.
-    pub reach: Reach,
+    /// How far they have come with it.
+    pub reached: Vec<Reach>,
     /// What rules matched.
     pub sighting: Option<Sighting>,
 }
@@ -170,7 +170,7 @@ impl State {
     /// Windows that end before the watermark to which the step takes their rule are judged first, so that it shows
     /// nowhere which events came in one batch.
     pub fn step(&mut self, rules: &RuleSet, step: &Step, changes: &mut Vec<Change>) {
-        self.take_step(rules, &step.reach, step.sighting.as_ref(), changes);
+        self.take_step(rules, &step.reached, step.sighting.as_ref(), changes);
     }
 
     /// Takes in a sighting of a stream that has one partition only.
@@ -200,13 +200,21 @@ impl State {
         self.only.newest = self.only.newest.max(time);
         self.only.kinds = self.only.kinds.and(kinds);
         let reach = self.only.clone();
-        self.take_step(rules, &reach, sighting, changes);
+        self.take_step(rules, std::slice::from_ref(&reach), sighting, changes);
     }
 
-    fn take_step(&mut self, rules: &RuleSet, reach: &Reach, sighting: Option<&Sighting>, changes: &mut Vec<Change>) {
+    fn take_step(
+        &mut self,
+        rules: &RuleSet,
+        reached: &[Reach],
+        sighting: Option<&Sighting>,
+        changes: &mut Vec<Change>,
+    ) {
         self.use_rules(rules);
-        self.progress.hear(reach);
-        self.clock = self.clock.max(reach.newest);
+        for reach in reached {
+            self.progress.hear(reach);
+            self.clock = self.clock.max(reach.newest);
+        }
         // Before keys leave: what waits to be judged is judged first.
         self.advance(rules, changes);
         self.expire();
@@ -338,9 +346,11 @@ impl State {
         while self.keys > self.caps.keys_max || self.bytes() > self.caps.bytes_max {
             let oldest = self.rules.iter_mut().filter(|rule| rule.keys.len() > 0).min_by_key(|rule| rule.keys.turn());
             let Some(rule) = oldest else { return };
-            let gone = usize::from(rule.keys.evict(&mut self.evidence));
-            self.keys -= gone;
-            self.evicted += gone as u64;
+            if let Some(gone) = rule.keys.evict(rule.window, &mut self.evidence) {
+                gone.deadline.map(|deadline| rule.deadlines.remove(&deadline));
+                self.keys -= 1;
+                self.evicted += 1;
+            }
         }
     }
 
@@ -360,10 +370,12 @@ impl State {
         })
     }
 
-    /// Whether some window waits to be judged, so that the course of time matters.
+    /// When the next window can be judged that waits for partitions which bring logs of these kinds: before that the
+    /// course of time makes no difference.
     #[must_use]
-    pub fn waits(&self) -> bool {
-        self.rules.iter().any(|rule| !rule.deadlines.is_empty())
+    pub fn deadline(&self, kinds: Kinds) -> Option<Timestamp> {
+        let waiting = self.rules.iter().filter(|rule| rule.kinds.meet(kinds));
+        waiting.filter_map(|rule| rule.deadlines.first().map(|(end, _)| *end)).min()
     }
 
     /// Keys that are remembered.

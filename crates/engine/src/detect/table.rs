@@ -124,7 +124,7 @@ impl<B: Default + Weigh> Table<B> {
     }
 
     /// Takes out the key whose turn it is, if it was not seen after `border`; else it waits again.
-    pub(super) fn expire(&mut self, border: Tick) -> Option<B> {
+    pub(super) fn expire(&mut self, border: Tick) -> Option<(Hash, B)> {
         let (_, place) = self.queue.pop_front()?;
         let slot = &self.slots[place as usize];
         if slot.seen > border {
@@ -135,7 +135,7 @@ impl<B: Default + Weigh> Table<B> {
     }
 
     /// Takes out the key that was not seen for the longest time, as far as the queue knows.
-    pub(super) fn evict(&mut self) -> Option<B> {
+    pub(super) fn evict(&mut self) -> Option<(Hash, B)> {
         while let Some((since, place)) = self.queue.pop_front() {
             let slot = &self.slots[place as usize];
             if slot.seen == since {
@@ -151,16 +151,16 @@ impl<B: Default + Weigh> Table<B> {
         slots.into_iter().map(|slot| slot.body)
     }
 
-    fn take(&mut self, place: u32) -> B {
+    fn take(&mut self, place: u32) -> (Hash, B) {
         let slot = &mut self.slots[place as usize];
         let body = std::mem::take(&mut slot.body);
         self.bytes -= body.bytes();
-        let hash = slot.hash[0];
-        if let Ok(entry) = self.places.find_entry(hash, |&other| other == place) {
+        let hash = slot.hash;
+        if let Ok(entry) = self.places.find_entry(hash[0], |&other| other == place) {
             entry.remove();
         }
         self.free.push(place);
-        body
+        (hash, body)
     }
 }
 

@@ -95,7 +95,10 @@ impl Lasting {
     /// Bytes of its memory, without what the allocator adds. A mark stands in a map and in levels.
     pub(super) fn bytes(&self) -> usize {
         let event = size_of::<Timestamp>() + size_of::<Handle>();
-        size_of::<Self>() + self.track.times.len() * event + self.track.levels.marks() * 8 * size_of::<u64>()
+        // Every pass holds much the same ones.
+        let episodes = self.live.episodes.iter().map(Episode::bytes).sum::<usize>() * (2 + self.passes.len());
+        let marks = self.track.levels.marks() * 8 * size_of::<u64>();
+        size_of::<Self>() + self.track.times.len() * event + marks + episodes
     }
 
     /// Its levels, without anything in them.

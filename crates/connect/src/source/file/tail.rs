@@ -125,7 +125,8 @@ impl Tail {
 
     fn batch(&self, reading: &Reading, records: Vec<Record>) -> Step {
         let partition = self.path.to_string_lossy().into_owned();
-        Step::Batch(Batch { records, mark: Mark([(partition, reading.place().text())].into()), ..Batch::default() })
+        let mark = Mark([(partition, reading.place().text())].into());
+        Step::Batch(Batch { records, mark, ..Batch::default() })
     }
 
     /// Nothing more stands in the file now: waits, or takes what is left and goes on to the next file.

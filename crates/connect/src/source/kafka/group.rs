@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
@@ -71,6 +71,16 @@ impl Membership {
 
     pub(super) fn owns(&self, partition: &Partition) -> bool {
         self.state().owned.contains(partition)
+    }
+
+    /// Adds the names of our partitions to these, each once.
+    pub(super) fn name_owned(&self, names: &mut Vec<Arc<str>>) {
+        for partition in &self.state().owned {
+            let name = partition.to_string();
+            if !names.iter().any(|known| **known == *name) {
+                names.push(name.into());
+            }
+        }
     }
 
     /// Whether the group has given out its partitions and every one of ours has a number among `numbers`.

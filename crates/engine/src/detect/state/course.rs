@@ -52,6 +52,9 @@ impl State {
         let Self { rules: remembered, evidence, ripples, .. } = self;
         let rule = &mut remembered[place];
         rule.deadlines.remove(&(end, hash));
+        if rule.keys.deadline(hash, rule.window) != Some(end) {
+            return;
+        }
         let Some(number) = rules.number(&rule.rule, rule.number) else { return };
         let Some(shape) = rules.shape(number).filter(|shape| shape.asked == rule.asked) else { return };
         ripples.clear();
@@ -85,7 +88,10 @@ impl State {
             let border = Tick::of(borders.slowest.minus(rule.memory.plus(borders.lateness))).before();
             let mut first = Some(first);
             while room > 0 && first.is_some_and(|since| since <= border) {
-                self.keys -= usize::from(rule.keys.expire(border, &mut self.evidence));
+                if let Some(gone) = rule.keys.expire(border, rule.window, &mut self.evidence) {
+                    gone.deadline.map(|deadline| rule.deadlines.remove(&deadline));
+                    self.keys -= 1;
+                }
                 room -= 1;
                 first = rule.keys.turn();
             }

@@ -29,13 +29,13 @@ impl<'r> Stream<'r> {
     }
 
     fn reach(&mut self, partition: &str, newest: Timestamp, voice: Voice) {
-        let step = Step { reach: reach(partition, newest, voice), sighting: None };
+        let step = Step { reached: vec![reach(partition, newest, voice)], sighting: None };
         self.state.step(self.rules, &step, &mut self.changes);
     }
 
     fn event(&mut self, partition: &str, event: &Event) {
         let sighting = sight(self.rules, event, &mut Scratch::default());
-        let step = Step { reach: reach(partition, event.time, Voice::Speaking), sighting };
+        let step = Step { reached: vec![reach(partition, event.time, Voice::Speaking)], sighting };
         self.state.step(self.rules, &step, &mut self.changes);
     }
 
@@ -86,7 +86,7 @@ fn a_source_of_other_logs_holds_nobody_back() {
     let rules = fewer_than_two_in_a_minute();
     let mut stream = Stream::new(&rules);
     let reach = Reach { kinds: Kind::GithubAudit.into(), ..reach("other", at(0), Voice::Speaking) };
-    stream.state.step(&rules, &Step { reach, sighting: None }, &mut stream.changes);
+    stream.state.step(&rules, &Step { reached: vec![reach], sighting: None }, &mut stream.changes);
     stream.event("fast", &made(10, "ana"));
     stream.reach("fast", at(90), Voice::Speaking);
     assert_eq!(stream.said(), ["few 1 of 1"]);
@@ -128,6 +128,69 @@ fn what_waits_is_judged_when_all_sources_have_ended() {
     stream.event("file", &made(5, "ana"));
     stream.reach("file", at(5), Voice::Ended);
     assert_eq!(stream.said(), ["few 1 of 1"]);
+}
+
+#[test]
+fn what_waits_is_judged_when_all_who_ever_spoke_have_ended() {
+    let rules = fewer_than_two_in_a_minute();
+    let mut stream = Stream::new(&rules);
+    stream.reach("never", Timestamp::EARLIEST, Voice::Silent);
+    stream.event("file", &made(5, "ana"));
+    stream.reach("file", at(5), Voice::Ended);
+    assert_eq!(stream.said(), ["few 1 of 1"]);
+}
+
+#[test]
+fn several_partitions_that_change_at_once_are_heard_before_anything_is_judged() {
+    let rules = fewer_than_two_in_a_minute();
+    let mut stream = Stream::new(&rules);
+    stream.event("west", &made(5, "ana"));
+    let reached = vec![reach("west", at(5), Voice::Ended), reach("zeta", Timestamp::EARLIEST, Voice::Speaking)];
+    stream.state.step(&rules, &Step { reached, sighting: None }, &mut stream.changes);
+    assert_eq!(stream.said(), [""; 0], "zeta may bring more of her");
+}
+
+#[test]
+fn a_partition_that_ended_is_forgotten_once_another_brings_its_logs() {
+    let rules = fewer_than_two_in_a_minute();
+    let mut stream = Stream::new(&rules);
+    for number in 0..50 {
+        stream.reach(&number.to_string(), at(number), Voice::Speaking);
+        stream.reach(&number.to_string(), at(number), Voice::Ended);
+    }
+    assert_eq!(stream.state.partitions().count(), 1);
+}
+
+#[test]
+fn a_key_that_had_to_leave_leaves_no_deadline_behind() {
+    let rules = fewer_than_two_in_a_minute();
+    let caps = Caps { keys_max: 1, ..Caps::default() };
+    let mut stream = Stream { state: State::new(caps), ..Stream::new(&rules) };
+    stream.event("file", &made(10, "ana"));
+    stream.event("file", &made(50, "ben"));
+    stream.event("file", &made(60, "ana"));
+    assert_eq!(stream.state.deadline(Kind::AwsCloudtrail.into()), Some(at(120)));
+    stream.reach("file", at(100), Voice::Speaking);
+    assert_eq!(stream.said(), [""; 0], "her first window is forgotten, and her second one is open");
+    stream.reach("file", at(140), Voice::Speaking);
+    assert_eq!(stream.said(), ["few 1 of 1"]);
+}
+
+#[test]
+fn a_window_is_judged_before_its_key_leaves_however_short_the_lateness() {
+    let asks = "type: event_count, rules: [made], timespan: 10s, group-by: [userIdentity.userName], condition: {lt: 2}";
+    let rules = compile(&[correlation("few", asks)]);
+    let mut stream = Stream::new(&rules);
+    let pace = Pace { delay: Span::seconds(60), lateness: Span::default() };
+    for second in (5..2_000).step_by(5) {
+        let mut step = Step { reached: vec![reach("file", at(second), Voice::Speaking)], sighting: None };
+        step.reached[0].pace = pace;
+        if second == 5 {
+            step.sighting = sight(&rules, &made(5, "ana"), &mut Scratch::default());
+        }
+        stream.state.step(&rules, &step, &mut stream.changes);
+    }
+    assert_eq!((stream.said(), stream.state.keys()), (vec!["few 1 of 1".to_owned()], 0));
 }
 
 #[test]
@@ -174,7 +237,7 @@ fn a_time_in_the_future_is_flagged_on_the_alert() {
     stream.event("file", &made(10, "ana"));
     let mut ahead = sight(&rules, &made(50_000, "ana"), &mut Scratch::default()).unwrap();
     ahead.clamp(at(20));
-    let step = Step { reach: reach("file", at(20), Voice::Speaking), sighting: Some(ahead) };
+    let step = Step { reached: vec![reach("file", at(20), Voice::Speaking)], sighting: Some(ahead) };
     stream.state.step(&rules, &step, &mut stream.changes);
     assert_eq!(stream.changes[0].alert.flags, [Flag::ClockAhead]);
 }
@@ -190,7 +253,7 @@ fn a_rule_that_asks_something_else_says_what_it_forgets() {
     let changed = compile(&[correlation("few", asks)]);
     stream.state.step(
         &changed,
-        &Step { reach: reach("file", at(12), Voice::Speaking), sighting: None },
+        &Step { reached: vec![reach("file", at(12), Voice::Speaking)], sighting: None },
         &mut Vec::new(),
     );
     let forgotten = stream.state.take_forgotten();
