@@ -461,7 +461,7 @@ async fn a_redirect_is_never_followed() {
         })
         .await;
         server.await.unwrap().unwrap();
-        assert!(lapwing.log_has("it is a dead letter now"));
+        until("the log to say so", async || lapwing.log_has("it is a dead letter now").then_some(())).await;
         assert!(lapwing.terminate().await.success());
     }
     assert!(elsewhere.arrivals().is_empty() && elsewhere.faults().is_empty());
