@@ -19,6 +19,7 @@ mod rules;
 mod sample;
 mod service;
 mod store;
+mod upkeep;
 mod workers;
 
 use std::process::ExitCode;
