@@ -15,24 +15,30 @@ use anyhow::{Context, bail, ensure};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 mod alerts;
+mod backup;
 mod commit;
 mod lease;
 mod letters;
 mod log;
+mod migrate;
 mod outbox;
 mod recovery;
 mod retain;
 mod schema;
 mod snapshot;
+mod verify;
 
 pub(crate) use alerts::{Query, Row};
+pub(crate) use backup::{backup, restore};
 pub(crate) use commit::{Commit, SEEN_MAX, Told};
 pub(crate) use lease::{Order, Queued, Settled, Verdict};
 pub(crate) use letters::DeadRecord;
 pub(crate) use log::Emptier;
+pub(crate) use migrate::{Migrated, migrate};
 pub(crate) use outbox::Queue;
 pub(crate) use recovery::Recovered;
 pub(crate) use retain::{Left, Limits, Sweep};
+pub(crate) use verify::{Contents, verify};
 
 /// What to do about a file that cannot be trusted any more.
 const DAMAGED: &str = "the store is damaged: restore a backup or move the file away";

@@ -189,6 +189,9 @@ pub(super) fn mark_clean(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', 1)", []).map(drop)
 }
 
+/// The schema that this build writes.
+pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+
 /// The schema of a file; 0 for an empty one.
 pub(super) fn version(connection: &Connection) -> anyhow::Result<u32> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).context("read schema version")
