@@ -32,8 +32,8 @@ pub(crate) struct Upkeep {
     config: Settings,
     clock: Clock,
     work: Work,
-    /// Whether the last turn failed: said once.
-    failing: [bool; 2],
+    /// Whether the last turn failed, or all of it is above the size and must stay: said once.
+    failing: [bool; 3],
 }
 
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Upkeep {
         };
         let (reader, emptier) = (store.reader()?, Emptier::open(store)?);
         let work = Work::Rest(Instant::now());
-        Ok(Self { store: store.clone(), reader, emptier, config: settings, clock, work, failing: [false; 2] })
+        Ok(Self { store: store.clone(), reader, emptier, config: settings, clock, work, failing: [false; 3] })
     }
 
     fn turn(&mut self) {
@@ -99,7 +99,10 @@ impl Upkeep {
                 if !sweep.is_done() {
                     return Ok(());
                 }
-                METRICS.kept_bytes.set(i64::try_from(self.store.kept_bytes()?).unwrap_or(i64::MAX));
+                let kept = self.store.kept_bytes()?;
+                METRICS.kept_bytes.set(i64::try_from(kept).unwrap_or(i64::MAX));
+                let full = if kept > self.config.bytes_max { Err(anyhow::anyhow!("{kept} bytes")) } else { Ok(()) };
+                say(&mut self.failing[2], "above retention.mib_max: all that is left is still to be told", full);
                 let Settings { archive, archive_bytes_max, archive_age_max, .. } = &self.config;
                 let oldest = SystemTime::now().checked_sub(*archive_age_max).unwrap_or(SystemTime::UNIX_EPOCH);
                 let mut segments = archive::leaving(archive, *archive_bytes_max, oldest)?;

@@ -184,6 +184,31 @@ async fn a_start_on_a_disk_without_any_room_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_backup_for_which_there_is_no_room_is_refused_and_leaves_nothing() {
+    let (home, receiver) = (Home::new(), Receiver::start().await);
+    let Some(_disk) = Small::mount(&home.path("small"), 1) else { return };
+    configure(&home, &receiver, "http: {}");
+    let lapwing = home.start().await;
+    for body in &requests() {
+        insist(&lapwing, body).await;
+    }
+    // Room for a part of it.
+    std::fs::write(home.path("small/other"), vec![b'x'; 800_000]).expect("there is room for that");
+    let (target, data) = (home.path("small/backup"), home.path("data"));
+    let backup = || {
+        let mut command = std::process::Command::new(Lapwing::binary());
+        command.args(["store", "backup"]).arg(&target).arg("--data").arg(&data).output().expect("the binary starts")
+    };
+    let output = backup();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("full") || said.contains("No space left"), "{said}");
+    let left = std::fs::read_dir(home.path("small")).expect("the disk is there").count();
+    assert_eq!(left, 1, "nothing of it stays");
+    lapwing.everybody_told(&receiver).await;
+}
+
+#[tokio::test]
 async fn a_disk_that_is_read_only_at_the_start_is_named_and_loses_nothing() {
     let (home, receiver) = (Home::new(), Receiver::start().await);
     let Some(disk) = Small::mount(&home.path("data"), 64) else { return };

@@ -55,11 +55,12 @@ pub(crate) fn backup(folder: &Path, target: &Path, progress: Progress<'_>) -> an
         sync(target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
         Ok(copied)
     });
-    if made.is_err() && incomplete.exists() {
-        // What is wrong has been said; half a backup is of no use to anybody.
-        drop(std::fs::remove_dir_all(&incomplete));
-    }
-    made
+    made.inspect_err(|_| discard(&incomplete))
+}
+
+/// Half a copy is of no use to anybody. What went wrong is about to be said, so that nothing is added here.
+fn discard(copy: &Path) {
+    drop(std::fs::remove_dir_all(copy));
 }
 
 /// Brings the copy in `from` back into `folder`. What is there is moved aside if `replace` says so; answers where to.
@@ -86,7 +87,7 @@ pub(crate) fn restore(
     if coming.exists() {
         std::fs::remove_dir_all(&coming).context("remove what a restore that did not end left")?;
     }
-    let copied = make(from, &coming, progress).context("copy the backup")?;
+    let copied = make(from, &coming, progress).context("copy the backup").inspect_err(|_| discard(&coming))?;
     let mut aside = None;
     if !there.is_empty() {
         let place = folder.join(format!("replaced-{stamp}"));
