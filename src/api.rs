@@ -169,6 +169,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Resp
         authorise(token, &headers)?;
     }
     let now = app.clock.now();
+    METRICS.committing.set(i64::from(app.committing.load(Ordering::Relaxed)));
     for (feed, _) in &app.feeds {
         if let Some(lag) = feed.lag(now) {
             METRICS.source_lag.with_label_values(&[&feed.name]).set(lag.micros() as f64 / 1e6);

@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context;
 use engine::event::{Kind, Uid};
@@ -125,27 +126,38 @@ impl Archive {
         self.file.write_all(&frame).context("write archive frame")?;
         Ok(frame.len() as u64)
     }
+}
 
-    /// Removes the oldest segments, never the current one, until at most `bytes_max` remain. Answers the
-    /// numbers of those that went.
-    ///
-    /// # Errors
-    /// When the folder cannot be read or a file not be removed.
-    pub(crate) fn trim(&self, bytes_max: u64) -> anyhow::Result<Vec<u64>> {
-        let numbers = segments(&self.folder)?;
-        let size = |number: &u64| std::fs::metadata(file_of(&self.folder, *number)).map_or(0, |meta| meta.len());
-        let mut total: u64 = numbers.iter().map(size).sum();
-        let mut gone = Vec::new();
-        for number in numbers {
-            if total <= bytes_max || number == self.segment {
-                break;
-            }
-            total -= size(&number);
-            std::fs::remove_file(file_of(&self.folder, number)).context("remove archive segment")?;
-            gone.push(number);
-        }
-        Ok(gone)
+/// The segments that are to leave, oldest first: what is above `bytes_max` together, and what was last written before
+/// `oldest`. Never one of the two newest: an event may just be on its way into them.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn leaving(folder: &Path, bytes_max: u64, oldest: SystemTime) -> anyhow::Result<Vec<u64>> {
+    let mut found = Vec::new();
+    for number in segments(folder)? {
+        let meta = std::fs::metadata(file_of(folder, number)).context("measure archive segment")?;
+        found.push((number, meta.len(), meta.modified().context("read age of archive segment")?));
     }
+    let mut total: u64 = found.iter().map(|(_, bytes, _)| bytes).sum();
+    found.truncate(found.len().saturating_sub(2));
+    let mut leaving = Vec::new();
+    for (number, bytes, written) in found {
+        if total <= bytes_max && written >= oldest {
+            break;
+        }
+        total -= bytes;
+        leaving.push(number);
+    }
+    Ok(leaving)
+}
+
+/// Removes a segment.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn remove(folder: &Path, segment: u64) -> anyhow::Result<()> {
+    std::fs::remove_file(file_of(folder, segment)).context("remove archive segment")
 }
 
 /// How many of these events, at least one, make a frame.
@@ -177,13 +189,23 @@ pub(crate) fn read(folder: &Path, places: &[Place]) -> Vec<Option<String>> {
     events
 }
 
+/// How many lines the frame at this place holds. Cost: unpacks it.
+///
+/// # Errors
+/// When its segment is gone, cut or damaged.
+pub(crate) fn lines(folder: &Path, place: &Place) -> std::io::Result<u64> {
+    let frame = read_frame(folder, place.segment, place.offset, place.length)?;
+    Ok(frame.iter().filter(|&&byte| byte == b'\n').count() as u64)
+}
+
 fn read_frame(folder: &Path, segment: u64, offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(file_of(folder, segment))?;
     file.seek(SeekFrom::Start(offset))?;
     zstd::decode_all(file.take(length))
 }
 
-fn file_of(folder: &Path, segment: u64) -> PathBuf {
+/// Where a segment is.
+pub(crate) fn file_of(folder: &Path, segment: u64) -> PathBuf {
     folder.join(format!("{segment:010}.jsonl.zst"))
 }
 
@@ -248,10 +270,24 @@ mod tests {
     }
 
     #[test]
-    fn the_current_segment_is_never_trimmed() {
+    fn the_oldest_segments_leave_by_size_and_age_and_the_two_newest_never() {
         let folder = tempfile::tempdir().unwrap();
-        let mut archive = Archive::open(folder.path()).unwrap();
-        archive.keep(&[kept("a")]).unwrap();
-        assert_eq!(archive.trim(0).unwrap(), Vec::<u64>::new());
+        let hours = |hours: u64| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(hours * 3_600);
+        for number in 1..=5 {
+            let file = File::create(file_of(folder.path(), number)).unwrap();
+            file.set_len(100).unwrap();
+            file.set_modified(hours(number)).unwrap();
+        }
+        for (bytes_max, oldest, left, why) in [
+            (500, hours(1), vec![], "all of it may stay"),
+            (499, hours(1), vec![1], "one is enough"),
+            (250, hours(1), vec![1, 2, 3], "by size"),
+            (500, hours(3), vec![1, 2], "by age"),
+            (0, hours(9), vec![1, 2, 3], "the newest two are still written to"),
+        ] {
+            assert_eq!(leaving(folder.path(), bytes_max, oldest).unwrap(), left, "{why}");
+        }
+        remove(folder.path(), 1).unwrap();
+        assert_eq!(segments(folder.path()).unwrap(), [2, 3, 4, 5]);
     }
 }

@@ -79,11 +79,74 @@ pub(crate) enum Command {
         #[arg(long)]
         store: Option<PathBuf>,
     },
+    /// Looks after the data folder: check it, copy it, bring it back, bring it up to date.
+    #[command(subcommand)]
+    Store(Upkeep),
     /// Writes the generated pages of docs/ anew.
     #[command(hide = true)]
     Docs,
     /// Prints the version.
     Version,
+}
+
+/// What to do with the data folder. It holds all that Lapwing knows: alerts, messages that wait, how far sources were
+/// read, what windows have counted, and the archive of events.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Upkeep {
+    /// Reads all of it and says whether it is sound. Writes nothing; the service may run.
+    ///
+    /// Reads every page of the store, every alert and message, what windows have saved, and unpacks all of the archive:
+    /// about as long as reading the folder takes. Exit status 1 if something is wrong, and each fault in words.
+    Verify {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Copies it as of one moment into a new folder. The service may run and is not held up.
+    ///
+    /// The copy is complete once the folder is there: written to disk, and read again as `verify` does. It is a data
+    /// folder like any other: `restore` brings it back, and a service can be started on it.
+    Backup {
+        /// Folder to make, on another disk if it is to survive this one. Never overwritten.
+        target: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Brings a backup back into an empty or absent data folder. The service must be stopped.
+    ///
+    /// Sources are then read on from where they stood in the backup, so what came since is read again: no alert of it is
+    /// lost, and its messages are sent again under the same ids. What was pushed by HTTP since then must be pushed again.
+    Restore {
+        /// Folder of the backup; it stays as it is.
+        from: PathBuf,
+        /// Move what is in the data folder aside, into a folder in it, instead of refusing.
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Brings the store up to date with this Lapwing. The service must be stopped.
+    ///
+    /// The service does so at its start, too. Here it is done on purpose, the file is rewritten if that lets it shrink
+    /// later (which takes as much free disk as the store has), and the result is checked.
+    Migrate {
+        /// Give up what windows have counted, which is the way out if another version wrote it and this one cannot read
+        /// it. Alerts, messages, positions and counted ids stay; a backup is written into the data folder first.
+        #[arg(long)]
+        forget_windows: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where the data folder is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// The data folder itself.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub data: Option<PathBuf>,
+    /// The configuration, whose `data` names the folder.
+    #[arg(long, default_value = "lapwing.yaml", env = "LAPWING_CONFIG")]
+    pub config: PathBuf,
 }
 
 /// What is read, and with which rules.

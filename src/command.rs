@@ -9,6 +9,7 @@ mod input;
 pub(crate) mod matching;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod store;
 pub(crate) mod test;
 
 /// How a command ended.

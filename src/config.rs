@@ -75,6 +75,9 @@ pub(crate) struct Config {
     /// What windows may remember.
     #[serde(default)]
     pub state: State,
+    /// How long alerts and messages are kept.
+    #[serde(default)]
+    pub retention: Retention,
     /// Limits of ingest by HTTP.
     #[serde(default)]
     pub ingest: Ingest,
@@ -147,6 +150,29 @@ pub(crate) struct Route {
 pub(crate) struct Archive {
     /// Total size in MiB above which the oldest part leaves.
     #[serde(default = "archive_mib")]
+    pub mib_max: u64,
+    /// Age above which events leave, counted from when they came, in segments of 64 MiB.
+    #[serde(with = "humantime_serde", default = "year")]
+    pub age_max: Duration,
+}
+
+/// `retention`: how long the store keeps what is settled. The oldest leave first; never an alert of which somebody is
+/// still to be told, never a message that waits.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {
+    /// Time since its last change after which an alert leaves, with its messages.
+    #[serde(with = "humantime_serde", default = "year")]
+    pub alerts: Duration,
+    /// Time after which a delivered message leaves the history of its alert.
+    #[serde(with = "humantime_serde", default = "quarter")]
+    pub deliveries: Duration,
+    /// Time after which a message that was given up, or a record that could not be read, leaves.
+    #[serde(with = "humantime_serde", default = "quarter")]
+    pub dead_letters: Duration,
+    /// Text of alerts and messages together, in MiB, above which the oldest alerts leave with their messages. The file
+    /// takes up to half as much again.
+    #[serde(default = "store_mib")]
     pub mib_max: u64,
 }
 
@@ -246,7 +272,13 @@ impl Config {
 
 impl Default for Archive {
     fn default() -> Self {
-        Self { mib_max: archive_mib() }
+        Self { mib_max: archive_mib(), age_max: year() }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { alerts: year(), deliveries: quarter(), dead_letters: quarter(), mib_max: store_mib() }
     }
 }
 
@@ -311,6 +343,18 @@ fn lateness() -> Duration {
     Duration::from_secs(1_200)
 }
 
+fn store_mib() -> u64 {
+    4 << 10
+}
+
+fn year() -> Duration {
+    Duration::from_secs(31_536_000)
+}
+
+fn quarter() -> Duration {
+    Duration::from_secs(7_776_000)
+}
+
 fn body_mib() -> usize {
     16
 }
@@ -366,6 +410,7 @@ mod tests {
             ("sources: {a: {stdin: {}, delay: 21m}}", "longer than its lateness"),
             ("state: {mib_max: 1}", "16 or more"),
             ("state: {keys_max: 0}", "at least one key"),
+            ("retention: {alerts: 30d}", "`alerts` must not be shorter"),
             ("sinks: {a: {}}", "exactly one of webhook"),
             ("routes: [{sinks: [nobody]}]", "there is no sink \"nobody\""),
             ("sources: {'a b': {stdin: {}}}", "a name may hold"),

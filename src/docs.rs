@@ -16,7 +16,7 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 16] = [
+const SECTIONS: [(&str, &str, &str); 17] = [
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
@@ -32,6 +32,7 @@ const SECTIONS: [(&str, &str, &str); 16] = [
     ("## `routes[]`", CONFIG, "Route"),
     ("## `archive`", CONFIG, "Archive"),
     ("## `state`", CONFIG, "State"),
+    ("## `retention`", CONFIG, "Retention"),
     ("## `ingest`", CONFIG, "Ingest"),
 ];
 
@@ -52,7 +53,7 @@ error. Inside double quotes any value is safe, without quotes only letters, digi
 
 **Secrets** are text, usually `\"${NAME}\"`, or `{file: path}`; a file is read when Lapwing starts. They are never printed.
 
-**Lengths of time** are written `250ms`, `10s`, `5m`, `1h`.
+**Lengths of time** are written `250ms`, `10s`, `5m`, `1h`, `90d`.
 ";
 
 /// One setting as its comment and type say it.
@@ -143,7 +144,7 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
         None => match sort {
             "bool" => "`false`".to_owned(),
             "usize" => "`0`".to_owned(),
-            "Archive" | "State" | "Ingest" => "see below".to_owned(),
+            "Archive" | "State" | "Retention" | "Ingest" => "see below".to_owned(),
             // These say it in their own words.
             "Start" | "Rate" => "see right".to_owned(),
             _ => "none".to_owned(),
@@ -164,6 +165,9 @@ fn value(expression: &str, source: &str) -> String {
     let expression = expression.as_str();
     let within = |open: &str, close| expression.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     if let Some(seconds) = within("Duration::from_secs(", ")").and_then(|number| number.parse::<u64>().ok()) {
+        if seconds % 86_400 == 0 {
+            return format!("{}d", seconds / 86_400);
+        }
         return if seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") };
     }
     if let Some(millis) = within("Duration::from_millis(", ")") {
@@ -215,9 +219,13 @@ fn words(sort: &str) -> Option<&'static str> {
         "BTreeMap<String, Secret>" => "names and secrets",
         "Start" => "length of time or moment",
         "Framing" => "`lines` or `document`",
-        "BTreeMap<String, Source>" | "BTreeMap<String, Sink>" | "Vec<Route>" | "Archive" | "State" | "Ingest" => {
-            "see below"
-        }
+        "BTreeMap<String, Source>"
+        | "BTreeMap<String, Sink>"
+        | "Vec<Route>"
+        | "Archive"
+        | "State"
+        | "Retention"
+        | "Ingest" => "see below",
         other if other.ends_with("::Settings") || other == "Stdin" => "see below",
         _ => return None,
     };

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::archive::{Archive, Kept};
 use crate::feed::Feed;
 use crate::metrics::METRICS;
-use crate::store::{Commit, Recovered, Store, Told};
+use crate::store::{Commit, Recovered, Store, Told, UNREADABLE};
 use crate::workers::{Collected, Matched, Waited};
 use connect::clock::Clock;
 
@@ -53,7 +53,6 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Ledger {
     store: Arc<Store>,
     archive: Archive,
-    archive_bytes_max: u64,
     state: State,
     /// Those of the last batch.
     rules: Arc<RuleSet>,
@@ -78,8 +77,6 @@ pub(crate) struct Ledger {
 pub(crate) struct Settings {
     /// The data folder.
     pub folder: PathBuf,
-    /// Size of the archive above which its oldest part leaves.
-    pub archive_bytes_max: u64,
     /// Limits of windows.
     pub caps: Caps,
 }
@@ -111,7 +108,7 @@ impl Ledger {
         let caps = Caps { seed: drawn(), ..settings.caps };
         let mut state = match recovered.snapshot {
             None => State::new(caps),
-            Some(bytes) => State::restore(&bytes, caps).context("restore state")?,
+            Some(bytes) => State::restore(&bytes, caps).context("restore state").context(UNREADABLE)?,
         };
         let mut changes = Vec::new();
         for step in &recovered.journal {
@@ -124,7 +121,6 @@ impl Ledger {
         Ok(Self {
             store,
             archive: Archive::open(&settings.folder.join("archive"))?,
-            archive_bytes_max: settings.archive_bytes_max,
             state,
             rules,
             seen: Seen::recovered(recovered.seen),
@@ -239,16 +235,6 @@ impl Ledger {
         METRICS.state_bytes.set(gauge(self.state.bytes()));
         METRICS.seen_ids.set(gauge(self.seen.len()));
         self.counted = now;
-        if self.number.is_multiple_of(256)
-            && let Err(error) = self.trim()
-        {
-            tracing::warn!(error = format!("{error:#}"), "archive not trimmed");
-        }
-    }
-
-    fn trim(&self) -> anyhow::Result<()> {
-        let gone = self.archive.trim(self.archive_bytes_max)?;
-        if gone.is_empty() { Ok(()) } else { self.store.forget_segments(&gone) }
     }
 
     /// Says that a source sends what cannot be read, once in a while: each record is a dead letter anyway.

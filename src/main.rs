@@ -19,6 +19,7 @@ mod rules;
 mod sample;
 mod service;
 mod store;
+mod upkeep;
 mod workers;
 
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         }
         Command::Match { input, titles } => command::matching::run(&input, titles),
         Command::Replay { input, store } => command::replay::run(&input, store.as_deref()),
+        Command::Store(what) => command::store::run(what),
         Command::Docs => command::docs::run(),
         Command::Version => command::version(),
     };

@@ -72,6 +72,11 @@ metrics! {
     alert_revisions: IntCounterVec, "lapwing_alert_revisions_total", "Changes of alerts that people were told", ["severity"];
     commit_seconds: Histogram, "lapwing_commit_seconds", "Time of one durable commit";
     commit_failures: IntCounter, "lapwing_commit_failures_total", "Commits that the disk refused; each is tried again";
+    committing: IntGauge, "lapwing_committing", "1 while commits work, 0 while the disk refuses them and nothing is accepted";
+    retired: IntCounterVec, "lapwing_retired_total", "What left the store by age or size", ["what"];
+    retention_errors: IntCounter, "lapwing_retention_errors_total", "Times that what is old could not be removed; it is tried again";
+    checkpoint_errors: IntCounter, "lapwing_checkpoint_errors_total", "Times that the log of the store could not be emptied into its file; it is tried again";
+    kept_bytes: IntGauge, "lapwing_kept_bytes", "Text of the alerts and messages that are kept; `retention.mib_max` bounds it";
     outbox_rows: IntGaugeVec, "lapwing_outbox_rows", "Messages that wait for a sink", ["sink"];
     outbox_oldest_age: GaugeVec, "lapwing_outbox_oldest_age_seconds", "Age of the oldest message that waits for a sink", ["sink"];
     deliveries: IntCounterVec, "lapwing_deliveries_total", "Attempts to deliver by what came of them", ["sink", "outcome"];

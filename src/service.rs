@@ -27,6 +27,7 @@ use crate::reload;
 use crate::route::Routes;
 use crate::rules::{Places, compile_all};
 use crate::store::{Reader, Recovered, Store};
+use crate::upkeep::{self, Upkeep};
 use connect::clock::Clock;
 use connect::secret::Secret;
 
@@ -43,6 +44,7 @@ pub(crate) struct Lapwing {
     listener: TcpListener,
     places: Places,
     calls: reload::Calls,
+    upkeep: Upkeep,
 }
 
 /// What the configuration opened.
@@ -77,6 +79,7 @@ impl Lapwing {
         let feeds: Vec<Arc<Feed>> = sources.inflows.iter().map(|(feed, _)| feed.clone()).collect();
         let settings = remembered(&config);
         let ledger = Ledger::open(store.clone(), recovered, compiled.clone(), &feeds, settings, clock.clone())?;
+        let upkeep = Upkeep::open(&store, &config, clock.clone())?;
         let listeners = Listeners {
             router: Arc::new(Notify::new()),
             live: broadcast::channel(LIVE).0,
@@ -117,7 +120,7 @@ impl Lapwing {
             store,
             clock,
         };
-        Ok(Self { pipeline, router, listener, places, calls })
+        Ok(Self { pipeline, router, listener, places, calls, upkeep })
     }
 
     /// The address that it listens on.
@@ -150,6 +153,7 @@ impl Lapwing {
         tracing::info!(%address, "listening");
         let mut server = tokio::spawn(api::serve(self.listener, self.router, stop.clone()));
         let reload = tokio::spawn(reload::run(self.calls, self.places, self.pipeline.rules.clone(), stop.clone()));
+        let upkeep = tokio::spawn(upkeep::run(self.upkeep, stop.clone()));
         let ran = self.pipeline.run(stop.clone()).await;
         stop.cancel();
         match tokio::time::timeout(LINGER, &mut server).await {
@@ -157,6 +161,7 @@ impl Lapwing {
             // Half a request or a reader that does not read: nobody may hold up the stop.
             Err(_) => server.abort(),
         }
+        upkeep.await.context("upkeep task")?;
         reload.await.context("reload task")??;
         ran
     }
@@ -201,7 +206,6 @@ fn remembered(config: &Config) -> Settings {
     let config::State { keys_max, mib_max } = config.state;
     Settings {
         folder: config.data.clone(),
-        archive_bytes_max: config.archive.mib_max.saturating_mul(1 << 20),
         caps: Caps { keys_max, bytes_max: mib_max.saturating_mul(1 << 20), ..Caps::default() },
     }
 }

@@ -15,23 +15,37 @@ use anyhow::{Context, bail, ensure};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 mod alerts;
+mod backup;
 mod commit;
 mod lease;
 mod letters;
+mod log;
+mod migrate;
 mod outbox;
 mod recovery;
+mod retain;
 mod schema;
 mod snapshot;
+mod verify;
 
 pub(crate) use alerts::{Query, Row};
+pub(crate) use backup::{backup, restore};
 pub(crate) use commit::{Commit, SEEN_MAX, Told};
 pub(crate) use lease::{Order, Queued, Settled, Verdict};
 pub(crate) use letters::DeadRecord;
+pub(crate) use log::Emptier;
+pub(crate) use migrate::{Migrated, migrate};
 pub(crate) use outbox::Queue;
 pub(crate) use recovery::Recovered;
+pub(crate) use retain::{Left, Limits, Sweep};
+pub(crate) use verify::{Contents, verify};
 
 /// What to do about a file that cannot be trusted any more.
 const DAMAGED: &str = "the store is damaged: restore a backup or move the file away";
+
+/// What to do about windows that another version saved.
+pub(crate) const UNREADABLE: &str = "this Lapwing cannot read what windows have counted: go on with the version that \
+     wrote it, or give it up by `lapwing store migrate --forget-windows`, which keeps alerts, messages and positions";
 
 /// The writing side.
 #[derive(Debug)]
@@ -76,19 +90,6 @@ impl Store {
         Ok(Reader { connection: Mutex::new(connection) })
     }
 
-    /// Forgets where events of these archive segments were kept.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub(crate) fn forget_segments(&self, segments: &[u64]) -> anyhow::Result<()> {
-        for segment in segments {
-            self.writer()
-                .execute("DELETE FROM archived WHERE segment = ?1", [sql(*segment)])
-                .context("forget archive segment")?;
-        }
-        Ok(())
-    }
-
     /// Says that everything was written and nothing is in flight, so that the next start need not check.
     ///
     /// # Errors
@@ -119,11 +120,15 @@ fn create_file(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map(drop)
 }
 
-/// Adds what to do if SQLite met bytes that it did not write.
+/// Adds what to do if SQLite met bytes that it did not write, or a disk that takes none.
 fn damage(error: anyhow::Error) -> anyhow::Error {
     let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
     match code {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => error.context(DAMAGED),
+        Some(ErrorCode::DiskFull) => error.context("the disk is full: make room and start again, nothing was lost"),
+        Some(ErrorCode::ReadOnly) => {
+            error.context("the store cannot be written: is its disk read-only, or does another user own the files?")
+        }
         Some(_) | None => error,
     }
 }

@@ -1,6 +1,7 @@
 //! `GET /api/v1/status`: how the service is doing, on one screen.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -42,6 +43,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, R
         "started": app.started,
         "rules": app.rules.load().rules().len(),
         "dead_records": dead,
+        "committing": app.committing.load(Ordering::Relaxed),
         "sources": app.feeds.iter().map(|(feed, system)| source(feed, system, now)).collect::<Vec<_>>(),
         "sinks": sinks,
         "alerts": {

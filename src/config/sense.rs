@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connect::source;
 
-use super::{Config, Sink, Source};
+use super::{Config, Retention, Sink, Source};
 
 /// Segments of what windows remember have 64 KiB each, and some are always open.
 const STATE_MIB_LEAST: usize = 16;
@@ -50,6 +50,14 @@ impl Config {
         }
         if self.state.keys_max == 0 {
             return Some("state.keys_max: windows need at least one key".to_owned());
+        }
+        let Retention { alerts, deliveries, dead_letters, .. } = self.retention;
+        if alerts < deliveries.max(dead_letters) {
+            return Some(
+                "retention: messages leave with their alert, so `alerts` must not be shorter than `deliveries` and \
+                 `dead_letters`"
+                    .to_owned(),
+            );
         }
         for (place, route) in self.routes.iter().enumerate() {
             if let Some(unknown) = route.sinks.iter().find(|sink| !self.sinks.contains_key(*sink)) {

@@ -17,7 +17,7 @@ struct Bench {
 }
 
 fn settings(folder: &std::path::Path) -> Settings {
-    Settings { folder: folder.to_owned(), archive_bytes_max: 1 << 30, caps: Caps::default() }
+    Settings { folder: folder.to_owned(), caps: Caps::default() }
 }
 
 /// The step that a sighting makes in a stream of one partition.

@@ -67,7 +67,7 @@ impl Store {
         while let Some(row) = rows.next()? {
             let blob: Vec<u8> = row.get(0)?;
             found.journal_bytes += blob.len();
-            found.journal.extend(decode(&blob)?);
+            found.journal.extend(decode(&blob).context(super::UNREADABLE)?);
         }
         Ok(found)
     }
@@ -77,7 +77,7 @@ pub(super) fn encode(steps: &[Step]) -> anyhow::Result<Vec<u8>> {
     postcard::to_extend(steps, vec![JOURNAL_VERSION]).context("encode journal entry")
 }
 
-fn decode(blob: &[u8]) -> anyhow::Result<Vec<Step>> {
+pub(super) fn decode(blob: &[u8]) -> anyhow::Result<Vec<Step>> {
     let (&version, body) = blob.split_first().context("journal entry is empty")?;
     ensure!(version == JOURNAL_VERSION, "journal entry has version {version}, this build reads {JOURNAL_VERSION}");
     postcard::from_bytes(body).context("decode journal entry")

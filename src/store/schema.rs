@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// Each step takes the schema one version up and is never edited after a release.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
@@ -133,16 +133,42 @@ const MIGRATIONS: [&str; 3] = [
     INSERT INTO snapshot SELECT 1, number, 1, length(state) FROM snapshot_in_one;
     DROP TABLE snapshot_in_one;
 ",
+    "
+    -- How much text alerts and messages hold, so that retention need not count them. Triggers keep it.
+    CREATE TABLE kept (what TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO kept SELECT 'alerts', ifnull(sum(octet_length(body)), 0) FROM alerts;
+    INSERT INTO kept SELECT 'messages', ifnull(sum(octet_length(body)), 0) FROM outbox;
+    CREATE TRIGGER alerts_come AFTER INSERT ON alerts BEGIN
+        UPDATE kept SET bytes = bytes + octet_length(NEW.body) WHERE what = 'alerts';
+    END;
+    CREATE TRIGGER alerts_grow AFTER UPDATE OF body ON alerts BEGIN
+        UPDATE kept SET bytes = bytes + octet_length(NEW.body) - octet_length(OLD.body) WHERE what = 'alerts';
+    END;
+    CREATE TRIGGER alerts_leave AFTER DELETE ON alerts BEGIN
+        UPDATE kept SET bytes = bytes - octet_length(OLD.body) WHERE what = 'alerts';
+    END;
+    CREATE TRIGGER messages_come AFTER INSERT ON outbox BEGIN
+        UPDATE kept SET bytes = bytes + octet_length(NEW.body) WHERE what = 'messages';
+    END;
+    CREATE TRIGGER messages_leave AFTER DELETE ON outbox BEGIN
+        UPDATE kept SET bytes = bytes - octet_length(OLD.body) WHERE what = 'messages';
+    END;
+",
 ];
+
+/// Pages of write-ahead log at which a commit empties it into the file by itself: a fence, as upkeep does so long before.
+const LOG_PAGES_MAX: u32 = 32_768;
 
 /// Pragmas, exclusive use, check after an unclean stop, migrations.
 pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
     connection.busy_timeout(Duration::from_secs(5)).context("set busy timeout")?;
+    // The first holds for a new file only; an older one learns to give pages back by `lapwing store migrate`.
     connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
-        )
+        .execute_batch(&format!(
+            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX};
+             PRAGMA journal_size_limit = 67108864;"
+        ))
         .context("set pragmas")?;
     migrate(connection)?;
     let clean: Option<i64> = connection
@@ -163,9 +189,17 @@ pub(super) fn mark_clean(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', 1)", []).map(drop)
 }
 
-fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
-    let version: u32 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).context("read schema version")?;
+/// The schema that this build writes.
+pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// The schema of a file; 0 for an empty one.
+pub(super) fn version(connection: &Connection) -> anyhow::Result<u32> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).context("read schema version")
+}
+
+/// Brings the schema up to date, each step a transaction.
+pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
+    let version = version(connection)?;
     if version as usize > MIGRATIONS.len() {
         bail!("a newer Lapwing wrote schema {version}, this one knows {}: use that version", MIGRATIONS.len());
     }
@@ -186,6 +220,28 @@ mod tests {
     use super::*;
     use crate::sample;
     use crate::store::{Order, Store};
+
+    #[test]
+    fn what_an_older_version_kept_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = Connection::open(folder.path().join("lapwing.db")).unwrap();
+        for (number, step) in (1_u32..).zip(&MIGRATIONS[..3]) {
+            old.execute_batch(step).unwrap();
+            old.pragma_update(None, "user_version", number).unwrap();
+        }
+        let add = "INSERT INTO alerts (id, sequence, revision, time, severity, rule, state, body, received, updated)
+                   VALUES (?1, ?2, 1, 0, 0, '', 'open', ?3, 0, 0)";
+        old.execute(add, ("a", 1, "four")).unwrap();
+        old.execute(add, ("b", 2, "öö")).unwrap();
+        drop(old);
+        let store = Store::open(folder.path()).unwrap();
+        let kept = || store.kept_bytes().unwrap();
+        assert_eq!(kept(), 8);
+        store.writer().execute("UPDATE alerts SET body = 'eleven more' WHERE id = 'a'", []).unwrap();
+        assert_eq!(kept(), 15);
+        store.writer().execute("DELETE FROM alerts WHERE id = 'b'", []).unwrap();
+        assert_eq!(kept(), 11);
+    }
 
     #[test]
     fn a_queue_that_an_older_version_left_is_sent_in_order() {

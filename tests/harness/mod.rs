@@ -25,7 +25,7 @@ pub(crate) fn loudly(words: &str) {
 /// Each test file uses a part of the harness. This names all of it, so that the rest is no dead code.
 const _: () = {
     let _ = (loudly, Corpus::open, Corpus::lines, lines_of, shared, Chance::seeded, Chance::fork, Chance::below);
-    let _ = (Home::new, Home::path, Home::configure, Home::start, Home::spawn);
+    let _ = (Home::new, Home::sets, Home::path, Home::configure, Home::start, Home::spawn);
     let _ = (
         Lapwing::kill,
         Lapwing::terminate,
@@ -45,7 +45,8 @@ const _: () = {
     );
     let _ = (Receiver::start, Receiver::start_at, Receiver::say::<fn(usize) -> Say>, Receiver::sink, Receiver::address);
     let _ = (Receiver::arrivals, Receiver::messages, Receiver::alerts, Receiver::faults);
-    let _ = (Home::refusal, Lapwing::signal, Lapwing::still_runs, Lapwing::client, Lapwing::address);
+    let _ =
+        (Home::refusal, Lapwing::signal, Lapwing::still_runs, Lapwing::has_ended, Lapwing::client, Lapwing::address);
     let _ = (Lapwing::hear, Lapwing::push::<String>, Lapwing::metric, Lapwing::has_alerts, Heard::of, Heard::json);
     let _ = (Heard::header, |heard: Heard| heard.status, stopped, github);
     let _ = (Say::After, Say::RetryAfter, Say::Never, Arrival::revision, Arrival::accepted);

@@ -17,12 +17,18 @@ const LOG_SHOWN: usize = 40;
 /// A folder with a configuration and the service's data. Outlives every process that is started on it.
 pub(crate) struct Home {
     folder: TempDir,
+    environment: Vec<(String, PathBuf)>,
 }
 
 impl Home {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("there is room for a folder") }
+        Self { folder: tempfile::tempdir().expect("there is room for a folder"), environment: Vec::new() }
+    }
+
+    /// From now on services are started with this environment variable.
+    pub(crate) fn sets(&mut self, name: &str, value: PathBuf) {
+        self.environment.push((name.to_owned(), value));
     }
 
     /// A path in it.
@@ -59,6 +65,7 @@ impl Home {
             .arg(self.path("lapwing.yaml"))
             .env_remove("LAPWING_LOG")
             .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         command
@@ -125,6 +132,11 @@ impl Lapwing {
         let ended = self.child.try_wait().expect("a child can be asked");
         assert!(ended.is_none(), "the service ended: {ended:?}");
         assert!(!self.log_has("panicked"), "the service panicked");
+    }
+
+    /// Whether it has ended, however.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_some()
     }
 
     /// SIGTERM, and waits for the orderly end.
