@@ -150,7 +150,7 @@ impl Ledger {
             {
                 group.push(more);
             }
-            let Some((commit, kept)) = self.apply(&mut group) else { continue };
+            let Some((commit, kept)) = self.apply(&mut group, Instant::now()) else { continue };
             let Some(told) = self.commit(commit, &kept, listeners, stop) else { return };
             for batch in &group {
                 batch.feed.done.committed(&batch.mark);

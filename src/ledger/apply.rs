@@ -36,8 +36,7 @@ impl Draft {
 
 impl Ledger {
     /// Counts and applies; from here on only the commit can make it true. Nothing if there is nothing to write.
-    pub(super) fn apply(&mut self, group: &mut [Matched]) -> Option<(Commit, Vec<Kept>)> {
-        let now = Instant::now();
+    pub(super) fn apply(&mut self, group: &mut [Matched], now: Instant) -> Option<(Commit, Vec<Kept>)> {
         let mut draft = Draft { commit: self.blank(), ..Draft::default() };
         let mut kept = Vec::new();
         draft.reach(std::mem::take(&mut self.news));
