@@ -20,6 +20,7 @@ use engine::rule::{RuleSet, Scratch};
 use engine::time::{Span, Timestamp};
 use tokio::sync::mpsc;
 
+use crate::fail::{self, Point};
 use crate::feed::Feed;
 use crate::metrics::METRICS;
 
@@ -181,7 +182,9 @@ fn work(deals: &Receiver<Deal>, matched: &SyncSender<Matched>, limits: &Limits) 
     let mut scratch = Scratch::default();
     let mut events = Vec::new();
     while let Ok(deal) = deals.recv() {
-        if matched.send(match_batch(deal, limits, &mut scratch, &mut events)).is_err() {
+        let done = match_batch(deal, limits, &mut scratch, &mut events);
+        fail::point(Point::Matched);
+        if matched.send(done).is_err() {
             return;
         }
     }
