@@ -199,13 +199,15 @@ impl Matched {
 
     /// An event of this partition happened then, as it says.
     fn saw(&mut self, partition: usize, time: Timestamp, kind: Kind, now: Timestamp) {
+        let reached = &mut self.reached[partition];
         if time > now.plus(AHEAD_MAX) {
             METRICS.events_future.with_label_values(&[&self.feed.name]).inc();
+        } else {
+            // A wrong clock says nothing of how far the log has come: that of an old day would be late from here on. One
+            // that is ahead a little must not say that all before it is there.
+            reached.newest = reached.newest.max(Some(time.min(now)));
         }
         self.events += 1;
-        let reached = &mut self.reached[partition];
-        // A clock that is ahead, however little, must not say that all before it is there.
-        reached.newest = reached.newest.max(Some(time.min(now)));
         reached.kinds = reached.kinds.and(kind.into());
     }
 
