@@ -1,7 +1,7 @@
 # The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers agree docs console venv advisories
+.PHONY: help demo test check chaos bench bench-peers agree docs console venv advisories
 
 # Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
@@ -25,11 +25,17 @@ check: ## formatting and lints only: quick, for while you work
 	@.ci/need cargo cc c++ make rustfmt clippy
 	@.ci/test --quick
 
+# A test build: a release has no fail points. LAPWING_LIVES asks for another number, LAPWING_SEED repeats a run.
+chaos: ## 500 lives of the service ended by SIGKILL at every step, and clocks, pauses and sinks that misbehave
+	@.ci/need cargo cc
+	LAPWING_LIVES=$${LAPWING_LIVES:-500} cargo test --locked --no-default-features --test chaos -- --nocapture
+
 # As the demo: what is measured needs neither cloud SDK nor Kafka.
-bench: ## the engine's table and a user's day, end to end: events a second, delay, memory, what was found
+bench: ## the engine, a user's day end to end, a restart with a million keys: speed, delay, memory, what was found
 	@.ci/need cargo cc
 	cargo bench --locked --no-default-features --bench engine
 	cargo bench --locked --no-default-features --bench day
+	cargo bench --locked --no-default-features --bench restart
 
 # Outside the workspace: another engine is no part of the product. What it reads lies in the shared data folder.
 bench-peers: ## our engine beside rsigma, same bytes, same run: ratios (`make bench-peers ROWS=windows` for some)

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::fail::{self, Point};
 use crate::metrics::METRICS;
 use crate::store::{Order, Queued, Settled, Store, Verdict};
 use connect::clock::Clock;
@@ -156,12 +157,15 @@ async fn send(
     if leased.is_empty() {
         return None;
     }
+    fail::point(Point::Leased);
     let mut attempts = JoinSet::new();
     for queued in leased {
         let (delivery, now) = (delivery.clone(), clock.now());
         attempts.spawn(async move {
             let start = Instant::now();
+            fail::point(Point::Posting);
             let answer = delivery.sink.send(&delivery.message(&queued), now).await;
+            fail::point(Point::Posted);
             METRICS.delivery_seconds.with_label_values(&[&delivery.name]).observe(start.elapsed().as_secs_f64());
             (queued, answer)
         });
@@ -199,6 +203,7 @@ async fn settle(
     if let Err(error) = written.await.expect("settling does not panic") {
         tracing::error!(error = format!("{error:#}"), "delivery not noted: its messages will be sent again");
     }
+    fail::point(Point::Marked);
 }
 
 /// What follows from this answer to this message after so many batches in a row in which nothing worked.

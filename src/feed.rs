@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::fail::{self, Point};
 use crate::metrics::METRICS;
 use crate::workers::{Load, Reached};
 
@@ -230,14 +231,13 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
             }
             Input::Committed(mark, batches) => {
                 in_flight -= batches;
-                if let Err(error) = source.commit(mark).await {
-                    report(&feed, &error);
-                }
+                acknowledge(&mut source, mark, &feed).await;
             }
             Input::Room(permit) => {
                 if let Some(batch) = held.take() {
                     in_flight += 1;
                     permit.send(Load { feed: feed.clone(), batch });
+                    fail::point(Point::Handed);
                 }
             }
             Input::Next(Ok(next)) => {
@@ -248,6 +248,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
                 retry = None;
                 match next {
                     Next::Batch(batch) => {
+                        fail::point(Point::Read);
                         feed.doubt_end();
                         held = Some(batch);
                     }
@@ -275,6 +276,15 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
     if exhausted {
         feed.is(Health::Finished);
     }
+}
+
+/// Tells the source what is durable.
+async fn acknowledge(source: &mut impl Source, mark: Mark, feed: &Feed) {
+    fail::point(Point::Acknowledging);
+    if let Err(error) = source.commit(mark).await {
+        report(feed, &error);
+    }
+    fail::point(Point::Acknowledged);
 }
 
 fn wait(before: Option<(Instant, Duration)>, remedy: Remedy) -> (Instant, Duration) {

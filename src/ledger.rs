@@ -19,6 +19,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, Kept};
+use crate::fail::{self, Point};
 use crate::feed::Feed;
 use crate::metrics::METRICS;
 use crate::store::{Commit, Recovered, Store, Told, UNREADABLE};
@@ -118,6 +119,7 @@ impl Ledger {
         let (course, news) = Course::open(feeds, state.partitions(), Instant::now());
         let counted = (state.evicted(), state.late());
         let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes);
+        fail::point(Point::Restored);
         Ok(Self {
             store,
             archive: Archive::open(&settings.folder.join("archive"))?,
@@ -151,7 +153,9 @@ impl Ledger {
                 group.push(more);
             }
             let Some((commit, kept)) = self.apply(&mut group, Instant::now()) else { continue };
+            fail::point(Point::Applied);
             let Some(told) = self.commit(commit, &kept, listeners, stop) else { return };
+            fail::point(Point::Committed);
             for batch in &group {
                 batch.feed.done.committed(&batch.mark);
             }
@@ -162,9 +166,11 @@ impl Ledger {
                 drop(listeners.live.send(told));
             }
         }
+        fail::point(Point::Saving);
         if let Err(error) = self.snapshots.last(self.number, &self.state).and_then(|()| self.store.close_cleanly()) {
             tracing::warn!(error = format!("{error:#}"), "last snapshot not written, the journal serves as well");
         }
+        fail::point(Point::Saved);
     }
 
     fn blank(&mut self) -> Commit {
@@ -214,6 +220,7 @@ impl Ledger {
     fn write(&mut self, commit: &mut Commit, kept: &[Kept]) -> anyhow::Result<Vec<Told>> {
         if commit.archived.is_empty() {
             commit.archived = self.archive.keep(kept)?;
+            fail::point(Point::Archived);
         }
         self.store.commit(commit)
     }

@@ -8,6 +8,7 @@ mod config;
 mod connectors;
 mod deliver;
 mod docs;
+mod fail;
 mod feed;
 mod ledger;
 mod metrics;

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Route;
+use crate::fail::{self, Point};
 use crate::store::Store;
 use connect::clock::Clock;
 
@@ -66,6 +67,7 @@ pub(crate) async fn run(
 ) {
     loop {
         let (store, routes, now) = (store.clone(), routes.clone(), clock.now());
+        fail::point(Point::Routing);
         let moved = tokio::task::spawn_blocking(move || {
             store.route(MOVED_MAX, now, |alert| {
                 routes.sinks(alert).into_iter().map(|sink| (sink, lane(alert))).collect()
@@ -79,7 +81,10 @@ pub(crate) async fn run(
                 () = news.notified() => {}
                 () = stop.cancelled() => {}
             },
-            Ok(_) => deliver.iter().for_each(|sink| sink.notify_one()),
+            Ok(_) => {
+                fail::point(Point::Routed);
+                deliver.iter().for_each(|sink| sink.notify_one());
+            }
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "routing failed, trying again");
                 if stop.is_cancelled() {

@@ -20,6 +20,7 @@ use engine::rule::{RuleSet, Scratch};
 use engine::time::{Span, Timestamp};
 use tokio::sync::mpsc;
 
+use crate::fail::{self, Point};
 use crate::feed::Feed;
 use crate::metrics::METRICS;
 
@@ -181,7 +182,9 @@ fn work(deals: &Receiver<Deal>, matched: &SyncSender<Matched>, limits: &Limits) 
     let mut scratch = Scratch::default();
     let mut events = Vec::new();
     while let Ok(deal) = deals.recv() {
-        if matched.send(match_batch(deal, limits, &mut scratch, &mut events)).is_err() {
+        let done = match_batch(deal, limits, &mut scratch, &mut events);
+        fail::point(Point::Matched);
+        if matched.send(done).is_err() {
             return;
         }
     }
@@ -196,13 +199,15 @@ impl Matched {
 
     /// An event of this partition happened then, as it says.
     fn saw(&mut self, partition: usize, time: Timestamp, kind: Kind, now: Timestamp) {
+        let reached = &mut self.reached[partition];
         if time > now.plus(AHEAD_MAX) {
             METRICS.events_future.with_label_values(&[&self.feed.name]).inc();
+        } else {
+            // A wrong clock says nothing of how far the log has come: that of an old day would be late from here on. One
+            // that is ahead a little must not say that all before it is there.
+            reached.newest = reached.newest.max(Some(time.min(now)));
         }
         self.events += 1;
-        let reached = &mut self.reached[partition];
-        // A clock that is ahead, however little, must not say that all before it is there.
-        reached.newest = reached.newest.max(Some(time.min(now)));
         reached.kinds = reached.kinds.and(kind.into());
     }
 

@@ -5,32 +5,18 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use harness::{Chance, Corpus, Home, Lapwing, Receiver, Say, until};
+use harness::{Chance, Corpus, Home, Lapwing, Log, Receiver, Say, Told, push, until};
 
 const KILLS: usize = 20;
 /// What the file is appended in: so many pieces, cut anywhere, in the middle of records too.
 const PIECES: usize = 800;
 /// Event id of the record that is fed last: once its alert stands, all before it was read.
 const LAST: &str = "00000000-1a57-4000-8000-000000000000";
-
-/// What an undisturbed run tells.
-struct Undisturbed {
-    /// Last revision and `data` of each alert.
-    alerts: BTreeMap<String, (u64, String)>,
-    /// Every body by its `webhook-id`.
-    messages: BTreeMap<String, String>,
-    /// The alert on the last record.
-    last: String,
-}
 
 /// The corpus, and after it a record that some shipped rule alerts on.
 fn records() -> Vec<String> {
@@ -48,8 +34,8 @@ fn records() -> Vec<String> {
 }
 
 /// Runs once undisturbed, however many tests ask.
-async fn undisturbed() -> &'static Undisturbed {
-    static ONCE: OnceCell<Undisturbed> = OnceCell::const_new();
+async fn undisturbed() -> &'static Told {
+    static ONCE: OnceCell<Told> = OnceCell::const_new();
     ONCE.get_or_init(|| async {
         let (home, receiver, records) = (Home::new(), Receiver::start().await, records());
         let file = home.path("trail.jsonl");
@@ -57,14 +43,9 @@ async fn undisturbed() -> &'static Undisturbed {
         configure(&home, &receiver, &format!("file: {{path: {}}}", file.display()));
         let lapwing = home.start().await;
         lapwing.has_read("feed", records.len()).await;
-        lapwing.everybody_told(&receiver).await;
-        let rows = lapwing.rows().await;
-        let about_last =
-            rows.iter().find(|row| row["event_ids"].as_array().is_some_and(|ids| ids.contains(&json!(LAST))));
-        let last =
-            about_last.expect("a shipped rule alerts on StopLogging")["id"].as_str().unwrap_or_default().to_owned();
+        let told = Told::by(&lapwing, &receiver).await;
         lapwing.kill();
-        Undisturbed { alerts: receiver.alerts(), messages: receiver.messages(), last }
+        told
     })
     .await
 }
@@ -130,70 +111,22 @@ async fn start_again(home: &Home, chance: &mut Chance) -> Lapwing {
 /// Waits until the last run told all it has to tell, and compares with the undisturbed run.
 async fn finish(lapwing: Lapwing, receiver: &Receiver) {
     let expected = undisturbed().await;
+    let last = expected.about(LAST);
     until("the alert on the last record", async || {
-        lapwing.rows().await.iter().any(|row| row["id"] == expected.last).then_some(())
+        lapwing.rows().await.iter().any(|row| row["id"] == last).then_some(())
     })
     .await;
-    lapwing.everybody_told(receiver).await;
-    let status = lapwing.status().await;
-    assert_eq!(status["sinks"][0]["dead"], 0, "a dead letter: {status}");
-    assert_eq!(status["dead_records"], 0, "a record was refused: {status}");
+    let found = Told::by(&lapwing, receiver).await;
+    lapwing.refused_nothing().await;
     let ended = lapwing.terminate().await;
     assert!(ended.success(), "after SIGTERM: {ended}");
 
     assert_eq!(receiver.faults(), Vec::<String>::new());
-    let (found, known) = (receiver.alerts(), &expected.alerts);
-    let lost: Vec<_> = known.iter().filter(|(id, _)| !found.contains_key(*id)).collect();
-    assert!(lost.is_empty(), "{} of {} alerts lost: {lost:?}", lost.len(), known.len());
-    let new: Vec<_> = found.iter().filter(|(id, _)| !known.contains_key(*id)).collect();
-    assert!(new.is_empty(), "alerts that an undisturbed run does not raise: {new:?}");
-    for (id, last) in known {
-        assert_eq!(&found[id], last, "the last message about {id} is another");
-    }
-    for (id, body) in receiver.messages() {
-        assert_eq!(Some(&body), expected.messages.get(&id), "message {id} is not of an undisturbed run");
-    }
-    let arrivals = receiver.arrivals();
+    assert_eq!(receiver.steps_back(), Vec::<String>::new());
+    expected.is_told_by(&found);
+    let (alerts, messages, arrivals) = (found.alerts.len(), found.messages.len(), receiver.arrivals());
     let taken = arrivals.iter().filter(|arrival| arrival.accepted()).count();
-    eprintln!(
-        "{} alerts, {} messages, {} arrivals, {taken} taken",
-        known.len(),
-        expected.messages.len(),
-        arrivals.len()
-    );
-}
-
-/// A log that somebody writes and rotates: `trail.jsonl`, then `trail.jsonl.1` and so on.
-struct Log {
-    path: PathBuf,
-    file: File,
-    /// What is still to be written.
-    left: Vec<u8>,
-}
-
-impl Log {
-    fn create(path: PathBuf, text: Vec<u8>) -> Self {
-        Self { file: File::create(&path).expect("the file can be made"), path, left: text }
-    }
-
-    fn write(&mut self, bytes: usize) {
-        let rest = self.left.split_off(bytes.min(self.left.len()));
-        self.file.write_all(&self.left).expect("the file can grow");
-        self.left = rest;
-    }
-
-    /// Ends the line and begins a new file.
-    fn rotate(&mut self) {
-        let end = self.left.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        self.write(end);
-        let numbered = |number: usize| self.path.with_extension(format!("jsonl.{number}"));
-        let oldest = (1..).find(|number| !numbered(*number).exists()).expect("numbers do not end");
-        for number in (1..oldest).rev() {
-            std::fs::rename(numbered(number), numbered(number + 1)).expect("a file can be renamed");
-        }
-        std::fs::rename(&self.path, numbered(1)).expect("a file can be renamed");
-        self.file = File::create(&self.path).expect("the file can be made");
-    }
+    eprintln!("{alerts} alerts, {messages} messages, {} arrivals, {taken} taken", arrivals.len());
 }
 
 #[tokio::test]
@@ -204,7 +137,7 @@ async fn twenty_kills_while_a_file_is_followed_and_rotated_lose_no_alert_and_mak
     let text = (records().join("\n") + "\n").into_bytes();
     let piece = text.len().div_ceil(PIECES);
     let mut log = Log::create(home.path("trail.jsonl"), text);
-    configure(&home, &receiver, &format!("file: {{path: {}}}", log.path.display()));
+    configure(&home, &receiver, &format!("file: {{path: {}}}", log.path().display()));
     let mut kills = places(&mut chance, PIECES).into_iter().peekable();
 
     let mut lapwing = home.start().await;
@@ -226,7 +159,7 @@ async fn twenty_kills_while_a_file_is_followed_and_rotated_lose_no_alert_and_mak
             lapwing = start_again(&home, &mut chance).await;
         }
     }
-    assert!(log.left.is_empty(), "the whole corpus was written");
+    assert_eq!(log.left(), 0, "the whole corpus was written");
     lapwing.listens().await;
     finish(lapwing, &receiver).await;
 }
@@ -245,7 +178,7 @@ async fn twenty_kills_while_a_client_pushes_and_repeats_lose_no_alert_and_make_n
     let mut lapwing = home.start().await;
     let mut repeated = 0;
     for (number, body) in requests.into_iter().enumerate() {
-        let mut push = tokio::spawn(push(client.clone(), lapwing.url("/v1/events/feed"), body.clone()));
+        let mut pushing = tokio::spawn(push(client.clone(), lapwing.url("/v1/events/feed"), body.clone()));
         if kills.next_if_eq(&number).is_some() {
             moment(&mut chance, 15).await;
             kill(lapwing, &mut chance).await;
@@ -257,20 +190,11 @@ async fn twenty_kills_while_a_client_pushes_and_repeats_lose_no_alert_and_make_n
             }
             lapwing.listens().await;
         }
-        while !push.await.expect("a push does not panic") {
+        while !pushing.await.expect("a push does not panic") {
             repeated += 1;
-            push = tokio::spawn(self::push(client.clone(), lapwing.url("/v1/events/feed"), body.clone()));
+            pushing = tokio::spawn(push(client.clone(), lapwing.url("/v1/events/feed"), body.clone()));
         }
     }
     eprintln!("{repeated} requests had to be repeated");
     finish(lapwing, &receiver).await;
-}
-
-/// Whether the service said that it has these records for good.
-async fn push(client: reqwest::Client, url: String, body: String) -> bool {
-    let Ok(answer) = client.post(url).bearer_auth("sesame").body(body).send().await else { return false };
-    let status = answer.status().as_u16();
-    let passing = [408, 429, 503].contains(&status);
-    assert!(status == 200 || passing, "{status}: {}", answer.text().await.unwrap_or_default());
-    status == 200
 }

@@ -8,6 +8,7 @@ use anyhow::Context;
 use engine::detect::{Caps, Change, Ledger, Seen, State, sight};
 use engine::normalise::{Limits, normalise};
 use engine::rule::{RuleSet, Scratch, Weight};
+use engine::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Outcome, input, say, written};
@@ -133,7 +134,9 @@ fn play(rules: &RuleSet, input: &Input, mut take: impl FnMut(Seen) -> anyhow::Re
                 let mut sighting = sight(rules, &event, &mut scratch);
                 tally.matched += u64::from(sighting.is_some());
                 sighting.iter_mut().for_each(|sighting| sighting.clamp(latest));
-                take(Seen { time: event.time.min(latest), kind: event.kind, sighting })?;
+                // As in the service: a time in the future does not say how far the log has come.
+                let time = if event.time > latest { Timestamp::EARLIEST } else { event.time };
+                take(Seen { time, kind: event.kind, sighting })?;
             }
             if tally.records.is_multiple_of(1_000) {
                 bar.set_position(tally.bytes);

@@ -12,6 +12,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{DeadRecord, Store, sql};
 use crate::archive::Archived;
+use crate::fail::{self, Point};
 
 /// Ids of counted events that are remembered; above this the oldest commits are forgotten.
 pub(crate) const SEEN_MAX: usize = 2_000_000;
@@ -66,6 +67,7 @@ impl Store {
         let told = changes(&transaction, commit).context("write alerts")?;
         super::letters::write(&transaction, &commit.dead).context("write dead letters")?;
         archived(&transaction, commit).context("write archive index")?;
+        fail::point(Point::Committing);
         transaction.commit().context("commit")?;
         Ok(told)
     }

@@ -173,14 +173,16 @@ fn heads(
     order: Order,
     now: Timestamp,
 ) -> anyhow::Result<Vec<(i64, anyhow::Result<Queued>)>> {
-    // The index is named because the planner, which does not know how much is queued, would rather sort.
+    // What was written at a moment that has not come yet was written before the clock was set back: it is due, or it
+    // would wait for as long as the clock went back. The index is named because the planner, which does not know how much is queued, would rather sort.
     let (index, order) = match order {
         Order::Severity => ("outbox_by_severity", "severity DESC, row"),
         Order::Due => ("outbox_by_due", "due, row"),
     };
     let mut read = transaction.prepare_cached(&format!(
         "SELECT row, attempts, tried, action, revision, body FROM outbox INDEXED BY {index}
-         WHERE sink = ?1 AND head = 1 AND due NOT BETWEEN ?2 + 1 AND ?3 AND leased_until NOT BETWEEN ?2 + 1 AND ?3
+         WHERE sink = ?1 AND head = 1 AND (due NOT BETWEEN ?2 + 1 AND ?3 OR updated > ?2)
+           AND leased_until NOT BETWEEN ?2 + 1 AND ?3
          ORDER BY {order} LIMIT ?4"
     ))?;
     let (now, most) = (now.micros(), i64::try_from(most).unwrap_or(i64::MAX));

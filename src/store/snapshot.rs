@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Store, count, sql};
+use crate::fail::{self, Point};
 
 /// Bytes of state in one part: some milliseconds of the writer's time.
 const PART_BYTES: usize = 1 << 20;
@@ -29,10 +30,12 @@ impl Store {
                 .context("write part of a snapshot")?;
             parts += 1;
         }
+        fail::point(Point::Parted);
         self.writer()
             .prepare_cached("INSERT OR REPLACE INTO snapshot VALUES (1, ?1, ?2, ?3)")?
             .execute(params![sql(number), parts, sql(state.len() as u64)])
             .context("put snapshot in force")?;
+        fail::point(Point::InForce);
         self.forget_parts(number).context("remove older snapshot")?;
         // What is still there when the process ends is passed over at the start.
         while self.writer().execute(

@@ -5,16 +5,26 @@
 //! a limit, and words for what was awaited.
 
 mod corpus;
+mod log;
+mod meddler;
+mod push;
 mod receiver;
 mod service;
+mod told;
+mod wall;
 mod web;
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub(crate) use corpus::{Corpus, lines_of, shared};
+pub(crate) use log::Log;
+pub(crate) use meddler::Meddler;
+pub(crate) use push::push;
 pub(crate) use receiver::{Arrival, Receiver, Say};
 pub(crate) use service::{Home, Lapwing};
+pub(crate) use told::Told;
+pub(crate) use wall::{Sets, Wall};
 pub(crate) use web::{Heard, github, stopped};
 
 /// Says something that must be seen even when the test passes: the runner hides what `eprintln!` writes.
@@ -49,6 +59,20 @@ const _: () = {
         (Home::refusal, Lapwing::signal, Lapwing::still_runs, Lapwing::has_ended, Lapwing::client, Lapwing::address);
     let _ = (Lapwing::hear, Lapwing::push::<String>, Lapwing::metric, Lapwing::has_alerts, Heard::of, Heard::json);
     let _ = (Heard::header, |heard: Heard| heard.status, stopped, github);
+    let _ = (Home::spawn_with, Lapwing::comes_up, Lapwing::is_gone, Lapwing::refused_nothing, push);
+    let _ = (
+        Log::create,
+        Log::path,
+        Log::left,
+        Log::write,
+        Log::rotate,
+        Chance::of,
+        Receiver::steps_back,
+        Receiver::take_any_time,
+    );
+    let _ =
+        (Told::by, Told::about, Told::is_told_by, Meddler::start, Meddler::behave, Meddler::address, Receiver::sink_at);
+    let _ = (Wall::new, Wall::set, Wall::variables, Sets::Wall, Sets::Everything);
     let _ = (Say::After, Say::RetryAfter, Say::Never, Arrival::revision, Arrival::accepted);
 };
 
@@ -78,6 +102,11 @@ impl Chance {
         let clock = || std::time::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_micros() as u64);
         let seed = std::env::var("LAPWING_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(clock);
         eprintln!("SEED: LAPWING_SEED={seed} repeats this run's choices");
+        Self(seed)
+    }
+
+    /// With this seed.
+    pub(crate) fn of(seed: u64) -> Self {
         Self(seed)
     }
 

@@ -73,7 +73,14 @@ impl Home {
 
     /// Starts the service and does not wait.
     pub(crate) fn spawn(&self) -> Lapwing {
-        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("the binary starts");
+        self.spawn_with(&[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn spawn_with(&self, variables: &[(&str, String)]) -> Lapwing {
+        let mut command = self.command();
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let into = log.clone();
@@ -112,6 +119,32 @@ impl Lapwing {
         .await;
         self.address = Some(address);
         address
+    }
+
+    /// The same, but whether it came so far: it may also end before, or halt at a fail point.
+    pub(crate) async fn comes_up(&mut self) -> bool {
+        until("the service to listen or to end", async || {
+            let listens = self
+                .log
+                .lock()
+                .expect("no holder of this lock panics")
+                .iter()
+                .any(|line| line.contains("listening address="));
+            if listens {
+                return Some(true);
+            }
+            self.is_gone().then_some(false)
+        })
+        .await
+            && {
+                self.listens().await;
+                true
+            }
+    }
+
+    /// Whether it ended, or halted at the fail point that it was given.
+    pub(crate) fn is_gone(&mut self) -> bool {
+        self.log_has("LAPWING_FAIL: reached") || self.child.try_wait().expect("a child can be asked").is_some()
     }
 
     /// `kill -9`: nothing is finished, nothing is said.

@@ -175,7 +175,9 @@ impl State {
 
     /// Takes in a sighting of a stream that has one partition only.
     pub fn apply(&mut self, rules: &RuleSet, sighting: &Sighting, changes: &mut Vec<Change>) {
-        self.stream(rules, sighting.time, sighting.kind.into(), Some(sighting), changes);
+        // A wrong clock says nothing of how far the stream has come.
+        let time = if sighting.clamped { Timestamp::EARLIEST } else { sighting.time };
+        self.stream(rules, time, sighting.kind.into(), Some(sighting), changes);
     }
 
     /// A stream that has one partition only has come this far, with an event that no rule matched.
