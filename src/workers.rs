@@ -293,7 +293,7 @@ mod tests {
     fn matched(source: &str, records: &[&str]) -> Matched {
         let feed = Arc::new(Feed::new(source.to_owned(), Format::Known(Kind::AwsCloudtrail), false));
         let records = records.iter().map(|text| {
-            let body = Body::Whole(text.as_bytes().to_vec());
+            let body = Body::Whole(text.as_bytes().to_vec().into());
             Record { position: "same".to_owned(), body }
         });
         let batch = Batch { records: records.collect(), ..Batch::default() };

@@ -19,6 +19,7 @@ use super::answer::Answer;
 use super::intake::{self, Held};
 use super::{Inlet, Push, Verdict};
 use crate::host;
+use crate::source::brackets::is_lines;
 use crate::source::cuts::Cuts;
 
 /// The route, as the observer hears it.
@@ -158,13 +159,15 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         }
     }
 
-    /// Finding the shape reads the whole body once: a large one leaves the runtime for it.
+    /// Finding the shape reads as far as the first value goes, so a body whose first line is short stays here. One
+    /// large document leaves the runtime for it.
     async fn cut(&self, bytes: Vec<u8>) -> Cuts {
         let record_bytes_max = self.limits.record_bytes_max;
-        if bytes.len() < 64 << 10 {
-            return Cuts::new(bytes, record_bytes_max);
+        let begin = &bytes[..bytes.len().min(64 << 10)];
+        if begin.len() == bytes.len() || is_lines(begin) {
+            return Cuts::new(bytes.into(), record_bytes_max);
         }
-        match tokio::task::spawn_blocking(move || Cuts::new(bytes, record_bytes_max)).await {
+        match tokio::task::spawn_blocking(move || Cuts::new(bytes.into(), record_bytes_max)).await {
             Ok(cuts) => cuts,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
