@@ -105,8 +105,8 @@ async fn piece(body: &mut Body) -> Result<Option<Bytes>, Answer> {
 }
 
 fn take(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Answer> {
-    let permits = u32::try_from(bytes).map_err(|_| Answer::Behind)?;
-    Arc::clone(room).try_acquire_many_owned(permits).map_err(|_| Answer::Behind)
+    let permits = u32::try_from(bytes).map_err(|_| Answer::Behind(1))?;
+    Arc::clone(room).try_acquire_many_owned(permits).map_err(|_| Answer::Behind(1))
 }
 
 /// The body as its sender wrote it. Stops at `bytes_max`, so a small body that unpacks to a huge one costs
