@@ -1,7 +1,7 @@
 # The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos bench bench-peers agree docs console venv advisories
+.PHONY: help demo test check chaos bench bench-peers bench-daemon agree docs console venv advisories
 
 # Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
@@ -42,6 +42,17 @@ bench-peers: ## our engine beside rsigma, same bytes, same run: ratios (`make be
 	@.ci/need cargo cc
 	CARGO_TARGET_DIR="$(abspath $(BUILT))" cargo build --release --locked --manifest-path benches/peers/Cargo.toml
 	"$(BUILT)/release/peers" ratios $(ROWS)
+
+# rsigma's program is installed into the build folder: the newest that Rust 1.95 builds. What is read lies in the shared
+# data folder, and so do the rules.
+RSIGMA := 0.23.0
+bench-daemon: ## our service beside rsigma's daemon, same bytes, same run: throughput, delay, memory (CORPUS=tuned for one)
+	@.ci/need cargo cc
+	cargo build --release --locked --no-default-features
+	CARGO_TARGET_DIR="$(abspath $(BUILT))" cargo build --release --locked --manifest-path benches/daemon/Cargo.toml
+	"$(BUILT)/rsigma/bin/rsigma" --version 2>/dev/null | grep -qF "$(RSIGMA)" || CARGO_TARGET_DIR="$(abspath $(BUILT))/rsigma/build" \
+		cargo install rsigma --version "=$(RSIGMA)" --locked --root "$(abspath $(BUILT))/rsigma"
+	CARGO_TARGET_DIR="$(abspath $(BUILT))" "$(BUILT)/release/daemon" $(CORPUS)
 
 agree: ## whether our engine and rsigma find the same, over all rules and all events that we have
 	@.ci/need cargo cc

@@ -224,11 +224,15 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
     let Deal { load: Load { feed, batch }, rules } = deal;
     let mut matched = Matched::new(feed, rules, &batch.partitions, batch.mark);
     let now = Clock::Wall.now();
+    let mut position = String::new();
     for (index, record) in batch.records.iter().enumerate() {
         let partition = batch.partition_of.get(index).map_or(0, |&place| usize::from(place));
         // A position is unique within its source only, and it becomes the identity of records that carry none. A
         // name holds no `/`, so no two sources can come to the same text.
-        let position = format!("{}/{}", matched.feed.name, record.position);
+        position.clear();
+        for part in [&matched.feed.name, "/", &record.position] {
+            position.push_str(part);
+        }
         if let Body::Whole(body) = &record.body {
             matched.bytes += body.len() as u64;
             let raw = Raw { body, position: &position, format: matched.feed.format };
@@ -298,7 +302,7 @@ mod tests {
     fn matched(source: &str, records: &[&str]) -> Matched {
         let feed = Arc::new(Feed::new(source.to_owned(), Format::Known(Kind::AwsCloudtrail), false));
         let records = records.iter().map(|text| {
-            let body = Body::Whole(text.as_bytes().to_vec());
+            let body = Body::Whole(text.as_bytes().to_vec().into());
             Record { position: "same".to_owned(), body }
         });
         let batch = Batch { records: records.collect(), ..Batch::default() };

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use self::lines::Framing;
@@ -101,8 +102,8 @@ pub struct Record {
 /// What stood at a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// A record to normalise.
-    Whole(Vec<u8>),
+    /// A record to normalise. Those of one body may share its bytes: what is kept of one keeps all.
+    Whole(Bytes),
     /// A record that the source itself refuses, such as a line above the limit: its first bytes and the reason.
     Refused {
         /// The first bytes, at most [`HEAD_BYTES`].
@@ -117,7 +118,8 @@ impl Body {
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Self::Whole(bytes) | Self::Refused { head: bytes, .. } => bytes.len(),
+            Self::Whole(bytes) => bytes.len(),
+            Self::Refused { head, .. } => head.len(),
         }
     }
 

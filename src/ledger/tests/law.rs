@@ -234,7 +234,7 @@ fn live(folder: &Path, batches: &[(usize, Vec<String>)], course: &Course, death:
         for (place, source, records) in sent {
             let record = |(number, text): (usize, String)| Record {
                 position: format!("{place}.{number}"),
-                body: Body::Whole(text.into_bytes()),
+                body: Body::Whole(text.into_bytes().into()),
             };
             let records = records.into_iter().enumerate().map(record).collect();
             let mark = Mark([(SOURCES[source].to_owned(), (place + 1).to_string())].into());

@@ -239,7 +239,7 @@ fn batches(group: &str, found: Found) -> VecDeque<Batch> {
     let mut bytes = 0;
     for event in found.events {
         bytes += event.body.len();
-        records.push(Record { position: format!("{group}/{}", event.id), body: Body::Whole(event.body) });
+        records.push(Record { position: format!("{group}/{}", event.id), body: Body::Whole(event.body.into()) });
         if records.len() >= BATCH_RECORDS_MAX || bytes >= BATCH_BYTES_MAX {
             batches.push_back(batch(group, std::mem::take(&mut records), found.before));
             bytes = 0;

@@ -1,33 +1,34 @@
 //! Cuts a posted body into records: lines, the elements of an array, or one document.
 //!
-//! Lazily, so that a body of a million tiny records costs no more memory than its bytes; and never failing:
-//! what is not JSON becomes a record that the pipeline refuses, so that every byte is answered for.
+//! Lazily and without copying, so that a body of a million tiny records costs no more memory than its bytes; and
+//! never failing: what is not JSON becomes a record that the pipeline refuses, so that every byte is answered for.
 
-use super::Body;
+use std::ops::Range;
+
+use bytes::Bytes;
+
 use super::brackets::{Brackets, value_end};
-use super::lines::{Lines, within};
+use super::lines::head;
+use super::{Body, Refusal};
 
 /// A body and how far it has been cut.
 #[derive(Debug)]
 pub(crate) struct Cuts {
+    /// Every record is a part of it.
+    text: Bytes,
     shape: Shape,
+    /// How far it has been cut.
+    at: usize,
+    /// Lines ended, or elements handed out, so far.
+    number: u64,
     bytes_max: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Shape {
-    Lines(Lines),
-    Array(Array),
-    Document(Option<Vec<u8>>),
-}
-
-#[derive(Debug)]
-struct Array {
-    text: Vec<u8>,
-    at: usize,
-    /// Elements handed out so far.
-    number: u64,
-    part: Part,
+    Lines,
+    Array(Part),
+    Document,
 }
 
 /// Which part of an array comes next.
@@ -53,14 +54,88 @@ pub(crate) struct Cut {
 impl Cuts {
     /// Finds the shape of `text`. A record above `bytes_max` is refused, except `{"Records":[…]}`, which
     /// is many records and has the body's own limit.
-    pub(crate) fn new(text: Vec<u8>, bytes_max: usize) -> Self {
+    pub(crate) fn new(text: Bytes, bytes_max: usize) -> Self {
         let start = text.len() - text.trim_ascii_start().len();
-        let shape = match text.get(start) {
-            Some(b'[') => Shape::Array(Array { text, at: start + 1, number: 0, part: Part::Elements }),
-            Some(b'{') if is_one_value(&text[start..]) => Shape::Document(Some(text)),
-            _ => Shape::Lines(Lines::over(text, bytes_max)),
+        let (shape, at) = match text.get(start) {
+            Some(b'[') => (Shape::Array(Part::Elements), start + 1),
+            Some(b'{') if is_one_value(&text[start..]) => (Shape::Document, start),
+            _ => (Shape::Lines, 0),
         };
-        Self { shape, bytes_max }
+        Self { text, shape, at, number: 0, bytes_max }
+    }
+
+    /// The next line that is not blank, without its end.
+    fn line(&mut self) -> Option<Range<usize>> {
+        while self.at < self.text.len() {
+            let start = self.at;
+            let newline = memchr::memchr(b'\n', &self.text[start..]);
+            let end = newline.map_or(self.text.len(), |length| start + length);
+            self.at = end + usize::from(newline.is_some());
+            self.number += 1;
+            let line = &self.text[start..end];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if !line.trim_ascii().is_empty() {
+                return Some(start..start + line.len());
+            }
+        }
+        None
+    }
+
+    /// The next element that is not blank, or what else stands where elements should.
+    fn element(&mut self, mut part: Part) -> Option<Cut> {
+        loop {
+            let range = match part {
+                Part::Elements => {
+                    let (range, next) = self.until_comma();
+                    part = next;
+                    range
+                }
+                Part::Tail => {
+                    part = Part::Nothing;
+                    self.at..self.text.len()
+                }
+                Part::Unclosed => {
+                    self.shape = Shape::Array(Part::Nothing);
+                    self.number += 1;
+                    return Some(Cut { line: self.number, body: Body::Whole(Bytes::from_static(b"[")) });
+                }
+                Part::Nothing => return None,
+            };
+            self.shape = Shape::Array(part);
+            let range = trimmed(&self.text, range);
+            if !range.is_empty() {
+                self.number += 1;
+                return Some(self.cut(range, self.bytes_max));
+            }
+        }
+    }
+
+    /// Up to the next comma or closing bracket of this array, and what comes then.
+    fn until_comma(&mut self) -> (Range<usize>, Part) {
+        let mut brackets = Brackets::default();
+        let start = self.at;
+        let mut end = start;
+        let mut next = Part::Unclosed;
+        while let Some(byte) = self.text.get(end) {
+            if brackets.outside() && matches!(byte, b',' | b']') {
+                next = if *byte == b',' { Part::Elements } else { Part::Tail };
+                break;
+            }
+            brackets.step(*byte);
+            end += 1;
+        }
+        self.at = self.text.len().min(end + 1);
+        (start..end, next)
+    }
+
+    /// The record as it is, or refused if it is above the limit.
+    fn cut(&self, range: Range<usize>, bytes_max: usize) -> Cut {
+        let body = if range.len() > bytes_max {
+            Body::Refused { head: head(&self.text[range]), reason: Refusal::TooLong }
+        } else {
+            Body::Whole(self.text.slice(range))
+        };
+        Cut { line: self.number, body }
     }
 }
 
@@ -68,20 +143,30 @@ impl Iterator for Cuts {
     type Item = Cut;
 
     fn next(&mut self) -> Option<Cut> {
-        match &mut self.shape {
-            Shape::Lines(lines) => {
-                let line = lines.cut().or_else(|| lines.finish())?;
-                Some(Cut { line: line.number, body: line.body })
+        match self.shape {
+            Shape::Lines => {
+                let line = self.line()?;
+                Some(self.cut(line, self.bytes_max))
             }
-            Shape::Array(array) => array.next(self.bytes_max),
-            Shape::Document(text) => {
-                let text = text.take()?;
-                let text = text.trim_ascii();
-                let bytes_max = if holds_records(text) { usize::MAX } else { self.bytes_max };
-                Some(Cut { line: 1, body: within(text, bytes_max) })
+            Shape::Array(part) => self.element(part),
+            Shape::Document => {
+                let range = trimmed(&self.text, self.at..self.text.len());
+                if range.is_empty() {
+                    return None;
+                }
+                (self.at, self.number) = (self.text.len(), 1);
+                let bytes_max = if holds_records(&self.text[range.clone()]) { usize::MAX } else { self.bytes_max };
+                Some(self.cut(range, bytes_max))
             }
         }
     }
+}
+
+/// The range without white space at its ends.
+fn trimmed(text: &[u8], range: Range<usize>) -> Range<usize> {
+    let part = text[range.clone()].trim_ascii_start();
+    let start = range.end - part.len();
+    start..start + part.trim_ascii_end().len()
 }
 
 fn is_one_value(text: &[u8]) -> bool {
@@ -93,56 +178,13 @@ fn holds_records(text: &[u8]) -> bool {
     text.strip_prefix(b"{").is_some_and(|inner| inner.trim_ascii_start().starts_with(b"\"Records\""))
 }
 
-impl Array {
-    fn next(&mut self, bytes_max: usize) -> Option<Cut> {
-        loop {
-            let piece = match self.part {
-                Part::Elements => self.element(),
-                Part::Tail => {
-                    self.part = Part::Nothing;
-                    self.text[self.at..].trim_ascii()
-                }
-                Part::Unclosed => {
-                    self.part = Part::Nothing;
-                    b"["
-                }
-                Part::Nothing => return None,
-            };
-            if !piece.is_empty() {
-                let body = within(piece, bytes_max);
-                self.number += 1;
-                return Some(Cut { line: self.number, body });
-            }
-        }
-    }
-
-    /// The text up to the next comma or closing bracket of this array.
-    fn element(&mut self) -> &[u8] {
-        let mut brackets = Brackets::default();
-        let start = self.at;
-        let mut end = start;
-        self.part = Part::Unclosed;
-        while let Some(byte) = self.text.get(end) {
-            if brackets.outside() && matches!(byte, b',' | b']') {
-                self.part = if *byte == b',' { Part::Elements } else { Part::Tail };
-                break;
-            }
-            brackets.step(*byte);
-            end += 1;
-        }
-        self.at = self.text.len().min(end + 1);
-        self.text[start..end].trim_ascii()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Refusal;
 
     #[track_caller]
     fn cut(text: &str, bytes_max: usize) -> Vec<String> {
-        Cuts::new(text.as_bytes().to_vec(), bytes_max)
+        Cuts::new(Bytes::copy_from_slice(text.as_bytes()), bytes_max)
             .map(|cut| match cut.body {
                 Body::Whole(text) => format!("{} {}", cut.line, String::from_utf8_lossy(&text)),
                 Body::Refused { reason, .. } => format!("{} {reason:?}", cut.line),
@@ -155,6 +197,7 @@ mod tests {
         for (text, records, reason) in [
             ("", vec![], "nothing"),
             (" \n\n", vec![], "only white space"),
+            ("{\"a\":1}\r\n \r\n{\"b\":2}\r\n", vec!["1 {\"a\":1}", "3 {\"b\":2}"], "CR LF is no part of a line"),
             ("{\"a\":1}\n\n{\"b\":2}", vec!["1 {\"a\":1}", "3 {\"b\":2}"], "lines, blank ones counted"),
             ("{\n \"a\": 1\n}\n", vec!["1 {\n \"a\": 1\n}"], "one object over many lines"),
             ("[{\"a\":\",]\"}, [1,2] ,3]", vec!["1 {\"a\":\",]\"}", "2 [1,2]", "3 3"], "elements"),
@@ -180,7 +223,7 @@ mod tests {
     #[test]
     fn ten_thousand_levels_are_only_bytes() {
         let deep = format!("[{}{}]", "[".repeat(10_000), "]".repeat(10_000));
-        let records: Vec<_> = Cuts::new(deep.into_bytes(), 1_000).collect();
+        let records: Vec<_> = Cuts::new(deep.into(), 1_000).collect();
         let [Cut { line: 1, body: Body::Refused { reason: Refusal::TooLong, .. } }] = &records[..] else {
             panic!("one record above the limit, not {records:?}");
         };

@@ -6,6 +6,7 @@
 
 mod answer;
 mod door;
+mod drain;
 mod intake;
 #[cfg(test)]
 mod tests;

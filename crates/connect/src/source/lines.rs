@@ -58,11 +58,6 @@ impl Lines {
         Self { framing, bytes_max, buffer: Vec::new(), start: 0, searched: 0, offset, number: 0, overlong: None }
     }
 
-    /// The lines of a body that is already whole.
-    pub(crate) fn over(bytes: Vec<u8>, bytes_max: usize) -> Self {
-        Self { buffer: bytes, ..Self::at(0, Framing::Lines, bytes_max) }
-    }
-
     /// Adds what was read next. Call [`Lines::cut`] until it has nothing before adding more.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         if self.start > 0 {
@@ -133,7 +128,7 @@ impl Lines {
     fn newline(&self) -> Option<usize> {
         match self.framing {
             Framing::Lines => {
-                let found = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n')?;
+                let found = memchr::memchr(b'\n', &self.buffer[self.searched..])?;
                 Some(self.searched + found)
             }
             Framing::Document => None,
@@ -187,7 +182,7 @@ pub(crate) fn within(text: &[u8], bytes_max: usize) -> Body {
     if text.len() > bytes_max {
         return Body::Refused { head: head(text), reason: Refusal::TooLong };
     }
-    Body::Whole(text.to_vec())
+    Body::Whole(text.to_vec().into())
 }
 
 /// What is kept of a record that is refused.
@@ -261,7 +256,7 @@ mod tests {
         let refused = lines.cut().expect("the long line has ended");
         assert_eq!(refused.body, Body::Refused { head: vec![b'x'; HEAD_BYTES], reason: Refusal::TooLong });
         let next = lines.cut().expect("the next line is whole");
-        assert_eq!((next.offset, next.body), (320 * 64 * 1_024 + 1, Body::Whole(b"next".to_vec())));
+        assert_eq!((next.offset, next.body), (320 * 64 * 1_024 + 1, Body::Whole(b"next".to_vec().into())));
     }
 
     #[test]

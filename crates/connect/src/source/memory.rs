@@ -23,7 +23,7 @@ impl Turn {
     /// These lines arrive together.
     #[must_use]
     pub fn lines(lines: &[&str]) -> Self {
-        Self::Records(lines.iter().map(|line| Body::Whole(line.as_bytes().to_vec())).collect())
+        Self::Records(lines.iter().map(|line| Body::Whole(line.as_bytes().to_vec().into())).collect())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -25,8 +25,8 @@ pub(super) enum Answer {
     /// More than the limit, which is given.
     TooLarge(usize),
     UnknownEncoding,
-    /// More waits than can be kept.
-    Behind,
+    /// More waits than can be kept; in so many seconds it will be less.
+    Behind(u64),
     /// Not committed in time; the outcome is unknown.
     Unconfirmed,
     Stopping,
@@ -63,18 +63,19 @@ impl Answer {
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Behind => StatusCode::TOO_MANY_REQUESTS,
+            Self::Behind(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unconfirmed | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    fn header(&self) -> Option<(HeaderName, &'static str)> {
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let fixed = |name, value| Some((name, HeaderValue::from_static(value)));
         match self {
-            Self::Unauthorised => Some((WWW_AUTHENTICATE, "Bearer realm=\"lapwing\"")),
-            Self::UnknownEncoding => Some((ACCEPT_ENCODING, "gzip, zstd")),
-            Self::NotPost => Some((ALLOW, "POST")),
-            Self::Behind => Some((RETRY_AFTER, "1")),
-            Self::Unconfirmed | Self::Stopping => Some((RETRY_AFTER, "5")),
+            Self::Unauthorised => fixed(WWW_AUTHENTICATE, "Bearer realm=\"lapwing\""),
+            Self::UnknownEncoding => fixed(ACCEPT_ENCODING, "gzip, zstd"),
+            Self::NotPost => fixed(ALLOW, "POST"),
+            Self::Behind(seconds) => Some((RETRY_AFTER, HeaderValue::from(*seconds))),
+            Self::Unconfirmed | Self::Stopping => fixed(RETRY_AFTER, "5"),
             Self::Settled(_)
             | Self::Unreadable(_)
             | Self::Foreign
@@ -115,7 +116,7 @@ impl Answer {
                 "the Content-Encoding is not known".to_owned(),
                 "send the body as it is, or by gzip or zstd",
             ),
-            Self::Behind => (
+            Self::Behind(_) => (
                 "behind",
                 "more is waiting than can be kept".to_owned(),
                 "nothing was accepted; send the same again after Retry-After",
@@ -163,7 +164,7 @@ impl IntoResponse for Answer {
         };
         *response.status_mut() = status;
         if let Some((name, value)) = header {
-            response.headers_mut().insert(name, axum::http::HeaderValue::from_static(value));
+            response.headers_mut().insert(name, value);
         }
         response
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -16,9 +16,11 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::answer::Answer;
+use super::drain::Drain;
 use super::intake::{self, Held};
 use super::{Inlet, Push, Verdict};
 use crate::host;
+use crate::source::brackets::is_lines;
 use crate::source::cuts::Cuts;
 
 /// The route, as the observer hears it.
@@ -59,6 +61,8 @@ struct Door<Observe> {
     inlets: BTreeMap<String, Inlet>,
     limits: Limits,
     room: Arc<Semaphore>,
+    /// What is answered for, by all inlets: they share the room too.
+    drain: Drain,
     observe: Observe,
 }
 
@@ -76,7 +80,7 @@ where
 {
     let room = Arc::new(Semaphore::new(limits.waiting_bytes_max.min(Semaphore::MAX_PERMITS)));
     let inlets = inlets.into_iter().map(|inlet| (inlet.name.clone(), inlet)).collect();
-    let door = Arc::new(Door { inlets, limits, room, observe });
+    let door = Arc::new(Door { inlets, limits, room, drain: Drain::new(Instant::now()), observe });
     Router::new().route(ROUTE, post(receive::<Observe>).fallback(refuse_method::<Observe>)).with_state(door)
 }
 
@@ -99,7 +103,7 @@ where
                     tracing::debug!(%source, "a refused body was not read to its end");
                 }
             }
-            refused
+            door.timed(refused)
         }
     };
     door.answered(answer)
@@ -119,6 +123,13 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         response
     }
 
+    /// A sender that must wait is told how long: until what waits now is durable.
+    fn timed(&self, refused: Answer) -> Answer {
+        let Answer::Behind(_) = refused else { return refused };
+        let whole = self.limits.waiting_bytes_max.min(Semaphore::MAX_PERMITS);
+        Answer::Behind(self.drain.wait(whole.saturating_sub(self.room.available_permits()), Instant::now()))
+    }
+
     async fn take(&self, source: &str, headers: &HeaderMap, body: &mut Body) -> Result<Verdict, Answer> {
         let inlet = self.admit(source, headers)?;
         let key = idempotency_key(headers)?;
@@ -131,12 +142,16 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         let cuts = self.cut(bytes).await;
 
         let (reply, verdict) = oneshot::channel();
+        let held = permit.num_permits();
         inlet.pushes.try_send(Push { cuts, key, reply, permit }).map_err(|refused| match refused {
-            TrySendError::Full(_) => Answer::Behind,
+            TrySendError::Full(_) => Answer::Behind(1),
             TrySendError::Closed(_) => Answer::Stopping,
         })?;
         match timeout(self.limits.ack_timeout, verdict).await {
-            Ok(Ok(verdict)) => Ok(verdict),
+            Ok(Ok(verdict)) => {
+                self.drain.settled(held, Instant::now());
+                Ok(verdict)
+            }
             Ok(Err(_)) => Err(Answer::Stopping),
             Err(_) => Err(Answer::Unconfirmed),
         }
@@ -158,13 +173,15 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         }
     }
 
-    /// Finding the shape reads the whole body once: a large one leaves the runtime for it.
+    /// Finding the shape reads as far as the first value goes, so a body whose first line is short stays here. One
+    /// large document leaves the runtime for it.
     async fn cut(&self, bytes: Vec<u8>) -> Cuts {
         let record_bytes_max = self.limits.record_bytes_max;
-        if bytes.len() < 64 << 10 {
-            return Cuts::new(bytes, record_bytes_max);
+        let begin = &bytes[..bytes.len().min(64 << 10)];
+        if begin.len() == bytes.len() || is_lines(begin) {
+            return Cuts::new(bytes.into(), record_bytes_max);
         }
-        match tokio::task::spawn_blocking(move || Cuts::new(bytes, record_bytes_max)).await {
+        match tokio::task::spawn_blocking(move || Cuts::new(bytes.into(), record_bytes_max)).await {
             Ok(cuts) => cuts,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }

@@ -14,6 +14,9 @@ use super::answer::Answer;
 /// Largest window that a zstd body may ask for: 2^24 = 16 MiB.
 const ZSTD_WINDOW_LOG_MAX: u32 = 24;
 
+/// Addresses for a body before it comes, if its sender states as much.
+const RESERVED_MAX: usize = 1 << 20;
+
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
@@ -66,7 +69,10 @@ pub(super) fn stated_length(headers: &HeaderMap, bytes_max: usize) -> Result<(),
 
 /// Reads the body as sent. Each piece takes its share of `room` before it is kept.
 pub(super) async fn read(body: &mut Body, bytes_max: usize, room: &Arc<Semaphore>) -> Result<Held, Answer> {
-    let mut held = Held { bytes: Vec::new(), permit: take(room, 0)? };
+    // Growing by doubling would copy a body more than once. Only addresses are set aside: a page of memory is held when
+    // something is written into it, and for that there is a permit.
+    let stated = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(bytes_max).min(RESERVED_MAX);
+    let mut held = Held { bytes: Vec::with_capacity(stated), permit: take(room, 0)? };
     while let Some(piece) = piece(body).await? {
         if held.bytes.len() + piece.len() > bytes_max {
             return Err(Answer::TooLarge(bytes_max));
@@ -99,8 +105,8 @@ async fn piece(body: &mut Body) -> Result<Option<Bytes>, Answer> {
 }
 
 fn take(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Answer> {
-    let permits = u32::try_from(bytes).map_err(|_| Answer::Behind)?;
-    Arc::clone(room).try_acquire_many_owned(permits).map_err(|_| Answer::Behind)
+    let permits = u32::try_from(bytes).map_err(|_| Answer::Behind(1))?;
+    Arc::clone(room).try_acquire_many_owned(permits).map_err(|_| Answer::Behind(1))
 }
 
 /// The body as its sender wrote it. Stops at `bytes_max`, so a small body that unpacks to a huge one costs

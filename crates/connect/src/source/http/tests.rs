@@ -86,7 +86,7 @@ async fn the_http_source_keeps_the_contract() {
     let mut verdicts = Vec::new();
     for body in records.chunks(700) {
         let (reply, verdict) = oneshot::channel();
-        let cuts = Cuts::new(body.join("\n").into_bytes(), 1_000);
+        let cuts = Cuts::new(body.join("\n").into(), 1_000);
         let permit = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
         inlet.pushes.try_send(Push { cuts, key: None, reply, permit }).unwrap();
         verdicts.push((body.len() as u64, verdict));

@@ -36,7 +36,7 @@ impl Pending {
         let body = if payload.len() > RECORD_BYTES_MAX {
             Body::Refused { head: payload[..HEAD_BYTES].to_vec(), reason: Refusal::TooLong }
         } else {
-            Body::Whole(payload.to_vec())
+            Body::Whole(payload.to_vec().into())
         };
         self.bytes += payload.len();
         self.records.push((partition.clone(), Record { position: format!("{partition}@{offset}"), body }));

@@ -75,7 +75,7 @@ async fn read(source: &mut Kafka, count: usize) -> (Vec<Record>, Vec<Mark>) {
 
 fn numbers(records: &[Record]) -> Vec<u32> {
     let number = |record: &Record| match &record.body {
-        Body::Whole(body) => String::from_utf8(body.clone()).unwrap().parse().unwrap(),
+        Body::Whole(body) => String::from_utf8(body.to_vec()).unwrap().parse().unwrap(),
         refused @ Body::Refused { .. } => panic!("{refused:?}"),
     };
     records.iter().map(number).collect()
