@@ -60,19 +60,36 @@ pub(crate) enum Mood {
 }
 
 /// How fast a sink is told things.
+#[derive(Clone, Copy)]
 struct Pace {
+    /// Messages under way at a time.
     lanes: usize,
+    /// Messages that are taken out at a time, if all goes well: taking out and noting cost a transaction each.
+    hand: usize,
+    /// From one round to the next.
     gap: Duration,
 }
 
+/// A round begins no further message after this: what has come to be more urgent meanwhile does not wait for longer.
+const ROUND: Duration = Duration::from_millis(250);
+
 /// What the loop remembers from round to round.
-#[derive(Default)]
 struct Rounds {
+    pace: Pace,
     /// Batches in a row in which nothing worked.
     failures: u32,
 }
 
 impl Rounds {
+    fn new(pace: Pace) -> Self {
+        Self { pace, failures: 0 }
+    }
+
+    /// How many messages to take out: after a failure no more than are sent at once, as the next may fail likewise.
+    fn hand(&self) -> usize {
+        if self.failures == 0 { self.pace.hand } else { self.pace.lanes }
+    }
+
     /// After a failure others get their turn: a severe message that fails each time must not be all there is.
     fn order(&self) -> Order {
         if self.failures % 2 == 1 { Order::Due } else { Order::Severity }
@@ -95,16 +112,15 @@ struct Decision {
 pub(crate) async fn run(delivery: Delivery, store: Arc<Store>, clock: Clock, stop: CancellationToken) {
     METRICS.expect_sink(&delivery.name);
     let delivery = Arc::new(delivery);
-    let pace = pace(&delivery.sink);
-    let mut rounds = Rounds::default();
+    let mut rounds = Rounds::new(pace(&delivery.sink));
     loop {
-        let leased = lease(&delivery, &store, pace.lanes, &rounds, &clock).await;
+        let leased = lease(&delivery, &store, rounds.hand(), &rounds, &clock).await;
         let idle = leased.is_empty();
         let hold = send(&delivery, &store, leased, &mut rounds, &clock).await;
         let wait = match hold {
             Some(hold) => hold,
             None if idle => LOOK,
-            None => pace.gap,
+            None => rounds.pace.gap,
         };
         // A hold is a promise to the receiver: news do not shorten it.
         let called = async {
@@ -123,10 +139,10 @@ pub(crate) async fn run(delivery: Delivery, store: Arc<Store>, clock: Clock, sto
 /// already give; a webhook is asked for no more than eight answers at a time.
 fn pace(sink: &Sink) -> Pace {
     match sink {
-        Sink::Webhook(_) => Pace { lanes: 8, gap: Duration::ZERO },
-        Sink::Slack(_) => Pace { lanes: 1, gap: Duration::from_millis(1_100) },
-        Sink::PagerDuty(_) => Pace { lanes: 4, gap: Duration::ZERO },
-        Sink::Stdout(_) | Sink::Memory(_) => Pace { lanes: 1, gap: Duration::ZERO },
+        Sink::Webhook(_) => Pace { lanes: 8, hand: 128, gap: Duration::ZERO },
+        Sink::Slack(_) => Pace { lanes: 1, hand: 1, gap: Duration::from_millis(1_100) },
+        Sink::PagerDuty(_) => Pace { lanes: 4, hand: 32, gap: Duration::ZERO },
+        Sink::Stdout(_) | Sink::Memory(_) => Pace { lanes: 1, hand: 128, gap: Duration::ZERO },
     }
 }
 
@@ -158,18 +174,13 @@ async fn send(
         return None;
     }
     fail::point(Point::Leased);
+    let mut waiting = leased.into_iter();
     let mut attempts = JoinSet::new();
-    for queued in leased {
-        let (delivery, now) = (delivery.clone(), clock.now());
-        attempts.spawn(async move {
-            let start = Instant::now();
-            fail::point(Point::Posting);
-            let answer = delivery.sink.send(&delivery.message(&queued), now).await;
-            fail::point(Point::Posted);
-            METRICS.delivery_seconds.with_label_values(&[&delivery.name]).observe(start.elapsed().as_secs_f64());
-            (queued, answer)
-        });
-    }
+    waiting
+        .by_ref()
+        .take(rounds.pace.lanes)
+        .for_each(|queued| drop(attempts.spawn(attempt(delivery.clone(), queued, clock.now()))));
+    let began = Instant::now();
     let (mut settled, mut moods, mut hold, mut asked) = (Vec::new(), Vec::new(), None, None);
     while let Some(attempt) = attempts.join_next().await {
         let (queued, answer) = attempt.expect("sinks do not panic");
@@ -184,10 +195,28 @@ async fn send(
         asked = asked.max(decision.asked);
         moods.push((decision.mood, said.clone()));
         settled.push(Settled { row: queued.row, verdict: decision.verdict, answer: said });
+        if hold.is_none()
+            && began.elapsed() < ROUND
+            && let Some(next) = waiting.next()
+        {
+            attempts.spawn(self::attempt(delivery.clone(), next, clock.now()));
+        }
     }
+    let unsent = |queued: Queued| Settled { row: queued.row, verdict: Verdict::Unsent, answer: String::new() };
+    settled.extend(waiting.map(unsent));
     rounds.failures = delivery.feel(moods, rounds.failures);
     settle(delivery, store, settled, asked, clock).await;
     hold
+}
+
+/// One message, and what the receiver says to it.
+async fn attempt(delivery: Arc<Delivery>, queued: Queued, now: Timestamp) -> (Queued, Answer) {
+    let start = Instant::now();
+    fail::point(Point::Posting);
+    let answer = delivery.sink.send(&delivery.message(&queued), now).await;
+    fail::point(Point::Posted);
+    METRICS.delivery_seconds.with_label_values(&[&delivery.name]).observe(start.elapsed().as_secs_f64());
+    (queued, answer)
 }
 
 async fn settle(

@@ -110,6 +110,25 @@ impl Reader {
     }
 }
 
+/// Whether a transaction is on disk when its commit returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durable {
+    /// It is: somebody is told then.
+    Now,
+    /// With the next that is. Of transactions only the last can be lost, and only with the machine's power; what this one
+    /// did is then done again, under the same ids.
+    Soon,
+}
+
+/// Sets what holds for the next transactions of this connection.
+fn durable(connection: &Connection, durable: Durable) -> anyhow::Result<()> {
+    let synchronous = match durable {
+        Durable::Now => "FULL",
+        Durable::Soon => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous).context("set what a commit waits for")
+}
+
 /// Creates a folder that only its owner may enter: what is in it says who was attacked and how.
 pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)

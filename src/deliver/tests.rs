@@ -175,11 +175,37 @@ async fn a_batch_that_a_sink_refuses_as_a_whole_pauses_it_for_half_a_minute_at_f
     store.route(100, Timestamp::default(), |alert| vec![("soc", alert.id.0.clone())]).unwrap();
     let leased = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
     assert_eq!(leased.len(), 8);
-    let mut rounds = Rounds::default();
+    let mut rounds = Rounds::new(Pace { lanes: 8, hand: 8, gap: Duration::ZERO });
     let sink = Memory::default();
     (0..8).for_each(|_| sink.will_answer(Answer::Misconfigured(reply(403))));
     let delivery = Arc::new(delivery(&sink));
     let clock = Clock::Hand(Hand::at(Timestamp::default()));
     assert_eq!(send(&delivery, &store, leased, &mut rounds, &clock).await, Some(PAUSE.0));
     assert_eq!(rounds.failures, 1);
+}
+
+#[tokio::test]
+async fn after_a_failure_nothing_more_is_begun_and_what_was_not_sent_waits_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let records: Vec<String> = (0..8).map(sample::stop_logging).collect();
+    store.commit(&Commit { number: 1, changes: sample::changes(&records), ..Commit::default() }).unwrap();
+    store.route(100, Timestamp::default(), |alert| vec![("soc", alert.id.0.clone())]).unwrap();
+    let sink = Memory::default();
+    (0..2).for_each(|_| sink.will_answer(Answer::Misconfigured(reply(403))));
+    let delivery = Arc::new(delivery(&sink));
+    let clock = Clock::Hand(Hand::at(Timestamp::default()));
+    let mut rounds = Rounds::new(Pace { lanes: 2, hand: 8, gap: Duration::ZERO });
+    let leased = store.lease("soc", rounds.hand(), Order::Severity, Timestamp::default()).unwrap();
+    assert_eq!(leased.len(), 8);
+    assert_eq!(send(&delivery, &store, leased, &mut rounds, &clock).await, Some(PAUSE.0));
+    assert_eq!((sink.attempts().len(), rounds.hand()), (2, 2));
+    let again = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
+    assert_eq!(again.iter().map(|message| message.attempts).sum::<u32>(), 2, "six were never tried");
+
+    let leased = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
+    assert!(leased.is_empty(), "all are leased");
+    let mut rounds = Rounds::new(Pace { lanes: 2, hand: 8, gap: Duration::ZERO });
+    assert_eq!(send(&delivery, &store, again, &mut rounds, &clock).await, None);
+    assert_eq!(sink.attempts().len(), 10, "all eight, two at a time");
 }

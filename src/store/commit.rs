@@ -10,7 +10,7 @@ use engine::detect::{Change, Standing, Step};
 use engine::time::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{DeadRecord, Store, sql};
+use super::{DeadRecord, Durable, Store, sql};
 use crate::archive::Archived;
 use crate::fail::{self, Point};
 
@@ -59,6 +59,7 @@ impl Store {
     /// When the disk refuses: nothing was written then.
     pub(crate) fn commit(&self, commit: &Commit) -> anyhow::Result<Vec<Told>> {
         let mut connection = self.writer();
+        super::durable(&connection, Durable::Now)?;
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin commit")?;
         marks(&transaction, commit).context("write marks")?;

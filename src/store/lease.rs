@@ -10,7 +10,7 @@ use engine::alert::Alert;
 use engine::time::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior, params};
 
-use super::{Store, count, known, sql};
+use super::{Durable, Store, count, known, sql};
 
 /// A lease outlives the longest timeout of a sink by far.
 const LEASE: Duration = Duration::from_secs(120);
@@ -57,6 +57,8 @@ pub(crate) enum Verdict {
     Kept,
     /// Never again: a visible dead letter.
     Dead,
+    /// It was leased, and not sent after all.
+    Unsent,
 }
 
 /// A leased message and what became of it.
@@ -79,6 +81,7 @@ impl Store {
     /// When the store cannot be read or written.
     pub(crate) fn lease(&self, sink: &str, most: usize, order: Order, now: Timestamp) -> anyhow::Result<Vec<Queued>> {
         let mut connection = self.writer();
+        super::durable(&connection, Durable::Soon)?;
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin lease")?;
         let mut leased = Vec::new();
@@ -128,6 +131,7 @@ impl Store {
         now: Timestamp,
     ) -> anyhow::Result<()> {
         let mut connection = self.writer();
+        super::durable(&connection, Durable::Soon)?;
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin settling")?;
         for message in settled {
@@ -136,6 +140,13 @@ impl Store {
                 Verdict::Again(at) => ("queued", at.micros(), now.micros()),
                 Verdict::Kept => ("queued", 0, 0),
                 Verdict::Dead => ("dead", 0, now.micros()),
+                Verdict::Unsent => {
+                    transaction
+                        .prepare_cached("UPDATE outbox SET leased_until = 0 WHERE row = ?1")?
+                        .execute([sql(message.row)])
+                        .context("give message back")?;
+                    continue;
+                }
             };
             transaction
                 .prepare_cached(

@@ -8,7 +8,7 @@ use engine::alert::Alert;
 use engine::time::Timestamp;
 use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
-use super::{Reader, Store, count};
+use super::{Durable, Reader, Store, count};
 use crate::metrics::METRICS;
 
 /// How much waits for a sink.
@@ -36,6 +36,7 @@ impl Store {
         mut route: impl FnMut(&Alert) -> Vec<(&'r str, String)>,
     ) -> anyhow::Result<usize> {
         let mut connection = self.writer();
+        super::durable(&connection, Durable::Soon)?;
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin routing")?;
         let mut moved = 0;

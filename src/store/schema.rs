@@ -156,6 +156,10 @@ const MIGRATIONS: [&str; 4] = [
 ",
 ];
 
+/// Memory for pages of the file. Alerts and messages lie by their ids, so each touches a page of its own: with SQLite's 2
+/// MiB they were read from the file again and again.
+const CACHE_KIB: u32 = 32 << 10;
+
 /// Pages of write-ahead log at which a commit empties it into the file by itself: a fence, as upkeep does so long before.
 const LOG_PAGES_MAX: u32 = 32_768;
 
@@ -167,7 +171,7 @@ pub(super) fn prepare(connection: &mut Connection) -> anyhow::Result<()> {
         .execute_batch(&format!(
             "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX};
-             PRAGMA journal_size_limit = 67108864;"
+             PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -{CACHE_KIB};"
         ))
         .context("set pragmas")?;
     migrate(connection)?;
