@@ -37,10 +37,15 @@ pub(crate) fn rules() -> RuleSet {
 
 /// The same, with the last rule asking for so many values.
 pub(crate) fn rules_asking(least: u32) -> RuleSet {
-    let text = RULES.replace("LEAST", &least.to_string());
+    let text = text(least);
     let (rules, problems) = RuleSet::compile(&[RuleFile { path: "sample.yml".to_owned(), text }]);
     assert_eq!(problems, []);
     rules
+}
+
+/// As text.
+pub(crate) fn text(least: u32) -> String {
+    RULES.replace("LEAST", &least.to_string())
 }
 
 /// Somebody stops logging at this minute of an hour.

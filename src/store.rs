@@ -1,8 +1,8 @@
 //! The store: one SQLite file that holds every promise.
 //!
-//! One writer connection behind a lock; `synchronous=FULL`, so what a commit returned for is on disk.
-//! Everything that a batch of input causes is one transaction ([`Commit`]); the router and the delivery
-//! workers have transactions of their own. Reading for people goes through [`Reader`], a second connection
+//! One writer connection behind a lock. Everything that a batch of input causes is one transaction ([`Commit`]), with
+//! `synchronous=FULL`, so what it returned for is on disk; the router and the delivery workers have transactions of
+//! their own, which wait for no sync and may be done again after a loss of power. Reading for people goes through [`Reader`], a second connection
 //! that sees committed snapshots and never blocks the writer.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};

@@ -10,7 +10,7 @@ use crate::store::{Commit, Store};
 use crate::workers::thread;
 
 /// Journal size at which a snapshot takes its place, or that share of the state's size if this is more: a large state
-/// is not to be written again for each little journal. Reading either back takes about as long.
+/// is not to be written again for each little journal.
 const JOURNAL_BYTES_LEAST: usize = if cfg!(test) { 4 << 10 } else { 8 << 20 };
 const JOURNAL_SHARE: usize = 4;
 

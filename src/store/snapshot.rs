@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Store, count, sql};
 use crate::fail::{self, Point};
 
-/// Bytes of state in one part: some milliseconds of the writer's time.
+/// Bytes of state in one part: commits get through between two of them.
 const PART_BYTES: usize = 1 << 20;
 /// Journal rows that leave at a time.
 const JOURNAL_SLICE: i64 = 64;

@@ -20,31 +20,8 @@ use crate::feed::{Health, Manners};
 use crate::store::Query;
 use crate::workers::{self, Load};
 
-/// One rule of each way of remembering: an event alone, at once when many, and at the end of a window.
-const RULES: &str = "
-title: Logging stopped
-id: 5a1f0a52-27c1-4d0e-9a0c-1d7a8f1c2b01
-logsource: {product: aws, service: cloudtrail}
-detection: {selection: {eventName: StopLogging}, condition: selection}
-level: high
----
-title: Secret read
-id: 5a1f0a52-27c1-4d0e-9a0c-1d7a8f1c2b02
-name: secret_read
-logsource: {product: aws, service: cloudtrail}
-detection: {selection: {eventName: GetSecretValue}, condition: selection}
-level: low
----
-title: Many secrets read
-id: 5a1f0a52-27c1-4d0e-9a0c-1d7a8f1c2b03
-correlation:
-  type: value_count
-  rules: [secret_read]
-  group-by: [userIdentity.arn]
-  timespan: 10m
-  condition: {gte: 2, field: requestParameters.secretId}
-level: medium
----
+/// Beside the sample's rules, about an event alone and many at once, one that waits for the end of a window.
+const WAITS: &str = "---
 title: Few secrets read
 id: 5a1f0a52-27c1-4d0e-9a0c-1d7a8f1c2b04
 correlation:
@@ -128,7 +105,8 @@ fn record(minute: u32, secret: Option<u32>) -> String {
 }
 
 fn rules() -> Arc<RuleSet> {
-    let (rules, problems) = RuleSet::compile(&[RuleFile { path: "law.yml".to_owned(), text: RULES.to_owned() }]);
+    let text = sample::text(2) + WAITS;
+    let (rules, problems) = RuleSet::compile(&[RuleFile { path: "law.yml".to_owned(), text }]);
     assert_eq!(problems, []);
     Arc::new(rules)
 }

@@ -53,7 +53,7 @@ pub struct Reach {
     pub pace: Pace,
 }
 
-/// Every partition that was ever heard of: a few for each source.
+/// Every partition that was heard of, without those that ended and left their logs to others.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Progress {
     partitions: Vec<Reach>,
