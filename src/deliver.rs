@@ -1,4 +1,4 @@
-//! Telling: one task a sink leases messages from the outbox, sends them, and writes what came of it.
+//! Telling: one task a sink takes messages from the outbox, sends them, and writes what came of it before it takes more.
 //!
 //! A sink that is down delays only itself. Messages of one lane keep their order; different lanes go side
 //! by side. Every decision is [`decide`], a pure function. The wait of a message and what a receiver asked
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::retry::{Policy, backoff};
-use connect::sink::{Answer, Message, Sink};
+use connect::sink::{Action, Answer, Message, Sink};
 use engine::time::{Span, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fail::{self, Point};
 use crate::metrics::METRICS;
-use crate::store::{Order, Queued, Settled, Store, Verdict};
+use crate::store::{Hand, Order, Queued, Settled, Store, Ticket, Verdict};
 use connect::clock::Clock;
 
 /// How often a queue is looked at even if nobody calls: for messages whose wait is over.
@@ -73,6 +73,9 @@ struct Pace {
 /// A round begins no further message after this: what has come to be more urgent meanwhile does not wait for longer.
 const ROUND: Duration = Duration::from_millis(250);
 
+/// Wait before what came of messages is written again.
+const NOTE_AGAIN: Duration = Duration::from_secs(1);
+
 /// What the loop remembers from round to round.
 struct Rounds {
     pace: Pace,
@@ -114,9 +117,14 @@ pub(crate) async fn run(delivery: Delivery, store: Arc<Store>, clock: Clock, sto
     let delivery = Arc::new(delivery);
     let mut rounds = Rounds::new(pace(&delivery.sink));
     loop {
-        let leased = lease(&delivery, &store, rounds.hand(), &rounds, &clock).await;
-        let idle = leased.is_empty();
-        let hold = send(&delivery, &store, leased, &mut rounds, &clock).await;
+        let hand = take(&delivery, &store, &rounds, &clock).await;
+        let idle = hand.is_empty();
+        let mut hold = None;
+        if !idle {
+            let outcome = send(&delivery, hand, &mut rounds, &clock).await;
+            hold = outcome.hold;
+            note(&delivery, &store, outcome, &clock, &stop).await;
+        }
         let wait = match hold {
             Some(hold) => hold,
             None if idle => LOOK,
@@ -146,55 +154,51 @@ fn pace(sink: &Sink) -> Pace {
     }
 }
 
-async fn lease(
-    delivery: &Arc<Delivery>,
-    store: &Arc<Store>,
-    lanes: usize,
-    rounds: &Rounds,
-    clock: &Clock,
-) -> Vec<Queued> {
+async fn take(delivery: &Arc<Delivery>, store: &Arc<Store>, rounds: &Rounds, clock: &Clock) -> Hand {
     let (store, of, now) = (store.clone(), delivery.clone(), clock.now());
-    let order = rounds.order();
-    let leased = tokio::task::spawn_blocking(move || store.lease(&of.name, lanes, order, now));
-    leased.await.expect("leasing does not panic").unwrap_or_else(|error| {
-        tracing::error!(sink = %delivery.name, error = format!("{error:#}"), "lease failed, trying again");
-        Vec::new()
+    let (most, order) = (rounds.hand(), rounds.order());
+    let hand = tokio::task::spawn_blocking(move || store.hand(&of.name, most, order, now));
+    hand.await.expect("taking does not panic").unwrap_or_else(|error| {
+        tracing::error!(sink = %delivery.name, error = format!("{error:#}"), "outbox cannot be read, trying again");
+        Hand::default()
     })
 }
 
-/// Sends leased messages side by side and settles them. Answers how long the sink wants to be left alone.
-async fn send(
-    delivery: &Arc<Delivery>,
-    store: &Arc<Store>,
-    leased: Vec<Queued>,
-    rounds: &mut Rounds,
-    clock: &Clock,
-) -> Option<Duration> {
-    if leased.is_empty() {
-        return None;
-    }
-    fail::point(Point::Leased);
-    let mut waiting = leased.into_iter();
+/// What came of a hand.
+#[derive(Debug)]
+struct Outcome {
+    /// Of each message that was sent; the others wait as before.
+    settled: Vec<Settled>,
+    /// How long the sink wants to be left alone.
+    hold: Option<Duration>,
+    /// How much of that it asked for.
+    asked: Option<Duration>,
+}
+
+/// Sends messages side by side.
+async fn send(delivery: &Arc<Delivery>, hand: Hand, rounds: &mut Rounds, clock: &Clock) -> Outcome {
+    fail::point(Point::Taken);
+    let mut waiting = hand.messages.into_iter();
     let mut attempts = JoinSet::new();
     waiting
         .by_ref()
         .take(rounds.pace.lanes)
         .for_each(|queued| drop(attempts.spawn(attempt(delivery.clone(), queued, clock.now()))));
     let began = Instant::now();
-    let (mut settled, mut moods, mut hold, mut asked) = (Vec::new(), Vec::new(), None, None);
+    let (mut settled, mut moods, mut hold, mut asked) = (hand.unreadable, Vec::new(), None, None);
     while let Some(attempt) = attempts.join_next().await {
-        let (queued, answer) = attempt.expect("sinks do not panic");
-        let decision = decide(&queued, &answer, rounds.failures, clock.now(), chance(&queued));
+        let Attempt { ticket, message, answer } = attempt.expect("sinks do not panic");
+        let decision = decide(&ticket, &answer, rounds.failures, clock.now(), chance(&ticket));
         METRICS.deliveries.with_label_values(&[&delivery.name, decision.outcome]).inc();
         let said = said(&answer);
         if decision.verdict == Verdict::Dead {
-            let (sink, alert) = (&delivery.name, &queued.alert.id.0);
+            let (sink, alert) = (&delivery.name, &message.alert.id.0);
             tracing::error!(%sink, %alert, answer = %said, "message given up: it is a dead letter now");
         }
         hold = hold.max(decision.hold);
         asked = asked.max(decision.asked);
         moods.push((decision.mood, said.clone()));
-        settled.push(Settled { row: queued.row, verdict: decision.verdict, answer: said });
+        settled.push(Settled { row: ticket.row, verdict: decision.verdict, answer: said });
         if hold.is_none()
             && began.elapsed() < ROUND
             && let Some(next) = waiting.next()
@@ -202,48 +206,55 @@ async fn send(
             attempts.spawn(self::attempt(delivery.clone(), next, clock.now()));
         }
     }
-    let unsent = |queued: Queued| Settled { row: queued.row, verdict: Verdict::Unsent, answer: String::new() };
-    settled.extend(waiting.map(unsent));
     rounds.failures = delivery.feel(moods, rounds.failures);
-    settle(delivery, store, settled, asked, clock).await;
-    hold
+    Outcome { settled, hold, asked }
 }
 
 /// One message, and what the receiver says to it.
-async fn attempt(delivery: Arc<Delivery>, queued: Queued, now: Timestamp) -> (Queued, Answer) {
-    let start = Instant::now();
-    fail::point(Point::Posting);
-    let answer = delivery.sink.send(&delivery.message(&queued), now).await;
-    fail::point(Point::Posted);
-    METRICS.delivery_seconds.with_label_values(&[&delivery.name]).observe(start.elapsed().as_secs_f64());
-    (queued, answer)
+struct Attempt {
+    ticket: Ticket,
+    message: Message,
+    answer: Answer,
 }
 
-async fn settle(
-    delivery: &Arc<Delivery>,
-    store: &Arc<Store>,
-    settled: Vec<Settled>,
-    asked: Option<Duration>,
-    clock: &Clock,
-) {
-    let (store, sink, now) = (store.clone(), delivery.name.clone(), clock.now());
-    let hold = asked.map(|asked| now.plus(span(asked)));
-    let written = tokio::task::spawn_blocking(move || store.settle(&sink, &settled, hold, now));
-    if let Err(error) = written.await.expect("settling does not panic") {
-        tracing::error!(error = format!("{error:#}"), "delivery not noted: its messages will be sent again");
+async fn attempt(delivery: Arc<Delivery>, queued: Queued, now: Timestamp) -> Attempt {
+    let start = Instant::now();
+    let ticket = queued.ticket;
+    let message = delivery.message(queued);
+    fail::point(Point::Posting);
+    let answer = delivery.sink.send(&message, now).await;
+    fail::point(Point::Posted);
+    METRICS.delivery_seconds.with_label_values(&[&delivery.name]).observe(start.elapsed().as_secs_f64());
+    Attempt { ticket, message, answer }
+}
+
+/// Writes what came of a hand, until it is written: what is not noted would be sent again.
+async fn note(delivery: &Arc<Delivery>, store: &Arc<Store>, outcome: Outcome, clock: &Clock, stop: &CancellationToken) {
+    let Outcome { settled, asked, .. } = outcome;
+    let settled = Arc::new(settled);
+    loop {
+        let (store, of, settled, now) = (store.clone(), delivery.clone(), settled.clone(), clock.now());
+        let hold = asked.map(|asked| now.plus(span(asked)));
+        let written = tokio::task::spawn_blocking(move || store.settle(&of.name, &settled, hold, now));
+        let Err(error) = written.await.expect("settling does not panic") else { break };
+        tracing::error!(sink = %delivery.name, error = format!("{error:#}"), "delivery not noted, trying again");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep_until(clock.now().plus(span(NOTE_AGAIN))) => {}
+        }
     }
     fail::point(Point::Marked);
 }
 
 /// What follows from this answer to this message after so many batches in a row in which nothing worked.
-fn decide(queued: &Queued, answer: &Answer, failures: u32, now: Timestamp, chance: f64) -> Decision {
-    let old = queued.tried.is_some_and(|first| now.since(first) > AGE_MAX);
+fn decide(ticket: &Ticket, answer: &Answer, failures: u32, now: Timestamp, chance: f64) -> Decision {
+    let old = ticket.tried.is_some_and(|first| now.since(first) > AGE_MAX);
     match answer {
         Answer::Delivered(_) => {
             Decision { verdict: Verdict::Delivered, hold: None, asked: None, mood: Mood::Works, outcome: "delivered" }
         }
         Answer::Retry { after, .. } => {
-            let own = backoff(queued.attempts + 1, chance, RETRY);
+            let own = backoff(ticket.attempts + 1, chance, RETRY);
             // The whole sink rests as long as it asked for; a failure without a wish rests it more the more
             // often it failed, so that one bad message does not stop the others.
             let rest = after.unwrap_or_else(|| backoff(failures + 1, chance, REST));
@@ -267,8 +278,8 @@ fn span(wait: Duration) -> Span {
 }
 
 /// Jitter that needs no random numbers: the row and the attempt, hashed.
-fn chance(queued: &Queued) -> f64 {
-    let hash = blake3::hash(&[queued.row.to_le_bytes(), u64::from(queued.attempts).to_le_bytes()].concat());
+fn chance(ticket: &Ticket) -> f64 {
+    let hash = blake3::hash(&[ticket.row.to_le_bytes(), u64::from(ticket.attempts).to_le_bytes()].concat());
     let (four, _) = hash.as_bytes().split_first_chunk::<4>().expect("a hash has 32 bytes");
     f64::from(u32::from_le_bytes(*four)) / f64::from(u32::MAX)
 }
@@ -282,19 +293,21 @@ fn said(answer: &Answer) -> String {
 }
 
 impl Delivery {
-    fn message(&self, queued: &Queued) -> Message {
-        let action = match queued.action {
-            connect::sink::Action::Raise => "raise",
-            connect::sink::Action::Update => "update",
-            connect::sink::Action::Resolve => "resolve",
+    fn message(&self, queued: Queued) -> Message {
+        let Queued { action, alert, text, revision, .. } = queued;
+        let said = match action {
+            Action::Raise => "raise",
+            Action::Update => "update",
+            Action::Resolve => "resolve",
         };
-        let id = &queued.alert.id.0;
+        let id = &alert.id.0;
         Message {
-            id: format!("{id}-{}-{action}", queued.revision),
-            action: queued.action,
-            alert: queued.alert.clone(),
-            revision: queued.revision,
+            id: format!("{id}-{revision}-{said}"),
+            action,
             link: self.public_url.as_ref().map(|url| format!("{}/#/alerts/{id}", url.trim_end_matches('/'))),
+            alert,
+            text,
+            revision,
         }
     }
 

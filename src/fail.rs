@@ -32,8 +32,8 @@ pub(crate) enum Point {
     Routing,
     /// They are in it.
     Routed,
-    /// Messages are leased.
-    Leased,
+    /// Messages are taken out to be sent.
+    Taken,
     /// A message is about to be sent.
     Posting,
     /// Its receiver answered, and it is not marked.

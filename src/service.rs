@@ -70,7 +70,6 @@ impl Lapwing {
         METRICS.rules.set(i64::try_from(compiled.rules().len()).unwrap_or(i64::MAX));
 
         let store = Arc::new(Store::open(&config.data)?);
-        store.free_leases()?;
         abandon_others(&store, &config, started)?;
         let recovered = store.recover().context("read what the last run left")?;
         let sources = open_sources(&config, &recovered, &started.micros().to_string()).await?;

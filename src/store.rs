@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 mod alerts;
 mod backup;
 mod commit;
-mod lease;
+mod hand;
 mod letters;
 mod log;
 mod migrate;
@@ -31,7 +31,7 @@ mod verify;
 pub(crate) use alerts::{Query, Row};
 pub(crate) use backup::{backup, restore};
 pub(crate) use commit::{Commit, SEEN_MAX, Told};
-pub(crate) use lease::{Order, Queued, Settled, Verdict};
+pub(crate) use hand::{Hand, Order, Queued, Settled, Ticket, Verdict};
 pub(crate) use letters::DeadRecord;
 pub(crate) use log::Emptier;
 pub(crate) use migrate::{Migrated, migrate};
@@ -51,6 +51,8 @@ pub(crate) const UNREADABLE: &str = "this Lapwing cannot read what windows have 
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Mutex<Connection>,
+    /// For the router and the delivery workers, which look far more often than they write.
+    reading: Reader,
     path: PathBuf,
     /// Held as long as the store is open; the system frees it however the process ends.
     _lock: File,
@@ -76,7 +78,7 @@ impl Store {
         create_file(&path).with_context(|| format!("create store {}", path.display()))?;
         let mut connection = Connection::open(&path).with_context(|| format!("open store {}", path.display()))?;
         schema::prepare(&mut connection).map_err(damage).with_context(|| format!("open store {}", path.display()))?;
-        Ok(Self { connection: Mutex::new(connection), path, _lock: lock })
+        Ok(Self { connection: Mutex::new(connection), reading: Reader::open(&path)?, path, _lock: lock })
     }
 
     /// A reader of the same file.
@@ -84,10 +86,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened.
     pub(crate) fn reader(&self) -> anyhow::Result<Reader> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).context("open store for reading")?;
-        connection.busy_timeout(Duration::from_secs(5)).context("set busy timeout")?;
-        Ok(Reader { connection: Mutex::new(connection) })
+        Reader::open(&self.path)
     }
 
     /// Says that everything was written and nothing is in flight, so that the next start need not check.
@@ -105,6 +104,13 @@ impl Store {
 }
 
 impl Reader {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).context("open store for reading")?;
+        connection.busy_timeout(Duration::from_secs(5)).context("set busy timeout")?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }

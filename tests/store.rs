@@ -260,7 +260,9 @@ async fn what_is_old_leaves_while_the_service_runs_and_what_is_queued_stays() {
     until("old alerts to leave", async || (left("alert").await >= all - 2).then_some(())).await;
     assert_eq!(lapwing.rows().await.len() as i64, all - left("alert").await);
     assert!(left("delivery").await > 0);
-    let queued = "SELECT count(*) FROM outbox JOIN alerts ON alert = id WHERE outbox.state = 'queued'";
+    let queued =
+        "SELECT count(*) FROM outbox JOIN revisions ON revisions.sequence = outbox.told JOIN alerts ON alert = id
+         WHERE outbox.state = 'queued'";
     let queued: i64 = open(&data).query_row(queued, [], |row| row.get(0)).expect("the store can be read");
     assert_eq!(queued, 1, "what waits for its sink stays, and so does its alert");
     lapwing.kill();

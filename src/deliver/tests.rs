@@ -11,7 +11,7 @@ struct Post {
     store: Arc<Store>,
     sink: Memory,
     hand: Hand,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn post(records: &[String]) -> Post {
@@ -20,7 +20,7 @@ fn post(records: &[String]) -> Post {
     store.commit(&Commit { number: 1, changes: sample::changes(records), ..Commit::default() }).unwrap();
     let moved = store.route(100, Timestamp::default(), |alert| vec![("soc", crate::route::lane(alert))]).unwrap();
     assert!(moved > 0);
-    Post { store, sink: Memory::default(), hand: Hand::at(Timestamp::default()), _folder: folder }
+    Post { store, sink: Memory::default(), hand: Hand::at(Timestamp::default()), folder }
 }
 
 fn delivery(sink: &Memory) -> Delivery {
@@ -116,10 +116,15 @@ async fn a_sink_that_a_person_must_mend_keeps_its_queue_and_is_tried_seldom() {
 
 /// What becomes of a message that was first tried at zero, if at all, so many hours later.
 fn verdict(tried: bool, answer: &Answer, hours: u32) -> Verdict {
-    let alert = sample::changes(&[sample::stop_logging(0)]).remove(0).alert;
     let tried = tried.then_some(Timestamp::default());
-    let queued = Queued { row: 1, attempts: 9, tried, action: connect::sink::Action::Raise, alert, revision: 1 };
-    decide(&queued, answer, 9, Timestamp::default().plus(Span::seconds(hours * 3_600)), 0.5).verdict
+    decide(
+        &Ticket { row: 1, attempts: 9, tried },
+        answer,
+        9,
+        Timestamp::default().plus(Span::seconds(hours * 3_600)),
+        0.5,
+    )
+    .verdict
 }
 
 #[test]
@@ -173,14 +178,14 @@ async fn a_batch_that_a_sink_refuses_as_a_whole_pauses_it_for_half_a_minute_at_f
     let records: Vec<String> = (0..8).map(sample::stop_logging).collect();
     store.commit(&Commit { number: 1, changes: sample::changes(&records), ..Commit::default() }).unwrap();
     store.route(100, Timestamp::default(), |alert| vec![("soc", alert.id.0.clone())]).unwrap();
-    let leased = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
-    assert_eq!(leased.len(), 8);
+    let hand = store.hand("soc", 8, Order::Severity, Timestamp::default()).unwrap();
+    assert_eq!(hand.messages.len(), 8);
     let mut rounds = Rounds::new(Pace { lanes: 8, hand: 8, gap: Duration::ZERO });
     let sink = Memory::default();
     (0..8).for_each(|_| sink.will_answer(Answer::Misconfigured(reply(403))));
     let delivery = Arc::new(delivery(&sink));
     let clock = Clock::Hand(Hand::at(Timestamp::default()));
-    assert_eq!(send(&delivery, &store, leased, &mut rounds, &clock).await, Some(PAUSE.0));
+    assert_eq!(send(&delivery, hand, &mut rounds, &clock).await.hold, Some(PAUSE.0));
     assert_eq!(rounds.failures, 1);
 }
 
@@ -196,16 +201,39 @@ async fn after_a_failure_nothing_more_is_begun_and_what_was_not_sent_waits_as_be
     let delivery = Arc::new(delivery(&sink));
     let clock = Clock::Hand(Hand::at(Timestamp::default()));
     let mut rounds = Rounds::new(Pace { lanes: 2, hand: 8, gap: Duration::ZERO });
-    let leased = store.lease("soc", rounds.hand(), Order::Severity, Timestamp::default()).unwrap();
-    assert_eq!(leased.len(), 8);
-    assert_eq!(send(&delivery, &store, leased, &mut rounds, &clock).await, Some(PAUSE.0));
+    let take = || store.hand("soc", 8, Order::Severity, Timestamp::default()).unwrap();
+    let hand = take();
+    assert_eq!(hand.messages.len(), 8);
+    let outcome = send(&delivery, hand, &mut rounds, &clock).await;
+    assert_eq!((outcome.hold, outcome.settled.len()), (Some(PAUSE.0), 2));
     assert_eq!((sink.attempts().len(), rounds.hand()), (2, 2));
-    let again = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
-    assert_eq!(again.iter().map(|message| message.attempts).sum::<u32>(), 2, "six were never tried");
+    note(&delivery, &store, outcome, &clock, &CancellationToken::new()).await;
+    let again = take();
+    let attempts: u32 = again.messages.iter().map(|message| message.ticket.attempts).sum();
+    assert_eq!(attempts, 2, "six were never tried");
 
-    let leased = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
-    assert!(leased.is_empty(), "all are leased");
     let mut rounds = Rounds::new(Pace { lanes: 2, hand: 8, gap: Duration::ZERO });
-    assert_eq!(send(&delivery, &store, again, &mut rounds, &clock).await, None);
+    assert_eq!(send(&delivery, again, &mut rounds, &clock).await.hold, None);
     assert_eq!(sink.attempts().len(), 10, "all eight, two at a time");
+}
+
+#[tokio::test]
+async fn what_came_of_messages_is_written_until_it_is_on_disk_before_more_are_taken() {
+    let post = post(&[sample::stop_logging(0)]);
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON outbox BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    let folder = post.folder.path().join("lapwing.db");
+    let by_hand = |sql: &str| rusqlite::Connection::open(&folder).unwrap().execute_batch(sql).unwrap();
+    by_hand(refuse);
+    let (stop, clock) = (CancellationToken::new(), Clock::Hand(post.hand.clone()));
+    let running = tokio::spawn(run(delivery(&post.sink), post.store.clone(), clock.clone(), stop.clone()));
+    while seconds(clock.now()) < 10.0 {
+        tokio::task::yield_now().await;
+    }
+    by_hand("DROP TRIGGER refuse");
+    while post.store.reader().unwrap().queue("soc").unwrap().rows > 0 {
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    running.await.unwrap();
+    assert_eq!(post.sink.attempts().len(), 1, "sent once, noted at the tenth attempt or so");
 }

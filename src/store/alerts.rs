@@ -180,7 +180,8 @@ impl Reader {
     pub(crate) fn deliveries(&self, id: &str) -> anyhow::Result<Vec<Delivery>> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(
-            "SELECT sink, revision, state, attempts, updated, answer FROM outbox WHERE alert = ?1 ORDER BY row",
+            "SELECT sink, revision, state, attempts, updated, answer FROM revisions JOIN outbox ON told = sequence
+             WHERE alert = ?1 ORDER BY row",
         )?;
         let mut found = Vec::new();
         let mut rows = statement.query([id]).context("read deliveries")?;

@@ -1,7 +1,7 @@
 //! The outbox: who is still to be told what.
 //!
-//! The router moves revisions in, in order, by a durable cursor; delivery workers take them out by leases
-//! (`lease.rs`). A row leaves `queued` only for `delivered` or `dead`, never by being forgotten.
+//! The router moves revisions in, in order, by a durable cursor; delivery workers take them out (`hand.rs`). A message is a
+//! small row that refers to the revision's text, which stays for as long as one does. A row leaves `queued` only for `delivered` or `dead`, never by being forgotten.
 
 use anyhow::Context;
 use engine::alert::Alert;
@@ -33,53 +33,67 @@ impl Store {
         &self,
         most: u32,
         now: Timestamp,
-        mut route: impl FnMut(&Alert) -> Vec<(&'r str, String)>,
+        route: impl FnMut(&Alert) -> Vec<(&'r str, String)>,
     ) -> anyhow::Result<usize> {
+        // Read and decided before the writer is asked for: nobody else moves the cursor.
+        let routed = self.routed(most, route).context("read revisions")?;
+        let Some(last) = routed.last() else { return Ok(0) };
         let mut connection = self.writer();
         super::durable(&connection, Durable::Soon)?;
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin routing")?;
-        let mut moved = 0;
-        let mut cursor: i64 = transaction
-            .query_row("SELECT ifnull((SELECT value FROM meta WHERE name = 'routed'), 0)", [], |row| row.get(0))
-            .context("read route cursor")?;
         {
-            let mut read = transaction.prepare_cached(
-                "SELECT sequence, alert, revision, action, body FROM revisions
-                 WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
-            )?;
             let mut write = transaction.prepare_cached(
                 "INSERT OR IGNORE INTO outbox
-                 (sink, lane, alert, revision, action, body, state, attempts, due, leased_until, created, updated,
-                  severity)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', 0, 0, 0, ?7, ?7, ?8)",
+                 (sink, lane, told, severity, state, head, attempts, tried, due, created, updated)
+                 VALUES (?1, ?2, ?3, ?4, 'queued', NOT EXISTS (
+                     SELECT 1 FROM outbox WHERE sink = ?1 AND lane = ?2 AND state = 'queued'
+                 ), 0, 0, 0, ?5, ?5)",
             )?;
-            let mut rows = read.query(params![cursor, most])?;
-            while let Some(row) = rows.next()? {
-                cursor = row.get(0)?;
-                moved += 1;
-                let Revision { id, revision, action, body, alert } = match revision(row) {
-                    Ok(read) => read,
-                    Err(error) => {
-                        METRICS.revisions_unreadable.inc();
-                        let error = format!("{error:#}");
-                        tracing::error!(sequence = cursor, error, "revision cannot be read: nobody is told of it");
-                        continue;
-                    }
-                };
-                for (sink, lane) in route(&alert) {
-                    let severity = alert.severity as i64;
-                    write.execute(params![sink, lane, id, revision, action, body, now.micros(), severity])?;
+            let mut forget = transaction.prepare_cached("DELETE FROM revisions WHERE sequence = ?1")?;
+            for Routed { sequence, severity, to } in &routed {
+                for (sink, lane) in to {
+                    write.execute(params![sink, lane, sequence, severity, now.micros()])?;
+                }
+                if to.is_empty() {
+                    forget.execute([sequence])?;
                 }
             }
         }
-        if moved > 0 {
-            transaction.execute("INSERT OR REPLACE INTO meta VALUES ('routed', ?1)", [cursor])?;
-            // What was routed lives on in the outbox.
-            transaction.execute("DELETE FROM revisions WHERE sequence <= ?1", [cursor])?;
-        }
+        transaction.execute("INSERT OR REPLACE INTO meta VALUES ('routed', ?1)", [last.sequence])?;
         transaction.commit().context("commit routing")?;
-        Ok(moved)
+        Ok(routed.len())
+    }
+
+    /// What the next revisions come to.
+    fn routed<'r>(
+        &self,
+        most: u32,
+        mut route: impl FnMut(&Alert) -> Vec<(&'r str, String)>,
+    ) -> anyhow::Result<Vec<Routed<'r>>> {
+        let connection = self.reading.connection();
+        let mut read = connection.prepare_cached(
+            "SELECT sequence, body FROM revisions
+             WHERE sequence > ifnull((SELECT value FROM meta WHERE name = 'routed'), 0) ORDER BY sequence LIMIT ?1",
+        )?;
+        let mut rows = read.query([most])?;
+        let mut routed = Vec::new();
+        while let Some(row) = rows.next()? {
+            let sequence = row.get(0)?;
+            let alert = row.get_ref(1)?.as_str().map_err(anyhow::Error::from);
+            let alert = alert.and_then(|body| Ok(serde_json::from_str::<Alert>(body)?));
+            let (severity, to) = match &alert {
+                Ok(alert) => (alert.severity as i64, route(alert)),
+                Err(error) => {
+                    METRICS.revisions_unreadable.inc();
+                    let error = format!("{error:#}");
+                    tracing::error!(sequence, error, "revision cannot be read: nobody is told of it");
+                    (0, Vec::new())
+                }
+            };
+            routed.push(Routed { sequence, severity, to });
+        }
+        Ok(routed)
     }
 
     /// Gives up what is queued for sinks that are not among these, renamed or removed since: nobody would
@@ -135,19 +149,11 @@ impl Reader {
     }
 }
 
-/// What people are to be told, with its text as it stands in the store.
-struct Revision {
-    id: String,
-    revision: i64,
-    action: String,
-    body: String,
-    alert: Alert,
-}
-
-fn revision(row: &rusqlite::Row<'_>) -> anyhow::Result<Revision> {
-    let body: String = row.get(4)?;
-    let alert = serde_json::from_str(&body).context("read revision")?;
-    Ok(Revision { id: row.get(1)?, revision: row.get(2)?, action: row.get(3)?, body, alert })
+/// A revision and who is to be told of it, each in a lane.
+struct Routed<'r> {
+    sequence: i64,
+    severity: i64,
+    to: Vec<(&'r str, String)>,
 }
 
 #[cfg(test)]

@@ -234,8 +234,9 @@ fn forget_alert(connection: &Connection, sequence: i64, id: &str, left: &mut Lef
     let gone = connection
         .prepare_cached(
             "DELETE FROM alerts WHERE id = ?1 AND sequence = ?2
-             AND NOT EXISTS (SELECT 1 FROM outbox WHERE alert = ?1 AND state = 'queued')
-             AND NOT EXISTS (SELECT 1 FROM revisions WHERE alert = ?1)",
+             AND NOT EXISTS (SELECT 1 FROM revisions JOIN outbox ON told = sequence WHERE alert = ?1 AND state = 'queued')
+             AND NOT EXISTS (SELECT 1 FROM revisions WHERE alert = ?1 AND sequence > ifnull(
+                 (SELECT value FROM meta WHERE name = 'routed'), 0))",
         )?
         .execute(params![id, sequence])
         .context("delete old alert")?;
@@ -245,7 +246,9 @@ fn forget_alert(connection: &Connection, sequence: i64, id: &str, left: &mut Lef
     left.alerts += 1;
     for (state, counter) in [("delivered", &mut left.deliveries), ("dead", &mut left.dead_letters)] {
         let gone = connection
-            .prepare_cached("DELETE FROM outbox WHERE alert = ?1 AND state = ?2")?
+            .prepare_cached(
+                "DELETE FROM outbox WHERE told IN (SELECT sequence FROM revisions WHERE alert = ?1) AND state = ?2",
+            )?
             .execute(params![id, state])
             .context("delete messages of an old alert")?;
         *counter += gone as u64;

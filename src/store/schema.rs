@@ -6,154 +6,12 @@ use anyhow::{Context, bail, ensure};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// Each step takes the schema one version up and is never edited after a release.
-const MIGRATIONS: [&str; 4] = [
-    "
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-
-    -- How far each source has been handled, in the source's own words.
-    CREATE TABLE positions (
-        source TEXT NOT NULL, partition TEXT NOT NULL, position TEXT NOT NULL,
-        PRIMARY KEY (source, partition)
-    ) WITHOUT ROWID;
-
-    -- Hashes of event ids that were counted, packed 8 bytes each, one row a commit.
-    CREATE TABLE seen (number INTEGER PRIMARY KEY, ids BLOB NOT NULL);
-
-    -- What the windows took in since the snapshot, one row a commit.
-    CREATE TABLE journal (number INTEGER PRIMARY KEY, sightings BLOB NOT NULL);
-    CREATE TABLE snapshot (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, state BLOB NOT NULL);
-
-    -- Alerts as they stand; `sequence` grows with every change of any alert.
-    CREATE TABLE alerts (
-        id TEXT PRIMARY KEY, sequence INTEGER NOT NULL UNIQUE, revision INTEGER NOT NULL,
-        time INTEGER NOT NULL, severity INTEGER NOT NULL, rule TEXT NOT NULL,
-        state TEXT NOT NULL, superseded_by TEXT, body TEXT NOT NULL,
-        received INTEGER NOT NULL, updated INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX alerts_by_time ON alerts (time, id);
-
-    -- What people are to be told, in order; the router reads it by cursor.
-    CREATE TABLE revisions (
-        sequence INTEGER PRIMARY KEY AUTOINCREMENT, alert TEXT NOT NULL, revision INTEGER NOT NULL,
-        action TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (alert, revision, action)
-    );
-
-    CREATE TABLE outbox (
-        row INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, lane TEXT NOT NULL,
-        alert TEXT NOT NULL, revision INTEGER NOT NULL, action TEXT NOT NULL, body TEXT NOT NULL,
-        state TEXT NOT NULL, attempts INTEGER NOT NULL, due INTEGER NOT NULL, leased_until INTEGER NOT NULL,
-        answer TEXT, created INTEGER NOT NULL, updated INTEGER NOT NULL,
-        UNIQUE (sink, alert, revision, action)
-    );
-    CREATE INDEX outbox_queue ON outbox (sink, row) WHERE state = 'queued';
-    CREATE INDEX outbox_lanes ON outbox (sink, lane) WHERE state = 'queued';
-    CREATE INDEX outbox_by_alert ON outbox (alert);
-
-    -- Records that could not be read, capped.
-    CREATE TABLE dead_records (
-        row INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, position TEXT NOT NULL,
-        reason TEXT NOT NULL, detail TEXT NOT NULL, head BLOB NOT NULL, at INTEGER NOT NULL
-    );
-
-    -- Where the archive keeps an event.
-    CREATE TABLE archived (
-        id TEXT NOT NULL, origin TEXT NOT NULL, time INTEGER NOT NULL,
-        segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, line INTEGER NOT NULL,
-        PRIMARY KEY (id, origin)
-    ) WITHOUT ROWID;
-    CREATE INDEX archived_by_segment ON archived (segment);
-",
-    "
-    -- `head` marks the oldest queued message of its lane, the only one that may be sent: the next message is
-    -- found without looking at those behind it. Triggers keep it, so a redrive by hand does too.
-    ALTER TABLE outbox ADD COLUMN severity INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE outbox ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
-    -- Wall time of the first attempt from which the age counts; 0 before it.
-    ALTER TABLE outbox ADD COLUMN tried INTEGER NOT NULL DEFAULT 0;
-    UPDATE outbox SET severity = ifnull((SELECT severity FROM alerts WHERE id = alert), 0) WHERE state = 'queued';
-    UPDATE outbox SET head = 1
-        WHERE row IN (SELECT min(row) FROM outbox WHERE state = 'queued' GROUP BY sink, lane);
-    DROP INDEX IF EXISTS outbox_lanes;
-    CREATE INDEX outbox_lanes ON outbox (sink, lane, row) WHERE state = 'queued';
-    CREATE INDEX outbox_by_severity ON outbox (sink, severity DESC, row, due, leased_until) WHERE head = 1;
-    CREATE INDEX outbox_by_due ON outbox (sink, due, row, leased_until) WHERE head = 1;
-    CREATE INDEX outbox_dead ON outbox (sink) WHERE state = 'dead';
-    CREATE TRIGGER outbox_joins AFTER INSERT ON outbox WHEN NEW.state = 'queued' AND NOT EXISTS (
-        SELECT 1 FROM outbox WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row < NEW.row
-    ) BEGIN
-        UPDATE outbox SET head = 1 WHERE row = NEW.row;
-    END;
-    CREATE TRIGGER outbox_leaves AFTER UPDATE OF state ON outbox WHEN OLD.state = 'queued' AND NEW.state <> 'queued'
-    BEGIN
-        UPDATE outbox SET head = 0 WHERE row = NEW.row;
-        UPDATE outbox SET head = 1 WHERE row = (
-            SELECT min(row) FROM outbox WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued');
-    END;
-    CREATE TRIGGER outbox_returns AFTER UPDATE OF state ON outbox
-    WHEN OLD.state <> 'queued' AND NEW.state = 'queued' AND NOT EXISTS (
-        SELECT 1 FROM outbox WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row < NEW.row
-    ) BEGIN
-        UPDATE outbox SET head = 0 WHERE row = (
-            SELECT min(row) FROM outbox
-            WHERE sink = NEW.sink AND lane = NEW.lane AND state = 'queued' AND row > NEW.row);
-        UPDATE outbox SET head = 1 WHERE row = NEW.row;
-    END;
-    -- The last revision that people were told, and by how much it is ahead of the engine's count, which
-    -- begins anew when an alert comes back.
-    ALTER TABLE alerts ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE alerts ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0;
-    UPDATE alerts SET told = revision;
-    -- Vendors' ids are unique within a kind of log at best, so the kind is part of the key.
-    ALTER TABLE archived RENAME TO archived_without_kind;
-    CREATE TABLE archived (
-        kind TEXT NOT NULL, id TEXT NOT NULL, origin TEXT NOT NULL, time INTEGER NOT NULL,
-        segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, line INTEGER NOT NULL,
-        PRIMARY KEY (id, kind, origin)
-    ) WITHOUT ROWID;
-    INSERT INTO archived SELECT '', id, origin, time, segment, offset, length, line FROM archived_without_kind;
-    DROP TABLE archived_without_kind;
-    CREATE INDEX archived_by_segment ON archived (segment);
-    -- Until when a receiver asked to be left alone.
-    CREATE TABLE holds (sink TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TRIGGER outbox_redriven AFTER UPDATE OF state ON outbox
-    WHEN OLD.state <> 'queued' AND NEW.state = 'queued' BEGIN
-        UPDATE outbox SET attempts = 0, tried = 0 WHERE row = NEW.row;
-    END;
-",
-    "
-    -- A state is written in parts, between commits; it counts once its head is there.
-    CREATE TABLE snapshot_parts (
-        number INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (number, part)
-    );
-    INSERT INTO snapshot_parts SELECT number, 0, state FROM snapshot;
-    ALTER TABLE snapshot RENAME TO snapshot_in_one;
-    CREATE TABLE snapshot (
-        id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, parts INTEGER NOT NULL, bytes INTEGER NOT NULL
-    );
-    INSERT INTO snapshot SELECT 1, number, 1, length(state) FROM snapshot_in_one;
-    DROP TABLE snapshot_in_one;
-",
-    "
-    -- How much text alerts and messages hold, so that retention need not count them. Triggers keep it.
-    CREATE TABLE kept (what TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
-    INSERT INTO kept SELECT 'alerts', ifnull(sum(octet_length(body)), 0) FROM alerts;
-    INSERT INTO kept SELECT 'messages', ifnull(sum(octet_length(body)), 0) FROM outbox;
-    CREATE TRIGGER alerts_come AFTER INSERT ON alerts BEGIN
-        UPDATE kept SET bytes = bytes + octet_length(NEW.body) WHERE what = 'alerts';
-    END;
-    CREATE TRIGGER alerts_grow AFTER UPDATE OF body ON alerts BEGIN
-        UPDATE kept SET bytes = bytes + octet_length(NEW.body) - octet_length(OLD.body) WHERE what = 'alerts';
-    END;
-    CREATE TRIGGER alerts_leave AFTER DELETE ON alerts BEGIN
-        UPDATE kept SET bytes = bytes - octet_length(OLD.body) WHERE what = 'alerts';
-    END;
-    CREATE TRIGGER messages_come AFTER INSERT ON outbox BEGIN
-        UPDATE kept SET bytes = bytes + octet_length(NEW.body) WHERE what = 'messages';
-    END;
-    CREATE TRIGGER messages_leave AFTER DELETE ON outbox BEGIN
-        UPDATE kept SET bytes = bytes - octet_length(OLD.body) WHERE what = 'messages';
-    END;
-",
+const MIGRATIONS: [&str; 5] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 
 /// Memory for pages of the file. Alerts and messages lie by their ids, so each touches a page of its own: with SQLite's 2
@@ -223,7 +81,7 @@ mod tests {
 
     use super::*;
     use crate::sample;
-    use crate::store::{Order, Store};
+    use crate::store::{Order, Settled, Store, Verdict};
 
     #[test]
     fn what_an_older_version_kept_is_counted() {
@@ -248,6 +106,47 @@ mod tests {
     }
 
     #[test]
+    fn texts_that_an_older_version_kept_in_each_message_are_told_to_the_same_sinks_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = Connection::open(folder.path().join("lapwing.db")).unwrap();
+        for (number, step) in (1_u32..).zip(&MIGRATIONS[..4]) {
+            old.execute_batch(step).unwrap();
+            old.pragma_update(None, "user_version", number).unwrap();
+        }
+        let [delivered, queued, unrouted] =
+            [0, 1, 2].map(|minute| sample::changes(&[sample::stop_logging(minute)]).remove(0).alert);
+        let text = |alert| serde_json::to_string(alert).unwrap();
+        let insert =
+            "INSERT INTO outbox (sink, lane, alert, revision, action, body, state, attempts, due, leased_until,
+                      created, updated) VALUES (?1, ?2, ?3, 1, 'raise', ?4, ?5, 0, 0, 0, 0, 0)";
+        for (sink, alert, state) in
+            [("soc", &delivered, "delivered"), ("siem", &delivered, "queued"), ("soc", &queued, "queued")]
+        {
+            old.execute(insert, (sink, "lane", &alert.id.0, text(alert), state)).unwrap();
+        }
+        old.execute_batch(
+            "INSERT INTO meta VALUES ('routed', 7); UPDATE sqlite_sequence SET seq = 7 WHERE name = 'revisions'",
+        )
+        .unwrap();
+        old.execute("INSERT INTO revisions VALUES (8, ?1, 1, 'raise', ?2)", (&unrouted.id.0, text(&unrouted))).unwrap();
+        drop(old);
+        let store = Store::open(folder.path()).unwrap();
+        let routed = store.route(9, Timestamp::default(), |_| vec![("soc", "lane".to_owned())]).unwrap();
+        assert_eq!(routed, 1);
+        let mut sent = Vec::new();
+        for sink in ["siem", "soc", "soc"] {
+            let message = store.hand(sink, 1, Order::Due, Timestamp::default()).unwrap().messages.remove(0);
+            let settled = Settled { row: message.ticket.row, verdict: Verdict::Delivered, answer: String::new() };
+            store.settle(sink, &[settled], None, Timestamp::default()).unwrap();
+            sent.push((sink, message.alert));
+        }
+        assert_eq!(sent, [("siem", delivered), ("soc", queued), ("soc", unrouted)]);
+        for sink in ["siem", "soc"] {
+            assert!(store.hand(sink, 9, Order::Due, Timestamp::default()).unwrap().is_empty());
+        }
+    }
+
+    #[test]
     fn a_queue_that_an_older_version_left_is_sent_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let old = Connection::open(folder.path().join("lapwing.db")).unwrap();
@@ -263,7 +162,13 @@ mod tests {
         old.execute("INSERT INTO archived VALUES ('id', '', 0, 1, 0, 0, 0)", []).unwrap();
         drop(old);
         let store = Store::open(folder.path()).unwrap();
-        let leased = store.lease("soc", 8, Order::Severity, Timestamp::default()).unwrap();
-        assert_eq!(leased.iter().map(|message| message.row).collect::<Vec<_>>(), [1]);
+        let rows = |second: i64| -> Vec<u64> {
+            let hand = store.hand("soc", 8, Order::Severity, Timestamp::from_millis(second * 1_000)).unwrap();
+            hand.messages.iter().map(|message| message.ticket.row).collect()
+        };
+        assert_eq!(rows(0), [1]);
+        let delivered = Settled { row: 1, verdict: Verdict::Delivered, answer: String::new() };
+        store.settle("soc", &[delivered], None, Timestamp::default()).unwrap();
+        assert_eq!(rows(1), [2]);
     }
 }

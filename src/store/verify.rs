@@ -146,22 +146,26 @@ fn texts(connection: &Connection, contents: &mut Contents) -> anyhow::Result<()>
             contents.fault(format!("alert {}: cannot be read: {error}", row.get::<_, String>(0)?));
         }
     }
-    let mut select = connection.prepare("SELECT row, state, CAST(body AS BLOB) FROM outbox")?;
+    let mut select =
+        connection.prepare("SELECT row, state, sequence FROM outbox LEFT JOIN revisions ON sequence = told")?;
     let mut rows = select.query([]).context("read messages")?;
     while let Some(row) = rows.next().context("read messages")? {
-        let (number, state): (i64, String) = (row.get(0)?, row.get(1)?);
-        if let Err(error) = readable(row.get(2)?) {
-            contents.fault(format!("message {number}: cannot be read: {error}"));
+        let (number, state, text): (i64, String, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if text.is_none() {
+            contents.fault(format!("message {number}: its text is missing"));
         }
         if !["queued", "delivered", "dead"].contains(&state.as_str()) {
             contents.fault(format!("message {number}: unknown state {state:?}"));
         }
         *contents.messages.entry(state).or_default() += 1;
     }
-    let mut select = connection.prepare("SELECT sequence, CAST(body AS BLOB) FROM revisions")?;
+    let mut select = connection.prepare(
+        "SELECT sequence, CAST(body AS BLOB), sequence > ifnull((SELECT value FROM meta WHERE name = 'routed'), 0)
+         FROM revisions",
+    )?;
     let mut rows = select.query([]).context("read revisions")?;
     while let Some(row) = rows.next().context("read revisions")? {
-        contents.revisions += 1;
+        contents.revisions += u64::from(row.get::<_, bool>(2)?);
         if let Err(error) = readable(row.get(1)?) {
             contents.fault(format!("revision {}: cannot be read: {error}", row.get::<_, i64>(0)?));
         }

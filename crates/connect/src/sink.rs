@@ -78,6 +78,8 @@ pub struct Message {
     pub action: Action,
     /// The alert as of this revision.
     pub alert: Alert,
+    /// The same as JSON, as it is stored.
+    pub text: String,
     /// Counts up with each change of the alert.
     pub revision: u64,
     /// The alert's page in the console, if its address is configured.

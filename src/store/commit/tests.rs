@@ -22,7 +22,8 @@ fn commit(store: &Store, changes: Vec<Change>) {
 fn told(store: &Store) -> Vec<(i64, String)> {
     store.route(100, Timestamp::default(), |_| vec![("soc", "lane".to_owned())]).unwrap();
     let writer = store.writer();
-    let mut read = writer.prepare("SELECT revision, action FROM outbox ORDER BY row").unwrap();
+    let mut read =
+        writer.prepare("SELECT revision, action FROM outbox JOIN revisions ON sequence = told ORDER BY row").unwrap();
     read.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
 }
 

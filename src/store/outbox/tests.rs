@@ -1,6 +1,6 @@
 use super::*;
 use crate::sample;
-use crate::store::{Commit, Order, Queued, Settled, Verdict};
+use crate::store::{Commit, Hand, Order, Settled, Verdict};
 
 /// A store whose alerts wait for the router.
 fn told(records: &[String]) -> (Store, tempfile::TempDir) {
@@ -21,8 +21,8 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_millis(second * 1_000)
 }
 
-fn first_events(leased: &[Queued]) -> Vec<&str> {
-    leased.iter().map(|message| message.alert.event_ids[0].as_str()).collect()
+fn first_events(hand: &Hand) -> Vec<&str> {
+    hand.messages.iter().map(|message| message.alert.event_ids[0].as_str()).collect()
 }
 
 fn stop_logging(minutes: u32) -> Vec<String> {
@@ -42,69 +42,93 @@ fn a_revision_that_cannot_be_read_does_not_stop_those_behind_it() {
 #[test]
 fn a_message_that_cannot_be_read_becomes_a_dead_letter_that_says_why() {
     let (store, _folder) = queue(&stop_logging(3));
-    store.writer().execute("UPDATE outbox SET body = x'FF' WHERE row = 1", []).unwrap();
-    let leased = store.lease("soc", 8, Order::Severity, at(1)).unwrap();
-    assert_eq!(first_events(&leased), ["StopLogging-1", "StopLogging-2"]);
+    store.writer().execute("UPDATE revisions SET body = x'FF' WHERE sequence = 1", []).unwrap();
+    let hand = store.hand("soc", 8, Order::Severity, at(1)).unwrap();
+    assert_eq!(first_events(&hand), ["StopLogging-1", "StopLogging-2"]);
+    store.settle("soc", &hand.unreadable, None, at(1)).unwrap();
     assert_eq!(store.reader().unwrap().queue("soc").unwrap().dead, 1);
     let answer: String =
         store.writer().query_row("SELECT answer FROM outbox WHERE row = 1", [], |row| row.get(0)).unwrap();
     assert!(answer.starts_with("the stored message cannot be read: "), "{answer}");
+    assert_eq!(store.hand("soc", 8, Order::Severity, at(1)).unwrap().messages.len(), 2);
 }
 
 /// What came of each of these messages.
-fn settled(leased: &[Queued], verdict: &Verdict) -> Vec<Settled> {
-    let answer = String::new;
-    leased.iter().map(|message| Settled { row: message.row, verdict: verdict.clone(), answer: answer() }).collect()
+fn settled(hand: &Hand, verdict: &Verdict) -> Vec<Settled> {
+    let settle = |row| Settled { row, verdict: verdict.clone(), answer: String::new() };
+    hand.messages.iter().map(|message| settle(message.ticket.row)).collect()
+}
+
+#[test]
+fn what_is_sent_is_the_text_that_was_stored() {
+    let (store, _folder) = queue(&stop_logging(1));
+    let hand = store.hand("soc", 8, Order::Severity, at(0)).unwrap();
+    assert_eq!(hand.messages[0].text, serde_json::to_string(&hand.messages[0].alert).unwrap());
+}
+
+#[test]
+fn a_text_is_kept_once_for_all_sinks_and_as_long_as_one_message_refers_to_it() {
+    let (store, _folder) = told(&stop_logging(3));
+    let sinks = |alert: &Alert| if alert.event_ids[0].ends_with('2') { vec![] } else { vec!["soc", "siem"] };
+    store.route(9, at(0), |alert| sinks(alert).into_iter().map(|sink| (sink, alert.id.0.clone())).collect()).unwrap();
+    let texts = || -> Vec<i64> {
+        let writer = store.writer();
+        let mut read = writer.prepare("SELECT sequence FROM revisions ORDER BY 1").unwrap();
+        read.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(texts(), [1, 2], "nobody is told the third");
+    store.writer().execute("DELETE FROM outbox WHERE row IN (1, 3)", []).unwrap();
+    assert_eq!(texts(), [1, 2]);
+    store.writer().execute("DELETE FROM outbox WHERE row = 2", []).unwrap();
+    assert_eq!(texts(), [2]);
 }
 
 #[test]
 fn a_lane_that_waits_hides_no_other_however_much_is_queued_in_it() {
     let (store, _folder) = told(&stop_logging(3));
     store.route(1, at(0), |_| vec![("soc", "noisy".to_owned())]).unwrap();
-    let leased = store.lease("soc", 8, Order::Severity, at(0)).unwrap();
-    store.settle("soc", &settled(&leased, &Verdict::Again(at(60))), None, at(0)).unwrap();
+    let hand = store.hand("soc", 8, Order::Severity, at(0)).unwrap();
+    store.settle("soc", &settled(&hand, &Verdict::Again(at(60))), None, at(0)).unwrap();
     let copies = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
-        INSERT INTO outbox (sink, lane, alert, revision, action, body, state, attempts, due, leased_until, created, updated)
-        SELECT sink, lane, alert, revision + i, action, body, state, 0, 0, 0, 0, 0 FROM outbox, n";
+        INSERT INTO outbox (sink, lane, told, severity, state, head, attempts, tried, due, created, updated)
+        SELECT sink, lane, told + 10 + i, severity, state, 0, 0, 0, 0, 0, 0 FROM outbox, n";
     store.writer().execute(copies, []).unwrap();
     store.route(2, at(0), |_| vec![("soc", "quiet".to_owned())]).unwrap();
-    let leased = store.lease("soc", 8, Order::Severity, at(1)).unwrap();
-    assert_eq!(first_events(&leased), ["StopLogging-1"]);
+    let hand = store.hand("soc", 8, Order::Severity, at(1)).unwrap();
+    assert_eq!(first_events(&hand), ["StopLogging-1"]);
 }
 
 #[test]
-fn a_lane_is_leased_in_order_one_message_at_a_time() {
+fn a_lane_is_sent_in_order_one_message_at_a_time() {
     let (store, _folder) = told(&stop_logging(3));
     store.route(1_000, at(0), |_| vec![("soc", "lane".to_owned())]).unwrap();
     let mut seen = Vec::new();
     for verdict in [Verdict::Delivered, Verdict::Again(at(0)), Verdict::Dead, Verdict::Delivered] {
-        let leased = store.lease("soc", 8, Order::Severity, at(0)).unwrap();
-        assert!(store.lease("soc", 8, Order::Severity, at(0)).unwrap().is_empty());
-        seen.extend(leased.iter().map(|message| message.alert.event_ids[0].clone()));
-        store.settle("soc", &settled(&leased, &verdict), None, at(0)).unwrap();
+        let hand = store.hand("soc", 8, Order::Severity, at(0)).unwrap();
+        seen.extend(hand.messages.iter().map(|message| message.alert.event_ids[0].clone()));
+        store.settle("soc", &settled(&hand, &verdict), None, at(0)).unwrap();
     }
     assert_eq!(seen, ["StopLogging-0", "StopLogging-1", "StopLogging-1", "StopLogging-2"]);
     let redrive = "UPDATE outbox SET state = 'queued', due = 0 WHERE state IN ('dead', 'delivered') AND row < 3";
     store.writer().execute(redrive, []).unwrap();
-    assert_eq!(first_events(&store.lease("soc", 8, Order::Severity, at(0)).unwrap()), ["StopLogging-0"]);
-    assert!(store.lease("soc", 8, Order::Due, at(0)).unwrap().is_empty());
+    assert_eq!(first_events(&store.hand("soc", 8, Order::Severity, at(0)).unwrap()), ["StopLogging-0"]);
 }
 
 #[test]
 fn the_most_severe_go_first_and_on_request_those_that_were_not_tried() {
     let records: Vec<String> = (0..2).map(|n| sample::read_secret(n, n)).chain(stop_logging(1)).collect();
     let (store, _folder) = queue(&records);
-    let first = store.lease("soc", 1, Order::Severity, at(0)).unwrap();
+    let first = store.hand("soc", 1, Order::Severity, at(0)).unwrap();
     assert_eq!(first_events(&first), ["StopLogging-0"]);
     store.settle("soc", &settled(&first, &Verdict::Again(at(1))), None, at(0)).unwrap();
-    let next = store.lease("soc", 1, Order::Due, at(2)).unwrap();
+    let next = store.hand("soc", 1, Order::Due, at(2)).unwrap();
     assert_eq!(first_events(&next), ["GetSecretValue-0"]);
 }
 
 #[test]
 fn the_age_of_a_message_counts_from_its_first_attempt_and_begins_anew_when_it_is_kept_or_redriven() {
     let (store, _folder) = queue(&stop_logging(1));
-    let tried = |second| store.lease("soc", 1, Order::Severity, at(second)).unwrap()[0].tried;
+    let tried = |second| store.hand("soc", 1, Order::Severity, at(second)).unwrap().messages[0].ticket.tried;
     let settle = |verdict, second| {
         let settled = Settled { row: 1, verdict, answer: String::new() };
         store.settle("soc", &[settled], None, at(second)).unwrap();
@@ -125,24 +149,24 @@ fn the_age_of_a_message_counts_from_its_first_attempt_and_begins_anew_when_it_is
 #[test]
 fn a_message_whose_wait_lies_far_ahead_because_the_clock_was_set_back_is_due() {
     let (store, _folder) = queue(&stop_logging(1));
-    let leased = store.lease("soc", 1, Order::Severity, at(100_000)).unwrap();
-    store.settle("soc", &settled(&leased, &Verdict::Again(at(103_600))), None, at(100_000)).unwrap();
+    let hand = store.hand("soc", 1, Order::Severity, at(100_000)).unwrap();
+    store.settle("soc", &settled(&hand, &Verdict::Again(at(103_600))), None, at(100_000)).unwrap();
     for order in [Order::Severity, Order::Due] {
-        assert!(store.lease("soc", 1, order, at(100_000)).unwrap().is_empty());
-        assert_eq!(store.lease("soc", 1, order, at(50_000)).unwrap().len(), 1);
-        store.free_leases().unwrap();
+        assert!(store.hand("soc", 1, order, at(100_000)).unwrap().is_empty());
+        assert_eq!(store.hand("soc", 1, order, at(50_000)).unwrap().messages.len(), 1);
     }
 }
 
 #[test]
 fn what_a_receiver_asked_for_holds_its_whole_sink_across_a_restart() {
     let (store, folder) = queue(&stop_logging(2));
-    let leased = store.lease("soc", 1, Order::Severity, at(0)).unwrap();
-    store.settle("soc", &settled(&leased, &Verdict::Again(at(30))), Some(at(30)), at(0)).unwrap();
+    let hand = store.hand("soc", 1, Order::Severity, at(0)).unwrap();
+    store.settle("soc", &settled(&hand, &Verdict::Again(at(30))), Some(at(30)), at(0)).unwrap();
     drop(store);
     let store = Store::open(folder.path()).unwrap();
-    assert!(store.lease("soc", 8, Order::Severity, at(29)).unwrap().is_empty());
-    assert_eq!(store.lease("soc", 8, Order::Severity, at(30)).unwrap().len(), 2);
+    assert!(store.hand("soc", 8, Order::Severity, at(29)).unwrap().is_empty());
+    assert_eq!(store.hand("soc", 8, Order::Severity, at(30)).unwrap().messages.len(), 2);
+    assert_eq!(store.hand("soc", 8, Order::Severity, at(-1)).unwrap().messages.len(), 2, "the clock was set back");
 }
 
 #[test]

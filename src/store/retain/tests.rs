@@ -29,9 +29,9 @@ fn store(days: u32) -> (Store, tempfile::TempDir) {
 
 /// What became of the message about each day.
 fn settle(store: &Store, verdict: impl Fn(u64) -> Verdict) {
-    for message in store.lease("soc", 100, Order::Due, at(0)).unwrap() {
+    for message in store.hand("soc", 100, Order::Due, at(0)).unwrap().messages {
         // Rows count from 1, days from 0.
-        let (row, now) = (message.row, at(i64::try_from(message.row).unwrap() - 1));
+        let (row, now) = (message.ticket.row, at(i64::try_from(message.ticket.row).unwrap() - 1));
         let settled = Settled { row, verdict: verdict(row - 1), answer: String::new() };
         store.settle("soc", &[settled], None, now).unwrap();
     }
@@ -77,7 +77,7 @@ fn old_alerts_leave_with_their_messages_and_an_alert_with_a_queued_message_never
     assert_eq!(left, Left { alerts: 39, deliveries: 39, ..Left::default() });
     let stay: Vec<i64> = [3].into_iter().chain(40..50).collect();
     assert_eq!((days(&store, "alerts"), days(&store, "outbox")), (stay.clone(), stay));
-    assert_eq!(store.lease("soc", 9, Order::Due, at(60)).unwrap().len(), 1, "and it is still sent");
+    assert_eq!(store.hand("soc", 9, Order::Due, at(60)).unwrap().messages.len(), 1, "and it is still sent");
 }
 
 #[test]

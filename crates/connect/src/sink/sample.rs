@@ -47,7 +47,8 @@ pub(super) fn message() -> Message {
         flags: Vec::new(),
     };
     let link = Some("https://lapwing.example/alerts/0123456789abcdef0123456789abcdef".to_owned());
-    Message { id: "message-1".to_owned(), action: Action::Raise, alert, revision: 1, link }
+    let text = serde_json::to_string(&alert).unwrap();
+    Message { id: "message-1".to_owned(), action: Action::Raise, alert, text, revision: 1, link }
 }
 
 /// The same alert later on.
@@ -58,5 +59,6 @@ pub(super) fn later(action: Action) -> Message {
     message.revision = 3;
     message.alert.events_total = 41;
     message.alert.why = "38 different secrets were read in 10 min by one identity; 20 is the limit".to_owned();
+    message.text = serde_json::to_string(&message.alert).unwrap();
     message
 }

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use engine::alert::Alert;
-use engine::time::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -102,26 +100,22 @@ impl Webhook {
     }
 }
 
-/// The body: the same bytes for the same message, whenever and however often it is sent.
+/// The body: the same bytes for the same message, whenever and however often it is sent. The alert is put in as it is
+/// stored, without being read and written once more.
 pub(super) fn body(message: &Message) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        #[serde(rename = "type")]
-        sort: &'static str,
-        timestamp: Timestamp,
-        data: &'a Alert,
-        revision: u64,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        link: Option<&'a str>,
-    }
     let sort = match message.action {
         Action::Raise => "alert.raised",
         Action::Update => "alert.updated",
         Action::Resolve => "alert.resolved",
     };
-    let Message { alert, revision, link, .. } = message;
-    let body = Body { sort, timestamp: alert.time, data: alert, revision: *revision, link: link.as_deref() };
-    serde_json::to_vec(&body).expect("an alert holds only what JSON can say")
+    let Message { alert, text, revision, link, .. } = message;
+    let time = json(&alert.time);
+    let link = link.as_ref().map(|link| format!(r#","link":{}"#, json(link))).unwrap_or_default();
+    format!(r#"{{"type":"{sort}","timestamp":{time},"data":{text},"revision":{revision}{link}}}"#).into_bytes()
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("times and texts can be written as JSON")
 }
 
 /// A key that signs.
