@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sonic_rs::Value;
 
-use super::{is_plain, label, redact};
+use super::{TRACES, after_look, is_plain, label, redact};
 
 #[test]
 fn secrets_are_replaced_wherever_they_stand() {
@@ -67,6 +67,13 @@ fn every_name_of_a_secret_passes_the_first_look() {
 }
 
 #[test]
+fn no_trace_begins_with_another_as_only_one_would_be_seen_there() {
+    for (place, (word, _)) in TRACES.iter().enumerate() {
+        assert!(TRACES.iter().enumerate().all(|(other, (long, _))| other == place || !long.starts_with(word)), "{word}");
+    }
+}
+
+#[test]
 fn what_only_identifies_stays() {
     let texts = [
         r#"{"secretId":"prod/db","secretArn":"arn:aws:secretsmanager:eu-west-1:1:secret:x","tokenId":"t-1"}"#,
@@ -105,6 +112,9 @@ fn fragment() -> impl Strategy<Value = String> {
         "Authorization: ",
         "Bearer ",
         "https://u:",
+        "https:\\/\\/u:",
+        "xoxb-",
+        "ABSK",
         "@",
         "\u{e9}",
         "\u{0}",
@@ -146,6 +156,11 @@ proptest! {
         let text = if pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) }.unwrap();
         let clean = redact(&text);
         prop_assert!(sonic_rs::from_str::<Value>(&clean).is_ok(), "{text}\nbecame\n{clean}");
+    }
+
+    #[test]
+    fn a_search_that_is_left_out_would_have_found_nothing(text in text()) {
+        prop_assert_eq!(redact(&text), after_look(&text, u16::MAX));
     }
 
     #[test]
