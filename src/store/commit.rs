@@ -106,24 +106,32 @@ fn journal(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()>
 
 fn changes(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<Vec<Told>> {
     // Only the last form of an alert is kept; every form that people are told about is.
-    let mut last: BTreeMap<&AlertId, (Known, &Change)> = BTreeMap::new();
+    let mut last: BTreeMap<&AlertId, (Known, Form<'_>)> = BTreeMap::new();
     for change in &commit.changes {
         let (known, form) = match last.entry(&change.alert.id) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert((Known::read(transaction, &change.alert.id)?, change)),
+            Entry::Vacant(entry) => {
+                entry.insert((Known::read(transaction, &change.alert.id)?, Form { change, text: None }))
+            }
         };
-        *form = change;
-        known.take(transaction, change)?;
+        *form = Form { change, text: known.take(transaction, change)? };
     }
     let mut sequence: i64 =
         transaction.query_row("SELECT ifnull(max(sequence), 0) FROM alerts", [], |row| row.get(0))?;
     let mut told = Vec::new();
-    for (known, change) in last.into_values() {
+    for (known, form) in last.into_values() {
         sequence += 1;
-        upsert(transaction, &known, change, sequence, commit.now)?;
-        told.push(Told { sequence: super::count(sequence), id: change.alert.id.clone(), new: known.new });
+        let id = form.change.alert.id.clone();
+        upsert(transaction, &known, form, sequence, commit.now)?;
+        told.push(Told { sequence: super::count(sequence), id, new: known.new });
     }
     Ok(told)
+}
+
+/// The last form of an alert, with its text if people are told just that.
+struct Form<'c> {
+    change: &'c Change,
+    text: Option<String>,
 }
 
 /// What people know of an alert.
@@ -151,8 +159,9 @@ impl Known {
     }
 
     /// Queues the change for the router if people are to be told and were not: a repeat says nothing new. An
-    /// alert that comes back after it was superseded is raised again, under revisions that go on counting.
-    fn take(&mut self, transaction: &Transaction<'_>, change: &Change) -> anyhow::Result<()> {
+    /// alert that comes back after it was superseded is raised again, under revisions that go on counting. Answers the
+    /// text that was written.
+    fn take(&mut self, transaction: &Transaction<'_>, change: &Change) -> anyhow::Result<Option<String>> {
         let open = matches!(change.standing, Standing::Open);
         let turned = self.told > 0 && open != self.open;
         self.open = open;
@@ -161,7 +170,7 @@ impl Known {
         }
         let revision = self.revision(change);
         if !change.tell || revision <= self.told {
-            return Ok(());
+            return Ok(None);
         }
         let action = match (open, turned || self.told == 0) {
             (false, _) => "resolve",
@@ -173,7 +182,7 @@ impl Known {
         transaction
             .prepare_cached("INSERT OR IGNORE INTO revisions (alert, revision, action, body) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![change.alert.id.0, sql(revision), action, body])?;
-        Ok(())
+        Ok(Some(body))
     }
 
     /// The change's revision as people count.
@@ -185,7 +194,7 @@ impl Known {
 fn upsert(
     transaction: &Transaction<'_>,
     known: &Known,
-    change: &Change,
+    Form { change, text }: Form<'_>,
     sequence: i64,
     now: Timestamp,
 ) -> anyhow::Result<()> {
@@ -210,7 +219,7 @@ fn upsert(
             alert.rule.0.as_ref(),
             state,
             by,
-            serde_json::to_string(alert)?,
+            text.map_or_else(|| serde_json::to_string(alert), Ok)?,
             now.micros(),
             sql(known.told),
             sql(known.ahead),

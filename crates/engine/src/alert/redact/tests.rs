@@ -69,7 +69,10 @@ fn every_name_of_a_secret_passes_the_first_look() {
 #[test]
 fn no_trace_begins_with_another_as_only_one_would_be_seen_there() {
     for (place, (word, _)) in TRACES.iter().enumerate() {
-        assert!(TRACES.iter().enumerate().all(|(other, (long, _))| other == place || !long.starts_with(word)), "{word}");
+        assert!(
+            TRACES.iter().enumerate().all(|(other, (long, _))| other == place || !long.starts_with(word)),
+            "{word}"
+        );
     }
 }
 
