@@ -10,6 +10,9 @@ pub mod cloudwatch;
 mod contract;
 mod cuts;
 pub mod file;
+pub mod firehose;
+pub mod github;
+pub mod gitlab;
 pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;

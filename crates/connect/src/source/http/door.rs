@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, EXPECT};
+use axum::http::header::EXPECT;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,16 +18,12 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::drain::Drain;
 use super::intake::{self, Held};
-use super::{Inlet, Push, Verdict};
-use crate::host;
+use super::wire::{Opened, Room};
+use super::{Inlet, Push, Records, Verdict};
 use crate::source::brackets::is_lines;
-use crate::source::cuts::Cuts;
 
 /// The route, as the observer hears it.
 const ROUTE: &str = "/v1/events/{source}";
-
-/// Longest `Idempotency-Key`.
-const KEY_BYTES_MAX: usize = 255;
 
 /// What all inlets share.
 #[derive(Clone, Debug)]
@@ -94,7 +90,8 @@ where
 {
     let (parts, mut body) = request.into_parts();
     let answer = match door.take(&source, &parts.headers, &mut body).await {
-        Ok(verdict) => Answer::Settled(verdict),
+        Ok(Taken::Settled(verdict)) => Answer::Settled(verdict),
+        Ok(Taken::Reply(response)) => return door.observed(response),
         Err(refused) => {
             // A sender that asked first has not begun to send and must not be told to go on.
             if !parts.headers.contains_key(EXPECT) {
@@ -106,19 +103,28 @@ where
             door.timed(refused)
         }
     };
-    door.answered(answer)
+    let response = match door.inlets.get(&source) {
+        Some(inlet) => inlet.wire.answer(&parts.headers, answer),
+        None => answer.into_response(),
+    };
+    door.observed(response)
+}
+
+/// What became of a request that was let in.
+enum Taken {
+    Settled(Verdict),
+    Reply(Response),
 }
 
 async fn refuse_method<Observe>(State(door): State<Arc<Door<Observe>>>) -> Response
 where
     Observe: Fn(&'static str, u16) + Send + Sync + 'static,
 {
-    door.answered(Answer::NotPost)
+    door.observed(Answer::NotPost.into_response())
 }
 
 impl<Observe: Fn(&'static str, u16)> Door<Observe> {
-    fn answered(&self, answer: Answer) -> Response {
-        let response = answer.into_response();
+    fn observed(&self, response: Response) -> Response {
         (self.observe)(ROUTE, response.status().as_u16());
         response
     }
@@ -130,78 +136,64 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         Answer::Behind(self.drain.wait(whole.saturating_sub(self.room.available_permits()), Instant::now()))
     }
 
-    async fn take(&self, source: &str, headers: &HeaderMap, body: &mut Body) -> Result<Verdict, Answer> {
+    async fn take(&self, source: &str, headers: &HeaderMap, body: &mut Body) -> Result<Taken, Answer> {
         let inlet = self.admit(source, headers)?;
-        let key = idempotency_key(headers)?;
+        let key = inlet.wire.name(headers)?;
         let encoding = intake::encoding(headers)?;
         let bytes_max = self.limits.body_bytes_max;
         intake::stated_length(headers, bytes_max)?;
         let sent = timeout(self.limits.read_timeout, intake::read(body, bytes_max, &self.room));
         let sent = sent.await.map_err(|_| Answer::Slow)??;
-        let Held { bytes, permit } = intake::decompress(sent, encoding, bytes_max, &self.room).await?;
-        let cuts = self.cut(bytes).await;
+        inlet.wire.verify(headers, &sent.bytes)?;
+        let Held { bytes, mut permit } = intake::decompress(sent, encoding, bytes_max, &self.room).await?;
+        let records = match self.open(inlet, headers, bytes).await? {
+            Opened::Records(cuts) => Records::Cut(cuts),
+            Opened::Unpacked { records, bytes } => {
+                permit.merge(intake::take(&self.room, bytes)?);
+                Records::Unpacked(records.into_iter())
+            }
+            Opened::Reply(response) => return Ok(Taken::Reply(response)),
+        };
 
         let (reply, verdict) = oneshot::channel();
         let held = permit.num_permits();
-        inlet.pushes.try_send(Push { cuts, key, reply, permit }).map_err(|refused| match refused {
+        inlet.pushes.try_send(Push { records, key, reply, permit }).map_err(|refused| match refused {
             TrySendError::Full(_) => Answer::Behind(1),
             TrySendError::Closed(_) => Answer::Stopping,
         })?;
         match timeout(self.limits.ack_timeout, verdict).await {
             Ok(Ok(verdict)) => {
                 self.drain.settled(held, Instant::now());
-                Ok(verdict)
+                Ok(Taken::Settled(verdict))
             }
             Ok(Err(_)) => Err(Answer::Stopping),
             Err(_) => Err(Answer::Unconfirmed),
         }
     }
 
-    /// The inlet, if the sender may use it. Where any source has a token, an unknown name is answered like
-    /// a wrong token, so that names cannot be found by trying.
+    /// The inlet, if the sender may use it. Where any source asks for something, an unknown name is answered like a
+    /// wrong token, so that names cannot be found by trying.
     fn admit(&self, source: &str, headers: &HeaderMap) -> Result<&Inlet, Answer> {
-        let shown = bearer(headers).map(blake3::hash);
         let Some(inlet) = self.inlets.get(source) else {
-            let guarded = self.inlets.values().any(|inlet| inlet.token.is_some());
+            let guarded = self.inlets.values().any(|inlet| !inlet.wire.is_open());
             return Err(if guarded { Answer::Unauthorised } else { Answer::NotFound });
         };
-        match inlet.token {
-            Some(_) if inlet.token != shown => Err(Answer::Unauthorised),
-            // No page of another site knows the token; without one, any page could push what it likes.
-            None if !host::comes_from_us(headers) => Err(Answer::Foreign),
-            Some(_) | None => Ok(inlet),
-        }
+        inlet.wire.admit(headers).map(|()| inlet)
     }
 
     /// Finding the shape reads as far as the first value goes, so a body whose first line is short stays here. One
     /// large document leaves the runtime for it.
-    async fn cut(&self, bytes: Vec<u8>) -> Cuts {
-        let record_bytes_max = self.limits.record_bytes_max;
+    async fn open(&self, inlet: &Inlet, headers: &HeaderMap, bytes: Vec<u8>) -> Result<Opened, Answer> {
+        let Limits { record_bytes_max, body_bytes_max, .. } = self.limits;
+        let room = Room { record_bytes_max, body_bytes_max };
         let begin = &bytes[..bytes.len().min(64 << 10)];
         if begin.len() == bytes.len() || is_lines(begin) {
-            return Cuts::new(bytes.into(), record_bytes_max);
+            return inlet.wire.open(headers, bytes.into(), room);
         }
-        match tokio::task::spawn_blocking(move || Cuts::new(bytes.into(), record_bytes_max)).await {
-            Ok(cuts) => cuts,
+        let (wire, headers) = (inlet.wire.clone(), headers.clone());
+        match tokio::task::spawn_blocking(move || wire.open(&headers, bytes.into(), room)).await {
+            Ok(opened) => opened,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Answer> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let key = value.as_bytes();
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.iter().all(u8::is_ascii_graphic) {
-        let wanted = format!("the Idempotency-Key must be 1 to {KEY_BYTES_MAX} visible ASCII characters");
-        return Err(Answer::Unreadable(wanted));
-    }
-    Ok(Some(String::from_utf8_lossy(key).into_owned()))
 }

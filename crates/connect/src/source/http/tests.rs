@@ -1,13 +1,12 @@
 //! A real server on a free port and a real client.
 
-use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+use super::testing::{gzip, serve};
 use super::*;
 use crate::source::contract::{numbered, yields_all_in_order};
 
@@ -62,21 +61,8 @@ impl Served {
     }
 }
 
-async fn serve(router: axum::Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
-}
-
 async fn read(response: Response) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 #[tokio::test]
@@ -86,9 +72,9 @@ async fn the_http_source_keeps_the_contract() {
     let mut verdicts = Vec::new();
     for body in records.chunks(700) {
         let (reply, verdict) = oneshot::channel();
-        let cuts = Cuts::new(body.join("\n").into(), 1_000);
+        let records = Records::Cut(Cuts::new(body.join("\n").into(), 1_000));
         let permit = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
-        inlet.pushes.try_send(Push { cuts, key: None, reply, permit }).unwrap();
+        inlet.pushes.try_send(Push { records, key: None, reply, permit }).unwrap();
         verdicts.push((body.len() as u64, verdict));
     }
     drop(inlet);
