@@ -18,6 +18,9 @@ use crate::rules::Places;
 
 mod expand;
 mod sense;
+mod system;
+
+pub(crate) use system::System;
 
 /// The top of the file.
 #[derive(Debug, Deserialize)]
@@ -103,6 +106,12 @@ pub(crate) struct Source {
     pub stdin: Option<Stdin>,
     /// `POST /v1/events/{name}`.
     pub http: Option<source::http::Settings>,
+    /// GitHub webhooks.
+    pub github: Option<source::github::Settings>,
+    /// GitLab webhooks and audit event streams.
+    pub gitlab: Option<source::gitlab::Settings>,
+    /// Amazon Data Firehose, delivering to an HTTP endpoint.
+    pub firehose: Option<source::firehose::Settings>,
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     pub cloudwatch: Option<source::cloudwatch::Settings>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connect::source;
 
-use super::{Config, Retention, Sink, Source};
+use super::{Config, Retention, Sink, Source, system};
 
 /// Segments of what windows remember have 64 KiB each, and some are always open.
 const STATE_MIB_LEAST: usize = 16;
@@ -24,8 +24,8 @@ impl Config {
             }
         }
         for (name, source) in &self.sources {
-            if source.systems() != 1 {
-                return Some(format!("sources.{name}: give exactly one of file, stdin, http, cloudwatch, kafka"));
+            if source.systems().len() != 1 {
+                return Some(format!("sources.{name}: give exactly one of {}", system::NAMES));
             }
             if let Some(message) = source.untimely() {
                 return Some(format!("sources.{name}: {message}"));
@@ -83,21 +83,6 @@ impl Config {
 }
 
 impl Source {
-    fn systems(&self) -> usize {
-        #[cfg(feature = "aws")]
-        let aws = self.cloudwatch.is_some();
-        #[cfg(not(feature = "aws"))]
-        let aws = false;
-        #[cfg(feature = "kafka")]
-        let kafka = self.kafka.is_some();
-        #[cfg(not(feature = "kafka"))]
-        let kafka = false;
-        [self.file.is_some(), self.stdin.is_some(), self.http.is_some(), aws, kafka]
-            .into_iter()
-            .filter(|given| *given)
-            .count()
-    }
-
     /// What cannot be meant of the times of its events.
     fn untimely(&self) -> Option<String> {
         if self.lateness > LATENESS_MOST {
