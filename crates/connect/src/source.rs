@@ -19,6 +19,7 @@ pub mod kafka;
 mod lines;
 pub mod memory;
 mod receipt;
+pub mod splunk;
 pub mod stdin;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,6 @@
 use std::io::Read;
 
 use axum::Json;
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::http::answer::Answer;
-use super::http::wire::{Opened, Room, Token, Wire, named};
+use super::http::wire::{Asked, Opened, Room, Token, Wire, named};
 use super::http::{Http, Inlet, pushed};
 use crate::clock::Clock;
 use crate::secret::{Secret, SecretError};
@@ -64,15 +63,15 @@ struct Packed<'a> {
 }
 
 impl Wire for Firehose {
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Answer> {
-        self.key.in_header(headers, ACCESS_KEY)
+    fn admit(&self, asked: &Asked) -> Result<(), Answer> {
+        self.key.in_header(&asked.headers, ACCESS_KEY)
     }
 
-    fn name(&self, headers: &HeaderMap) -> Result<Option<String>, Answer> {
-        named(headers, REQUEST_ID)
+    fn name(&self, asked: &Asked) -> Result<Option<String>, Answer> {
+        named(&asked.headers, REQUEST_ID)
     }
 
-    fn open(&self, _headers: &HeaderMap, body: Bytes, limits: Room) -> Result<Opened, Answer> {
+    fn open(&self, _asked: &Asked, body: Bytes, limits: Room) -> Result<Opened, Answer> {
         let delivery: Delivery<'_> =
             serde_json::from_slice(&body).map_err(|error| Answer::Unreadable(format!("no delivery: {error}")))?;
         let (mut records, mut bytes) = (Vec::new(), 0);
@@ -100,8 +99,8 @@ impl Wire for Firehose {
         Ok(Opened::Unpacked { records, bytes })
     }
 
-    fn answer(&self, headers: &HeaderMap, answer: Answer) -> Response {
-        let id = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    fn answer(&self, asked: &Asked, answer: Answer) -> Response {
+        let id = asked.headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let timestamp = self.clock.now().micros() / 1_000;
         if answer.is_durable() {
             return Json(json!({"requestId": id, "timestamp": timestamp})).into_response();

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use super::http::answer::Answer;
-use super::http::wire::{Opened, Room, Wire, cut, is_media, named};
+use super::http::wire::{Asked, Opened, Room, Wire, cut, is_media, named};
 use super::http::{Http, Inlet, pushed};
 use crate::clock::Clock;
 use crate::secret::{Secret, SecretError};
@@ -75,26 +75,26 @@ impl std::fmt::Debug for Key {
 }
 
 impl Wire for Github {
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Answer> {
-        signature(headers).map(drop).ok_or(Answer::Unauthorised)
+    fn admit(&self, asked: &Asked) -> Result<(), Answer> {
+        signature(&asked.headers).map(drop).ok_or(Answer::Unauthorised)
     }
 
-    fn verify(&self, headers: &HeaderMap, sent: &[u8]) -> Result<(), Answer> {
-        let signature = signature(headers).ok_or(Answer::Unauthorised)?;
+    fn verify(&self, asked: &Asked, sent: &[u8]) -> Result<(), Answer> {
+        let signature = signature(&asked.headers).ok_or(Answer::Unauthorised)?;
         let signed = self.keys.iter().any(|key| key.signed(sent, &signature));
         if signed { Ok(()) } else { Err(Answer::Unauthorised) }
     }
 
-    fn name(&self, headers: &HeaderMap) -> Result<Option<String>, Answer> {
-        named(headers, "x-github-delivery")
+    fn name(&self, asked: &Asked) -> Result<Option<String>, Answer> {
+        named(&asked.headers, "x-github-delivery")
     }
 
-    fn open(&self, headers: &HeaderMap, body: Bytes, limits: Room) -> Result<Opened, Answer> {
-        let header = |name: &'static str| Some((name, headers.get(name)?.to_str().ok()?));
+    fn open(&self, asked: &Asked, body: Bytes, limits: Room) -> Result<Opened, Answer> {
+        let header = |name: &'static str| Some((name, asked.headers.get(name)?.to_str().ok()?));
         if header("x-github-event").is_some_and(|(_, event)| event == "ping") {
             return Ok(Opened::Reply((StatusCode::OK, "pong").into_response()));
         }
-        let payload = if is_media(headers, "application/x-www-form-urlencoded") {
+        let payload = if is_media(&asked.headers, "application/x-www-form-urlencoded") {
             let payload = form_urlencoded::parse(&body).find(|(name, _)| name == "payload");
             let missing = || Answer::Unreadable("the form holds no `payload`".to_owned());
             Bytes::from(payload.ok_or_else(missing)?.1.into_owned())

@@ -3,12 +3,11 @@
 //! GitLab signs neither; it shows a token in a header of each kind's own. The kinds of log are `gitlab.webhook` and
 //! `gitlab.audit`; `auto` tells them apart.
 
-use axum::http::HeaderMap;
 use bytes::Bytes;
 use serde::Deserialize;
 
 use super::http::answer::Answer;
-use super::http::wire::{Opened, Room, Token, Wire, named};
+use super::http::wire::{Asked, Opened, Room, Token, Wire, named};
 use super::http::{Http, Inlet, pushed};
 use crate::secret::{Secret, SecretError};
 use crate::source::cuts::Cuts;
@@ -40,16 +39,19 @@ struct Gitlab {
 }
 
 impl Wire for Gitlab {
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Answer> {
-        let shown = SHOWN_IN.into_iter().any(|header| self.token.in_header(headers, header).is_ok());
+    fn admit(&self, asked: &Asked) -> Result<(), Answer> {
+        let shown = SHOWN_IN.into_iter().any(|header| self.token.in_header(&asked.headers, header).is_ok());
         if shown { Ok(()) } else { Err(Answer::Unauthorised) }
     }
 
-    fn name(&self, headers: &HeaderMap) -> Result<Option<String>, Answer> {
-        NAMES.into_iter().find(|name| headers.contains_key(*name)).map_or(Ok(None), |name| named(headers, name))
+    fn name(&self, asked: &Asked) -> Result<Option<String>, Answer> {
+        NAMES
+            .into_iter()
+            .find(|name| asked.headers.contains_key(*name))
+            .map_or(Ok(None), |name| named(&asked.headers, name))
     }
 
-    fn open(&self, _headers: &HeaderMap, body: Bytes, limits: Room) -> Result<Opened, Answer> {
+    fn open(&self, _asked: &Asked, body: Bytes, limits: Room) -> Result<Opened, Answer> {
         Ok(Opened::Records(Cuts::new(body, limits.record_bytes_max)))
     }
 }

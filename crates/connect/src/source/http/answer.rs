@@ -79,7 +79,8 @@ impl Answer {
         }
     }
 
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+    /// What goes along with the status.
+    pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let fixed = |name, value| Some((name, HeaderValue::from_static(value)));
         match self {
             Self::Unauthorised => fixed(WWW_AUTHENTICATE, "Bearer realm=\"lapwing\""),

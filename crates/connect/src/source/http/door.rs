@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::HeaderMap;
+use axum::http::Method;
 use axum::http::header::EXPECT;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{any, post};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -18,12 +18,16 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::drain::Drain;
 use super::intake::{self, Held};
-use super::wire::{Opened, Room};
+use super::wire::{Asked, Opened, Room};
 use super::{Inlet, Push, Records, Verdict};
 use crate::source::brackets::is_lines;
 
-/// The route, as the observer hears it.
+/// The route of a source, as the observer hears it.
 const ROUTE: &str = "/v1/events/{source}";
+/// Below it, where a sender appends a path of its system.
+const BELOW: &str = "/v1/events/{source}/{*path}";
+/// Paths of systems whose senders cannot be given another: what they show says which source is meant.
+const FIXED: [&str; 3] = ["/services/collector", "/services/collector/{*path}", "/v1/logs"];
 
 /// What all inlets share.
 #[derive(Clone, Debug)]
@@ -77,7 +81,10 @@ where
     let room = Arc::new(Semaphore::new(limits.waiting_bytes_max.min(Semaphore::MAX_PERMITS)));
     let inlets = inlets.into_iter().map(|inlet| (inlet.name.clone(), inlet)).collect();
     let door = Arc::new(Door { inlets, limits, room, drain: Drain::new(Instant::now()), observe });
-    Router::new().route(ROUTE, post(receive::<Observe>).fallback(refuse_method::<Observe>)).with_state(door)
+    let receive = || post(receive::<Observe>).fallback(refuse_method::<Observe>);
+    let fixed = || any(receive_anywhere::<Observe>);
+    let routes = Router::new().route(ROUTE, receive()).route(BELOW, any(receive_below::<Observe>));
+    FIXED.into_iter().fold(routes, |routes, path| routes.route(path, fixed())).with_state(door)
 }
 
 async fn receive<Observe>(
@@ -88,26 +95,31 @@ async fn receive<Observe>(
 where
     Observe: Fn(&'static str, u16) + Send + Sync + 'static,
 {
-    let (parts, mut body) = request.into_parts();
-    let answer = match door.take(&source, &parts.headers, &mut body).await {
-        Ok(Taken::Settled(verdict)) => Answer::Settled(verdict),
-        Ok(Taken::Reply(response)) => return door.observed(response),
-        Err(refused) => {
-            // A sender that asked first has not begun to send and must not be told to go on.
-            if !parts.headers.contains_key(EXPECT) {
-                let rest = intake::discard(&mut body, 2 * door.limits.body_bytes_max);
-                if timeout(door.limits.read_timeout, rest).await.is_err() {
-                    tracing::debug!(%source, "a refused body was not read to its end");
-                }
-            }
-            door.timed(refused)
-        }
-    };
-    let response = match door.inlets.get(&source) {
-        Some(inlet) => inlet.wire.answer(&parts.headers, answer),
-        None => answer.into_response(),
-    };
-    door.observed(response)
+    door.serve(door.inlets.get(&source), String::new(), request).await
+}
+
+async fn receive_below<Observe>(
+    State(door): State<Arc<Door<Observe>>>,
+    Path((source, path)): Path<(String, String)>,
+    request: Request,
+) -> Response
+where
+    Observe: Fn(&'static str, u16) + Send + Sync + 'static,
+{
+    let inlet = door.inlets.get(&source).filter(|inlet| inlet.wire.serves(&path));
+    door.serve(inlet, path, request).await
+}
+
+/// At a path of its system a sender names no source: the one whose token it shows is meant.
+async fn receive_anywhere<Observe>(State(door): State<Arc<Door<Observe>>>, request: Request) -> Response
+where
+    Observe: Fn(&'static str, u16) + Send + Sync + 'static,
+{
+    let path = request.uri().path().trim_start_matches('/').to_owned();
+    let asked = Asked { path: path.clone(), headers: request.headers().clone() };
+    let there = || door.inlets.values().filter(|inlet| inlet.wire.serves(&path));
+    let inlet = there().find(|inlet| inlet.wire.admit(&asked).is_ok()).or_else(|| there().next());
+    door.serve(inlet, path, request).await
 }
 
 /// What became of a request that was let in.
@@ -124,6 +136,51 @@ where
 }
 
 impl<Observe: Fn(&'static str, u16)> Door<Observe> {
+    /// From the first look at a request to its answer.
+    async fn serve(&self, inlet: Option<&Inlet>, path: String, request: Request) -> Response {
+        let (parts, mut body) = request.into_parts();
+        let asked = Asked { path, headers: parts.headers };
+        let Some(inlet) = inlet else {
+            let refused = self.unknown();
+            self.drop_rest(&asked, &mut body).await;
+            return self.observed(refused.into_response());
+        };
+        if let Some(response) = inlet.wire.greet(&parts.method, &asked) {
+            return self.observed(response);
+        }
+        if parts.method != Method::POST {
+            return self.observed(Answer::NotPost.into_response());
+        }
+        let answer = match self.take(inlet, &asked, &mut body).await {
+            Ok(Taken::Settled(verdict)) => Answer::Settled(verdict),
+            Ok(Taken::Reply(response)) => return self.observed(response),
+            Err(refused) => {
+                self.drop_rest(&asked, &mut body).await;
+                self.timed(refused)
+            }
+        };
+        self.observed(inlet.wire.answer(&asked, answer))
+    }
+
+    /// Reads on, so that the sender gets to read the answer. One that asked first has not begun to send and must not be
+    /// told to go on.
+    async fn drop_rest(&self, asked: &Asked, body: &mut Body) {
+        if asked.headers.contains_key(EXPECT) {
+            return;
+        }
+        let rest = intake::discard(body, 2 * self.limits.body_bytes_max);
+        if timeout(self.limits.read_timeout, rest).await.is_err() {
+            tracing::debug!("a refused body was not read to its end");
+        }
+    }
+
+    /// Where any source asks for something, an unknown name is answered like a wrong token, so that names cannot be found
+    /// by trying.
+    fn unknown(&self) -> Answer {
+        let guarded = self.inlets.values().any(|inlet| !inlet.wire.is_open());
+        if guarded { Answer::Unauthorised } else { Answer::NotFound }
+    }
+
     fn observed(&self, response: Response) -> Response {
         (self.observe)(ROUTE, response.status().as_u16());
         response
@@ -136,17 +193,18 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         Answer::Behind(self.drain.wait(whole.saturating_sub(self.room.available_permits()), Instant::now()))
     }
 
-    async fn take(&self, source: &str, headers: &HeaderMap, body: &mut Body) -> Result<Taken, Answer> {
-        let inlet = self.admit(source, headers)?;
-        let key = inlet.wire.name(headers)?;
+    async fn take(&self, inlet: &Inlet, asked: &Asked, body: &mut Body) -> Result<Taken, Answer> {
+        inlet.wire.admit(asked)?;
+        let headers = &asked.headers;
+        let key = inlet.wire.name(asked)?;
         let encoding = intake::encoding(headers)?;
         let bytes_max = self.limits.body_bytes_max;
         intake::stated_length(headers, bytes_max)?;
         let sent = timeout(self.limits.read_timeout, intake::read(body, bytes_max, &self.room));
         let sent = sent.await.map_err(|_| Answer::Slow)??;
-        inlet.wire.verify(headers, &sent.bytes)?;
+        inlet.wire.verify(asked, &sent.bytes)?;
         let Held { bytes, mut permit } = intake::decompress(sent, encoding, bytes_max, &self.room).await?;
-        let records = match self.open(inlet, headers, bytes).await? {
+        let records = match self.open(inlet, asked, bytes).await? {
             Opened::Records(cuts) => Records::Cut(cuts),
             Opened::Unpacked { records, bytes } => {
                 permit.merge(intake::take(&self.room, bytes)?);
@@ -171,27 +229,17 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         }
     }
 
-    /// The inlet, if the sender may use it. Where any source asks for something, an unknown name is answered like a
-    /// wrong token, so that names cannot be found by trying.
-    fn admit(&self, source: &str, headers: &HeaderMap) -> Result<&Inlet, Answer> {
-        let Some(inlet) = self.inlets.get(source) else {
-            let guarded = self.inlets.values().any(|inlet| !inlet.wire.is_open());
-            return Err(if guarded { Answer::Unauthorised } else { Answer::NotFound });
-        };
-        inlet.wire.admit(headers).map(|()| inlet)
-    }
-
     /// Finding the shape reads as far as the first value goes, so a body whose first line is short stays here. One
     /// large document leaves the runtime for it.
-    async fn open(&self, inlet: &Inlet, headers: &HeaderMap, bytes: Vec<u8>) -> Result<Opened, Answer> {
+    async fn open(&self, inlet: &Inlet, asked: &Asked, bytes: Vec<u8>) -> Result<Opened, Answer> {
         let Limits { record_bytes_max, body_bytes_max, .. } = self.limits;
         let room = Room { record_bytes_max, body_bytes_max };
         let begin = &bytes[..bytes.len().min(64 << 10)];
         if begin.len() == bytes.len() || is_lines(begin) {
-            return inlet.wire.open(headers, bytes.into(), room);
+            return inlet.wire.open(asked, bytes.into(), room);
         }
-        let (wire, headers) = (inlet.wire.clone(), headers.clone());
-        match tokio::task::spawn_blocking(move || wire.open(&headers, bytes.into(), room)).await {
+        let (wire, asked) = (inlet.wire.clone(), asked.clone());
+        match tokio::task::spawn_blocking(move || wire.open(&asked, bytes.into(), room)).await {
             Ok(opened) => opened,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }

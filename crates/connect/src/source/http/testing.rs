@@ -43,6 +43,17 @@ impl Served {
         self.client.post(&self.url).body(body)
     }
 
+    /// The same to another address.
+    pub(crate) fn post_to(&self, url: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
+        self.client.post(url).body(body)
+    }
+
+    /// The address of a path of this server.
+    pub(crate) fn at(&self, path: &str) -> String {
+        let (host, _) = self.url.split_once("/v1/").expect("it is below /v1");
+        format!("{host}/{path}")
+    }
+
     /// Position and text of what was committed, in order.
     pub(crate) fn records(&self) -> Vec<(String, String)> {
         self.records.lock().unwrap().clone()

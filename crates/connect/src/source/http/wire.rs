@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
@@ -19,34 +19,53 @@ use crate::source::cuts::{Cut, Cuts};
 /// Longest name of a request.
 const NAME_BYTES_MAX: usize = 255;
 
+/// A request without its body.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// What follows the source's own path, without a slash in front; or the whole path, where a sender cannot be given
+    /// another than its system's.
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+}
+
 /// How one kind of sender talks.
 pub(crate) trait Wire: fmt::Debug + Send + Sync {
+    /// Whether it is spoken to at this path: most at the source's own only.
+    fn serves(&self, path: &str) -> bool {
+        path.is_empty()
+    }
+
+    /// The answer to a question that needs no permission, such as whether somebody is here.
+    fn greet(&self, _method: &Method, _asked: &Asked) -> Option<Response> {
+        None
+    }
+
     /// Whether anyone who can connect may push.
     fn is_open(&self) -> bool {
         false
     }
 
     /// Whether the headers let the sender in, looked at before a byte of the body is kept.
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Answer>;
+    fn admit(&self, asked: &Asked) -> Result<(), Answer>;
 
     /// Whether the body, as it was sent, bears the sender's signature.
-    fn verify(&self, _headers: &HeaderMap, _sent: &[u8]) -> Result<(), Answer> {
+    fn verify(&self, _asked: &Asked, _sent: &[u8]) -> Result<(), Answer> {
         Ok(())
     }
 
     /// What the sender calls this request, if it does: a repeat bears the same name, and so do its records.
-    fn name(&self, headers: &HeaderMap) -> Result<Option<String>, Answer> {
-        named(headers, "idempotency-key")
+    fn name(&self, asked: &Asked) -> Result<Option<String>, Answer> {
+        named(&asked.headers, "idempotency-key")
     }
 
     /// The records of a body, decompressed. Called away from the runtime if the body is large. Nothing of it may be
     /// left out in silence: what cannot be read becomes a record that is refused further in.
-    fn open(&self, _headers: &HeaderMap, body: Bytes, limits: Room) -> Result<Opened, Answer> {
+    fn open(&self, _asked: &Asked, body: Bytes, limits: Room) -> Result<Opened, Answer> {
         Ok(Opened::Records(Cuts::new(body, limits.record_bytes_max)))
     }
 
     /// The answer as this sender reads it.
-    fn answer(&self, _headers: &HeaderMap, answer: Answer) -> Response {
+    fn answer(&self, _asked: &Asked, answer: Answer) -> Response {
         answer.into_response()
     }
 }
@@ -158,11 +177,11 @@ impl Wire for Plain {
         self.token.is_none()
     }
 
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Answer> {
+    fn admit(&self, asked: &Asked) -> Result<(), Answer> {
         match self.token {
-            Some(token) => token.authorises(headers, "Bearer"),
+            Some(token) => token.authorises(&asked.headers, "Bearer"),
             // No page of another site knows the token; without one, any page could push what it likes.
-            None if !host::comes_from_us(headers) => Err(Answer::Foreign),
+            None if !host::comes_from_us(&asked.headers) => Err(Answer::Foreign),
             None => Ok(()),
         }
     }
