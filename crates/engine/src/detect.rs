@@ -30,7 +30,7 @@ mod sequence;
 mod shape;
 mod sight;
 mod state;
-mod statistics;
+mod sum;
 mod table;
 mod temporal;
 mod uuid;

@@ -32,6 +32,16 @@ pub(super) enum Ripple {
     Gone(Box<Episode>, Option<usize>),
 }
 
+impl Ripple {
+    /// Its episodes stand so much further behind.
+    pub(super) fn shift(&mut self, by: usize) {
+        match self {
+            Self::Tell(place) | Self::Note(place) | Self::Moved(place, _) | Self::Reopened(place) => *place += by,
+            Self::Gone(_, heir) => *heir = heir.map(|place| place + by),
+        }
+    }
+}
+
 /// An event came later than the lateness allows; it was not counted.
 #[derive(Debug, PartialEq)]
 pub(super) struct TooLate;
@@ -302,10 +312,10 @@ pub(super) fn grown(episodes: &mut [Episode], now: Option<&Timestamp>) -> Option
     Some(Ripple::Tell(place))
 }
 
-/// Says what became of the episodes after a late event: each knows again what people were told of it.
+/// Says what became of the episodes after a late event: each knows again what people were told of it. Both are in order.
 pub(super) fn compare(before: Vec<Episode>, after: &mut [Episode], shape: &Shape, ripples: &mut Vec<Ripple>) {
     for (place, episode) in after.iter_mut().enumerate() {
-        let Some(old) = before.iter().find(|old| old.is(episode, shape)) else {
+        let Some(old) = same(&before, episode, shape) else {
             // Nobody was told yet, so this is the first time, however large it already is.
             (episode.revision, episode.told) = (1, episode.events_total);
             ripples.push(Ripple::Tell(place));
@@ -326,11 +336,18 @@ pub(super) fn compare(before: Vec<Episode>, after: &mut [Episode], shape: &Shape
         }
     }
     for old in before {
-        if !after.iter().any(|episode| old.is(episode, shape)) {
-            let heir = after.iter().rposition(|episode| episode.crossed <= old.last);
+        if same(after, &old, shape).is_none() {
+            let heir = after.partition_point(|episode| episode.crossed <= old.last).checked_sub(1);
             ripples.push(Ripple::Gone(Box::new(old), heir));
         }
     }
+}
+
+/// The one among these, in order, that is the same alert: no two of them cross in one cell.
+fn same<'e>(episodes: &'e [Episode], wanted: &Episode, shape: &Shape) -> Option<&'e Episode> {
+    let cell = wanted.crossed.cell(shape.window);
+    let place = episodes.partition_point(|episode| episode.crossed.cell(shape.window) < cell);
+    episodes.get(place).filter(|episode| episode.crossed.cell(shape.window) == cell)
 }
 
 #[cfg(test)]
