@@ -230,12 +230,12 @@ impl State {
         self.expire();
         if let Some(sighting) = sighting {
             self.take(rules, sighting, Is::Happened, changes);
-            self.settle(rules, changes);
+            self.take_derived(rules, changes);
         }
     }
 
     /// Takes in what follows from findings of correlations, until nothing follows.
-    fn settle(&mut self, rules: &RuleSet, changes: &mut Vec<Change>) {
+    fn take_derived(&mut self, rules: &RuleSet, changes: &mut Vec<Change>) {
         while let Some((sighting, is)) = self.derived.pop_front() {
             self.take(rules, &sighting, is, changes);
         }

@@ -30,7 +30,7 @@ impl State {
     fn judge(&mut self, rules: &RuleSet, due: Due, changes: &mut Vec<Change>) {
         self.judging = due.end;
         self.judge_one(rules, due, changes);
-        self.settle(rules, changes);
+        self.take_derived(rules, changes);
         self.judging = Timestamp::LATEST;
     }
 
