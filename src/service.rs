@@ -74,17 +74,16 @@ impl Lapwing {
         let recovered = store.recover().context("read what the last run left")?;
         let sources = open_sources(&config, &recovered, &started.micros().to_string()).await?;
         let deliveries = open_sinks(&config)?;
-        let compiled = Arc::new(compiled);
+        let rules = Arc::new(ArcSwap::from_pointee(compiled));
         let feeds: Vec<Arc<Feed>> = sources.inflows.iter().map(|(feed, _)| feed.clone()).collect();
         let settings = remembered(&config);
-        let ledger = Ledger::open(store.clone(), recovered, compiled.clone(), &feeds, settings, clock.clone())?;
+        let ledger = Ledger::open(store.clone(), recovered, rules.clone(), &feeds, settings, clock.clone())?;
         let upkeep = Upkeep::open(&store, &config, clock.clone())?;
         let listeners = Listeners {
             router: Arc::new(Notify::new()),
             live: broadcast::channel(LIVE).0,
             committing: Arc::new(AtomicBool::new(true)),
         };
-        let rules = Arc::new(ArcSwap::new(compiled));
         let app = App {
             reader: store.reader()?,
             archive: config.data.join("archive"),

@@ -161,7 +161,7 @@ impl Life {
         let feeds: Vec<Arc<Feed>> = SOURCES.iter().map(feed).map(Arc::new).collect();
         let clock = Clock::Hand(Hand::at(Timestamp::default()));
         let ledger =
-            Ledger::open(store.clone(), recovered, rules(), &feeds, settings(folder), clock)
+            Ledger::open(store.clone(), recovered, Arc::new(ArcSwap::new(rules())), &feeds, settings(folder), clock)
                 .unwrap();
         let listeners = Listeners {
             router: Arc::new(Notify::new()),

@@ -127,7 +127,7 @@ impl From<Vec<Reach>> for Progress {
 }
 
 impl Progress {
-    pub(super) fn partitions(&self) -> impl Iterator<Item = &Reach> {
+    pub(super) fn partitions(&self) -> impl Iterator<Item = &Reach> + Clone {
         self.partitions.iter()
     }
 

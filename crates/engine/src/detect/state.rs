@@ -222,7 +222,10 @@ impl State {
         self.use_rules(rules);
         for reach in reached {
             self.progress.hear(reach);
-            self.clock = self.clock.max(reach.newest);
+            // One that brings no logs says nothing of how far they have come.
+            if !reach.kinds.is_empty() {
+                self.clock = self.clock.max(reach.newest);
+            }
         }
         self.progress.refresh();
         // Before keys leave: what waits to be judged is judged first.
@@ -439,7 +442,7 @@ impl State {
     }
 
     /// How far each partition has come, as far as it was said.
-    pub fn partitions(&self) -> impl Iterator<Item = &Reach> {
+    pub fn partitions(&self) -> impl Iterator<Item = &Reach> + Clone {
         self.progress.partitions()
     }
 
