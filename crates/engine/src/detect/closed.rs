@@ -19,9 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::Shape;
 use super::episode::Episode;
 use super::evidence::{Evidence, Handle};
-use super::progress::Borders;
 use super::table::Weigh;
-use super::window::{Arrival, MARKS_MAX, Ripple, TooLate, compare, grown};
+use super::window::{Arrival, Asked, MARKS_MAX, Ripple, TooLate, compare, grown};
 use crate::rule::COUNT_MAX;
 use crate::time::{Span, Timestamp};
 use layout::{Is, Late, Layout, SMALL, Window};
@@ -78,11 +77,12 @@ impl Closed {
     pub(super) fn insert(
         &mut self,
         arrival: &Arrival<'_>,
-        (shape, borders): (&Shape, Borders),
+        asked: Asked<'_>,
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Result<(), TooLate> {
-        self.settle((shape, borders), evidence);
+        self.settle(asked, evidence);
+        let Asked { shape, borders } = asked;
         // So many events and marks of one key that can still change: those beyond are not counted, as if they were late.
         let full = self.events.len() >= 2 * COUNT_MAX || self.marks >= MARKS_MAX;
         if full || arrival.time < self.settled_to.max(borders.settled()) {
@@ -140,9 +140,9 @@ impl Closed {
     }
 
     /// Judges the next window, all of whose events are to be expected there.
-    pub(super) fn judge(&mut self, asked: (&Shape, Borders), evidence: &mut Evidence, ripples: &mut Vec<Ripple>) {
+    pub(super) fn judge(&mut self, asked: Asked<'_>, evidence: &mut Evidence, ripples: &mut Vec<Ripple>) {
         self.settle(asked, evidence);
-        let (shape, _) = asked;
+        let shape = asked.shape;
         let Some(open) = self.events.since(self.judged_to).next().map(|event| event.time) else { return };
         let window = Window::of(&self.events, open, shape);
         self.judged += window.events;
@@ -210,7 +210,7 @@ impl Closed {
     }
 
     /// Windows that nobody can change any more leave; what an episode shows of their events it keeps itself.
-    fn settle(&mut self, (shape, borders): (&Shape, Borders), evidence: &mut Evidence) {
+    fn settle(&mut self, Asked { shape, borders }: Asked<'_>, evidence: &mut Evidence) {
         let border = borders.settled();
         while self.judged > 0
             && let Some(open) = self.events.first().map(|event| event.time)

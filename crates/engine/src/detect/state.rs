@@ -6,12 +6,12 @@ use std::hash::{BuildHasher, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
-use super::keys::{Gone, Is, Keys};
+use super::keys::{Gone, Is, Keyed, Keys};
 use super::level::Levels;
 use super::progress::{Borders, Pace, Progress, Reach};
 use super::shape::Counted;
 use super::table::{Hash, Tick};
-use super::window::{Arrival, Lasting, Ripple, TooLate};
+use super::window::{Arrival, Asked, Lasting, Ripple, TooLate};
 use super::{Change, Count, Shape, Sighting, Standing, decimal};
 use crate::alert::Alert;
 use crate::event::Kinds;
@@ -263,7 +263,7 @@ impl State {
                         continue;
                     }
                     let arrival = Arrival { time: sighting.time, uid: &sighting.uid, evidence, marks: &marks };
-                    self.count(Asking { rules, number, shape }, key, (&arrival, is), changes);
+                    self.count(Asking { rules, number, shape }, key, &arrival, is, changes);
                 }
                 // The rule reads something else since the sighting was made, or lost its `dedup`.
                 (Count::Within { .. }, _) => {}
@@ -286,25 +286,34 @@ impl State {
     fn count(
         &mut self,
         asking: Asking<'_>,
-        key: &[Option<String>],
-        arrival: (&Arrival<'_>, Is),
+        values: &[Option<String>],
+        arrival: &Arrival<'_>,
+        is: Is,
         changes: &mut Vec<Change>,
     ) {
         let place = self.place(asking);
         let shape = asking.shape;
-        let hash = self.hash(key);
+        let hash = self.hash(values);
         let borders = self.borders(place);
         let now = Tick::of(self.clock);
         let Self { rules: remembered, evidence, ripples, .. } = self;
         let Remembered { keys, scratch, .. } = &mut remembered[place];
         let (before, bytes, deadline) = (keys.len(), keys.bytes(), keys.deadline(hash, shape.window));
         ripples.clear();
-        let counted = keys.count((hash, key, now), arrival, (shape, borders), scratch, evidence, ripples);
+        let counted = match is {
+            Is::Happened => {
+                keys.count(Keyed { hash, values, now }, arrival, Asked { shape, borders }, scratch, evidence, ripples)
+            }
+            Is::TakenBack => {
+                keys.take_back(hash, now, arrival, shape, evidence, ripples);
+                Ok(())
+            }
+        };
         self.keys += keys.len() - before;
         self.bytes = self.bytes + keys.bytes() - bytes;
         self.late += u64::from(counted == Err(TooLate));
         self.wait(place, hash, deadline);
-        self.report(asking, place, (hash, key), changes);
+        self.report(asking, place, hash, values, changes);
         self.evict();
     }
 

@@ -55,6 +55,13 @@ pub(super) struct Arrival<'a> {
     pub(super) marks: &'a [u64],
 }
 
+/// What a rule asks of a window, and how far its time has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'r> {
+    pub(super) shape: &'r Shape,
+    pub(super) borders: Borders,
+}
+
 /// Events of one key at most, of which those that can no longer be moved leave first.
 const EVENTS_MAX: usize = 2 * COUNT_MAX;
 
@@ -152,14 +159,15 @@ impl Lasting {
     pub(super) fn insert(
         &mut self,
         arrival: &Arrival<'_>,
-        (shape, borders): (&Shape, Borders),
+        asked: Asked<'_>,
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Result<(), TooLate> {
+        let Asked { shape, borders } = asked;
         if self.newest().is_some_and(|newest| arrival.time < borders.of_key(newest)) {
             return Err(TooLate);
         }
-        self.trim((shape, borders), evidence);
+        self.trim(asked, evidence);
         // After a trim of too many events the last settled one may be younger than the lateness says.
         if self.settled.next.checked_sub(1).is_some_and(|last| arrival.time <= self.track.times[last]) {
             return Err(TooLate);
@@ -237,7 +245,8 @@ impl Lasting {
 
     /// Settles what lies further back than the lateness, and drops what no window that can still change looks
     /// back to; half of the events at a time, so that it costs little an event.
-    fn trim(&mut self, (shape, borders): (&Shape, Borders), evidence: &mut Evidence) {
+    fn trim(&mut self, asked: Asked<'_>, evidence: &mut Evidence) {
+        let Asked { shape, borders } = asked;
         let count = self.track.times.len();
         let Some(&newest) = self.track.times.last() else { return };
         let full = count >= EVENTS_MAX || self.track.levels.marks() >= MARKS_MAX;

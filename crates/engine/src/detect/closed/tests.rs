@@ -3,6 +3,7 @@ use proptest::sample::{Index, select};
 
 use super::*;
 use crate::alert::Scene;
+use crate::detect::progress::Borders;
 use crate::detect::shape::Counted;
 use crate::detect::{BILLIONTHS, Sighting, decimal};
 use crate::event::{Kind, Uid};
@@ -61,7 +62,7 @@ impl Bench {
 
     fn insert(&mut self, time: Timestamp, id: &str, mark: u64) -> Result<(), TooLate> {
         self.with(time, id, mark, |window, arrival, shape, borders, evidence| {
-            window.insert(arrival, (shape, borders), evidence, &mut Vec::new())
+            window.insert(arrival, Asked { shape, borders }, evidence, &mut Vec::new())
         })
     }
 
@@ -76,7 +77,7 @@ impl Bench {
         self.borders.watermark = self.borders.watermark.max(watermark);
         let Self { shape, window, evidence, borders } = self;
         while window.deadline(shape.window).is_some_and(|deadline| deadline <= borders.watermark) {
-            window.judge((shape, *borders), evidence, &mut Vec::new());
+            window.judge(Asked { shape, borders: *borders }, evidence, &mut Vec::new());
         }
     }
 

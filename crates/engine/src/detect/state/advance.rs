@@ -1,6 +1,6 @@
 //! Time goes on: windows are judged, keys leave.
 
-use super::{Asking, Due, State};
+use super::{Asked, Asking, Due, State};
 use crate::detect::Change;
 use crate::detect::table::{Hash, Tick};
 use crate::rule::RuleSet;
@@ -48,11 +48,11 @@ impl State {
         let Some(shape) = rules.shape(number).filter(|shape| shape.asked == rule.asked) else { return };
         ripples.clear();
         let before = rule.keys.bytes();
-        let key = rule.keys.judge(hash, (shape, borders), evidence, ripples);
+        let values = rule.keys.judge(hash, Asked { shape, borders }, evidence, ripples);
         *bytes = *bytes + rule.keys.bytes() - before;
         self.wait(place, hash, None);
-        if let Some(key) = key {
-            self.report(Asking { rules, number, shape }, place, (hash, &key), changes);
+        if let Some(values) = values {
+            self.report(Asking { rules, number, shape }, place, hash, &values, changes);
         }
     }
 
