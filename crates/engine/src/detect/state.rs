@@ -176,6 +176,9 @@ impl State {
     ///
     /// Windows that end before the watermark to which the step takes their rule are judged first, so that it shows
     /// nowhere which events came in one batch.
+    ///
+    /// Costs what it changes: a search among the partitions, one look a set of kinds that rules read, and the windows of
+    /// the keys that it counts for; all partitions only where the slowest one goes on or another than time changes.
     pub fn step(&mut self, rules: &RuleSet, step: &Step, changes: &mut Vec<Change>) {
         self.take_step(rules, &step.reached, step.sighting.as_ref(), changes);
     }
