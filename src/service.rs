@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::connections::{self, Limits};
 use crate::api::{self, App};
 use crate::config::{self, Config};
 use crate::connectors::{self, Inflow};
@@ -150,13 +151,14 @@ impl Lapwing {
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let address = self.address()?;
         tracing::info!(%address, "listening");
-        let mut server = tokio::spawn(api::serve(self.listener, self.router, stop.clone()));
+        let mut server =
+            tokio::spawn(connections::serve(self.listener, self.router, Limits::of_system(), stop.clone()));
         let reload = tokio::spawn(reload::run(self.calls, self.places, self.pipeline.rules.clone(), stop.clone()));
         let upkeep = tokio::spawn(upkeep::run(self.upkeep, stop.clone()));
         let ran = self.pipeline.run(stop.clone()).await;
         stop.cancel();
         match tokio::time::timeout(LINGER, &mut server).await {
-            Ok(served) => served.context("web server")??,
+            Ok(served) => served.context("web server")?,
             // Half a request or a reader that does not read: nobody may hold up the stop.
             Err(_) => server.abort(),
         }
