@@ -218,7 +218,8 @@ async fn open_sources(config: &Config, recovered: &Recovered, start: &str) -> an
         let (inflow, inlet) =
             connectors::open_source(name, settings, &mark, start).await.with_context(|| format!("sources.{name}"))?;
         let manners = inflow.manners();
-        let pace = Pace { delay: settings.delay.map_or(manners.delay, span), lateness: span(settings.lateness) };
+        let lateness = span(settings.lateness);
+        let pace = Pace { delay: settings.delay.map_or(manners.delay.min(lateness), span), lateness };
         // An event that comes by two roads is one event.
         let repeats = manners.repeats || shares_kind(config, name, settings.kind);
         let feed = Feed::new(name.clone(), settings.kind, inflow.keeps_position());
