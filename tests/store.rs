@@ -164,6 +164,31 @@ async fn a_backup_that_is_damaged_is_not_brought_back_and_the_folder_stays_as_it
 
 /// What another version saved: its first byte says so.
 #[tokio::test]
+async fn a_store_that_lost_its_log_or_its_file_does_not_begin_anew_in_silence() {
+    let home = Home::new();
+    home.configure("sources:\n  push: {kind: aws.cloudtrail, http: {}}");
+    let lapwing = home.start().await;
+    assert_eq!(lapwing.push("push", stopped("a", "ana")).await.status, 200);
+    lapwing.kill();
+    let data = home.path("data");
+    let [file, log] = ["lapwing.db", "lapwing.db-wal"].map(|name| data.join(name));
+    let kept = std::fs::read(&log).expect("all of it is still in the log");
+    for harm in ["cut at its beginning", "gone", "without its file"] {
+        match harm {
+            "cut at its beginning" => std::fs::write(&log, &kept[..20]).expect("the log can be cut"),
+            "gone" => std::fs::remove_file(&log).expect("the log can be removed"),
+            _ => std::fs::remove_file(&file).expect("the file can be removed"),
+        }
+        let said = home.refusal();
+        for words in ["the archive holds events", "lapwing store restore --replace", "move the whole folder away"] {
+            assert!(said.contains(words), "{harm}: {words:?} in {said}");
+        }
+        store(&["verify", "--data", text(&data)]).says(1, &[]);
+    }
+    assert!(!file.exists(), "a refusal makes no store");
+}
+
+#[tokio::test]
 async fn windows_of_another_version_are_refused_with_the_way_out_which_keeps_everything_else() {
     for table in [
         "snapshot_parts SET bytes = CAST(x'fe' || substr(bytes, 2) AS BLOB) WHERE part = 0",

@@ -68,6 +68,13 @@ fn folder(place: Place) -> anyhow::Result<PathBuf> {
 
 fn judged(contents: &Contents) -> Outcome {
     let (schema, known) = contents.schema;
+    if contents.faults.is_empty() && schema == 0 {
+        say(
+            "wrong: nothing was ever written into this store, or its log lapwing.db-wal was lost: if there should be something, \
+             bring back a backup: `lapwing store restore --replace FROM`",
+        );
+        return Outcome::Found;
+    }
     if contents.faults.is_empty() && schema < known {
         say(&format!(
             "every page is sound, and schema {schema} is older than {known}: what it holds is checked after \
@@ -88,7 +95,7 @@ fn judged(contents: &Contents) -> Outcome {
     if contents.windows_unreadable {
         say(UNREADABLE);
     }
-    if contents.unsound().is_some() {
+    if contents.unsound().is_some() && schema <= known {
         say("stop the service and bring back a backup: `lapwing store restore --replace FROM`");
     }
     Outcome::Found
