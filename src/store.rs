@@ -56,9 +56,10 @@ pub(crate) const UNREADABLE: &str = "this Lapwing cannot read what windows have 
 /// The writing side.
 #[derive(Debug)]
 pub(crate) struct Store {
-    connection: Mutex<Connection>,
-    /// For the router and the delivery workers, which look far more often than they write.
+    /// For the router and the delivery workers, which look far more often than they write. Closed before the writer: the
+    /// last connection to be closed empties the log into the file, if it may write.
     reading: Reader,
+    connection: Mutex<Connection>,
     path: PathBuf,
     /// Held as long as the store is open; the system frees it however the process ends.
     _lock: File,

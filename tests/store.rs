@@ -164,6 +164,13 @@ async fn a_backup_that_is_damaged_is_not_brought_back_and_the_folder_stays_as_it
 
 /// What another version saved: its first byte says so.
 #[tokio::test]
+async fn an_orderly_stop_leaves_all_of_the_store_in_its_file() {
+    let (home, _receiver) = settled().await;
+    let beside: Vec<_> = ["lapwing.db-wal", "lapwing.db-shm"].map(|name| home.path("data").join(name)).into();
+    assert_eq!(beside.iter().filter(|path| path.exists()).collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
+}
+
+#[tokio::test]
 async fn a_store_that_lost_its_log_or_its_file_does_not_begin_anew_in_silence() {
     let home = Home::new();
     home.configure("sources:\n  push: {kind: aws.cloudtrail, http: {}}");
