@@ -289,6 +289,8 @@ async fn a_damaged_store_is_refused_with_its_name_and_what_to_do() {
     assert_eq!(lapwing.push("push", records.join("\n")).await.status, 200);
     lapwing.has_alerts(300).await;
     assert!(lapwing.terminate().await.success());
+    // Pages that hold nothing may be damaged without harm: none is left.
+    rusqlite::Connection::open(&database).unwrap().execute_batch("VACUUM").unwrap();
     let good = std::fs::read(&database).unwrap();
     let scribbled = |places: std::ops::Range<usize>| {
         let mut bytes = good.clone();
