@@ -247,17 +247,16 @@ async fn windows_that_can_be_read_are_counted_before_they_are_forgotten() {
 async fn a_store_of_an_older_schema_is_named_brought_up_to_date_and_goes_on() {
     let (home, receiver) = settled().await;
     let data = home.path("data");
-    // As version 3 left it: no count of what is kept, and a file that does not shrink.
-    open(&data)
-        .execute_batch(
-            "DROP TABLE kept; DROP TRIGGER alerts_come; DROP TRIGGER alerts_grow; DROP TRIGGER alerts_leave;
-             DROP TRIGGER messages_come; DROP TRIGGER messages_leave; PRAGMA user_version = 3;
-             PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;",
-        )
-        .expect("a store can be aged");
-    store(&["verify", "--data", text(&data)]).says(0, &["schema 3 is older than 4", "lapwing store migrate"]);
-    store(&["migrate", "--data", text(&data)]).says(0, &["schema 3 is schema 4 now", "it shrinks from now on", "OK: "]);
-    store(&["migrate", "--data", text(&data)]).says(0, &["schema 4 is up to date", "OK: "]);
+    // As version 3 left it: nothing of what came later, and a file that does not shrink.
+    std::fs::remove_file(data.join("lapwing.db")).expect("a store can be removed");
+    let steps =
+        [1, 2, 3].map(|step| std::fs::read_to_string(format!("src/store/schema/{step}.sql")).expect("steps are kept"));
+    open(&data).execute_batch(&(steps.join(";") + "; PRAGMA user_version = 3;")).expect("a store can be old");
+    store(&["verify", "--data", text(&data)]).says(0, &["schema 3 is older than 5", "lapwing store migrate"]);
+    store(&["backup", text(&home.path("older")), "--data", text(&data)])
+        .says(0, &["older schema 3", "every page is sound"]);
+    store(&["migrate", "--data", text(&data)]).says(0, &["schema 3 is schema 5 now", "it shrinks from now on", "OK: "]);
+    store(&["migrate", "--data", text(&data)]).says(0, &["schema 5 is up to date", "OK: "]);
     let lapwing = home.start().await;
     store(&["migrate", "--data", text(&data)]).says(1, &["another Lapwing uses", "stop it"]);
     lapwing.everybody_told(&receiver).await;

@@ -102,6 +102,12 @@ fn judged(contents: &Contents) -> Outcome {
 }
 
 fn numbers(contents: &Contents) -> String {
+    let (schema, known) = contents.schema;
+    let mib = contents.bytes as f64 / f64::from(1 << 20);
+    // Nothing was counted then, and zeros would say that nothing is there.
+    if schema < known {
+        return format!("store {mib:.1} MiB of the older schema {schema}; every page is sound, more was not looked at");
+    }
     let messages = |state: &str| contents.messages.get(state).copied().unwrap_or_default();
     let keys = contents.keys.map_or_else(|| "no snapshot".to_owned(), |keys| format!("{keys} keys"));
     let (events, bytes) = contents.archived;
@@ -116,8 +122,8 @@ fn numbers(contents: &Contents) -> String {
         contents.seen,
         contents.journal,
         bytes as f64 / f64::from(1 << 20),
-        contents.bytes as f64 / f64::from(1 << 20),
-        contents.schema.0,
+        mib,
+        schema,
     )
 }
 
