@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::connections::{self, Limits};
 use crate::api::{self, App};
 use crate::config::{self, Config};
 use crate::connectors::{self, Inflow};
@@ -149,13 +150,14 @@ impl Lapwing {
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let address = self.address()?;
         tracing::info!(%address, "listening");
-        let mut server = tokio::spawn(api::serve(self.listener, self.router, stop.clone()));
+        let mut server =
+            tokio::spawn(connections::serve(self.listener, self.router, Limits::of_system(), stop.clone()));
         let reload = tokio::spawn(reload::run(self.calls, self.places, self.pipeline.rules.clone(), stop.clone()));
         let upkeep = tokio::spawn(upkeep::run(self.upkeep, stop.clone()));
         let ran = self.pipeline.run(stop.clone()).await;
         stop.cancel();
         match tokio::time::timeout(LINGER, &mut server).await {
-            Ok(served) => served.context("web server")??,
+            Ok(served) => served.context("web server")?,
             // Half a request or a reader that does not read: nobody may hold up the stop.
             Err(_) => server.abort(),
         }
@@ -215,7 +217,8 @@ async fn open_sources(config: &Config, recovered: &Recovered, start: &str) -> an
         let (inflow, inlet) =
             connectors::open_source(name, settings, &mark, start).await.with_context(|| format!("sources.{name}"))?;
         let manners = inflow.manners();
-        let pace = Pace { delay: settings.delay.map_or(manners.delay, span), lateness: span(settings.lateness) };
+        let lateness = span(settings.lateness);
+        let pace = Pace { delay: settings.delay.map_or(manners.delay.min(lateness), span), lateness };
         // An event that comes by two roads is one event.
         let repeats = manners.repeats || shares_kind(config, name, settings.kind);
         let feed = Feed::new(name.clone(), settings.kind, inflow.keeps_position());

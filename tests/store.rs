@@ -164,6 +164,38 @@ async fn a_backup_that_is_damaged_is_not_brought_back_and_the_folder_stays_as_it
 
 /// What another version saved: its first byte says so.
 #[tokio::test]
+async fn an_orderly_stop_leaves_all_of_the_store_in_its_file() {
+    let (home, _receiver) = settled().await;
+    let beside: Vec<_> = ["lapwing.db-wal", "lapwing.db-shm"].map(|name| home.path("data").join(name)).into();
+    assert_eq!(beside.iter().filter(|path| path.exists()).collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_store_that_lost_its_log_or_its_file_does_not_begin_anew_in_silence() {
+    let home = Home::new();
+    home.configure("sources:\n  push: {kind: aws.cloudtrail, http: {}}");
+    let lapwing = home.start().await;
+    assert_eq!(lapwing.push("push", stopped("a", "ana")).await.status, 200);
+    lapwing.kill();
+    let data = home.path("data");
+    let [file, log] = ["lapwing.db", "lapwing.db-wal"].map(|name| data.join(name));
+    let kept = std::fs::read(&log).expect("all of it is still in the log");
+    for harm in ["cut at its beginning", "gone", "without its file"] {
+        match harm {
+            "cut at its beginning" => std::fs::write(&log, &kept[..20]).expect("the log can be cut"),
+            "gone" => std::fs::remove_file(&log).expect("the log can be removed"),
+            _ => std::fs::remove_file(&file).expect("the file can be removed"),
+        }
+        let said = home.refusal();
+        for words in ["the archive holds events", "lapwing store restore --replace", "move the whole folder away"] {
+            assert!(said.contains(words), "{harm}: {words:?} in {said}");
+        }
+        store(&["verify", "--data", text(&data)]).says(1, &[]);
+    }
+    assert!(!file.exists(), "a refusal makes no store");
+}
+
+#[tokio::test]
 async fn windows_of_another_version_are_refused_with_the_way_out_which_keeps_everything_else() {
     for table in [
         "snapshot_parts SET bytes = CAST(x'fe' || substr(bytes, 2) AS BLOB) WHERE part = 0",
@@ -215,17 +247,16 @@ async fn windows_that_can_be_read_are_counted_before_they_are_forgotten() {
 async fn a_store_of_an_older_schema_is_named_brought_up_to_date_and_goes_on() {
     let (home, receiver) = settled().await;
     let data = home.path("data");
-    // As version 3 left it: no count of what is kept, and a file that does not shrink.
-    open(&data)
-        .execute_batch(
-            "DROP TABLE kept; DROP TRIGGER alerts_come; DROP TRIGGER alerts_grow; DROP TRIGGER alerts_leave;
-             DROP TRIGGER messages_come; DROP TRIGGER messages_leave; PRAGMA user_version = 3;
-             PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;",
-        )
-        .expect("a store can be aged");
-    store(&["verify", "--data", text(&data)]).says(0, &["schema 3 is older than 4", "lapwing store migrate"]);
-    store(&["migrate", "--data", text(&data)]).says(0, &["schema 3 is schema 4 now", "it shrinks from now on", "OK: "]);
-    store(&["migrate", "--data", text(&data)]).says(0, &["schema 4 is up to date", "OK: "]);
+    // As version 3 left it: nothing of what came later, and a file that does not shrink.
+    std::fs::remove_file(data.join("lapwing.db")).expect("a store can be removed");
+    let steps =
+        [1, 2, 3].map(|step| std::fs::read_to_string(format!("src/store/schema/{step}.sql")).expect("steps are kept"));
+    open(&data).execute_batch(&(steps.join(";") + "; PRAGMA user_version = 3;")).expect("a store can be old");
+    store(&["verify", "--data", text(&data)]).says(0, &["schema 3 is older than 5", "lapwing store migrate"]);
+    store(&["backup", text(&home.path("older")), "--data", text(&data)])
+        .says(0, &["older schema 3", "every page is sound"]);
+    store(&["migrate", "--data", text(&data)]).says(0, &["schema 3 is schema 5 now", "it shrinks from now on", "OK: "]);
+    store(&["migrate", "--data", text(&data)]).says(0, &["schema 5 is up to date", "OK: "]);
     let lapwing = home.start().await;
     store(&["migrate", "--data", text(&data)]).says(1, &["another Lapwing uses", "stop it"]);
     lapwing.everybody_told(&receiver).await;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use connect::secret::Secret;
 use engine::rule::{Problem, RuleSet, Weight};
 use serde_json::json;
 
@@ -62,6 +64,12 @@ fn is_config(path: &PathBuf) -> bool {
 
 fn check_config(path: &Path) -> anyhow::Result<Places> {
     let config = Config::read(path)?;
+    let unreadable = |of: String| format!("{}: {of}", path.display());
+    config.token.as_ref().map(Secret::read).transpose().with_context(|| unreadable("token".to_owned()))?;
+    for (name, source) in &config.sources {
+        let token = source.http.as_ref().and_then(|http| http.token.as_ref());
+        token.map(Secret::read).transpose().with_context(|| unreadable(format!("sources.{name}.http.token")))?;
+    }
     for (name, sink) in &config.sinks {
         connectors::build_sink(sink).map_err(|error| error.context(format!("{}: sinks.{name}", path.display())))?;
     }

@@ -68,6 +68,13 @@ fn folder(place: Place) -> anyhow::Result<PathBuf> {
 
 fn judged(contents: &Contents) -> Outcome {
     let (schema, known) = contents.schema;
+    if contents.faults.is_empty() && schema == 0 {
+        say(
+            "wrong: nothing was ever written into this store, or its log lapwing.db-wal was lost: if there should be something, \
+             bring back a backup: `lapwing store restore --replace FROM`",
+        );
+        return Outcome::Found;
+    }
     if contents.faults.is_empty() && schema < known {
         say(&format!(
             "every page is sound, and schema {schema} is older than {known}: what it holds is checked after \
@@ -88,13 +95,19 @@ fn judged(contents: &Contents) -> Outcome {
     if contents.windows_unreadable {
         say(UNREADABLE);
     }
-    if contents.unsound().is_some() {
+    if contents.unsound().is_some() && schema <= known {
         say("stop the service and bring back a backup: `lapwing store restore --replace FROM`");
     }
     Outcome::Found
 }
 
 fn numbers(contents: &Contents) -> String {
+    let (schema, known) = contents.schema;
+    let mib = contents.bytes as f64 / f64::from(1 << 20);
+    // Nothing was counted then, and zeros would say that nothing is there.
+    if schema < known {
+        return format!("store {mib:.1} MiB of the older schema {schema}; every page is sound, more was not looked at");
+    }
     let messages = |state: &str| contents.messages.get(state).copied().unwrap_or_default();
     let keys = contents.keys.map_or_else(|| "no snapshot".to_owned(), |keys| format!("{keys} keys"));
     let (events, bytes) = contents.archived;
@@ -109,8 +122,8 @@ fn numbers(contents: &Contents) -> String {
         contents.seen,
         contents.journal,
         bytes as f64 / f64::from(1 << 20),
-        contents.bytes as f64 / f64::from(1 << 20),
-        contents.schema.0,
+        mib,
+        schema,
     )
 }
 

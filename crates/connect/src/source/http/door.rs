@@ -26,6 +26,10 @@ use crate::source::cuts::Cuts;
 /// The route, as the observer hears it.
 const ROUTE: &str = "/v1/events/{source}";
 
+/// How long the rest of a refused body is read, so that its sender sees the answer and no reset. Whoever has no token
+/// can send one, byte by byte, on every connection that we serve.
+const DISCARD_MAX: Duration = Duration::from_secs(5);
+
 /// Longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 255;
 
@@ -96,10 +100,11 @@ where
     let answer = match door.take(&source, &parts.headers, &mut body).await {
         Ok(verdict) => Answer::Settled(verdict),
         Err(refused) => {
-            // A sender that asked first has not begun to send and must not be told to go on.
-            if !parts.headers.contains_key(EXPECT) {
+            // A sender that asked first has not begun to send and must not be told to go on. One that was too slow had
+            // its time.
+            if !parts.headers.contains_key(EXPECT) && !matches!(refused, Answer::Slow) {
                 let rest = intake::discard(&mut body, 2 * door.limits.body_bytes_max);
-                if timeout(door.limits.read_timeout, rest).await.is_err() {
+                if timeout(DISCARD_MAX.min(door.limits.read_timeout), rest).await.is_err() {
                     tracing::debug!(%source, "a refused body was not read to its end");
                 }
             }
