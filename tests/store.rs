@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use harness::{Corpus, Home, Lapwing, Receiver, github, stopped, until};
 
-/// What a command said, and how it ended.
+/// What a command found and said, and how it ended.
 struct Said {
     words: String,
     code: Option<i32>,
@@ -30,8 +30,21 @@ impl Said {
 /// `lapwing store …`, with words and paths.
 fn store(arguments: &[&str]) -> Said {
     let output = Command::new(Lapwing::binary()).arg("store").args(arguments).output().expect("the binary starts");
-    assert!(output.stdout.is_empty(), "words are for stderr");
-    Said { words: String::from_utf8_lossy(&output.stderr).into_owned(), code: output.status.code() }
+    let [found, said] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    // What `verify` finds is its output, as of `cmp` or `fsck`; all else is words, and those are for stderr.
+    let is_found =
+        |line: &str| ["OK: ", "wrong: ", "and ", "every page is sound"].iter().any(|it| line.starts_with(it));
+    match arguments[0] {
+        "verify" => {
+            assert!(found.lines().all(is_found), "on stdout: {found}");
+            assert!(
+                !said.lines().any(|line| line.starts_with("OK: ") || line.starts_with("wrong: ")),
+                "on stderr: {said}"
+            );
+        }
+        command => assert_eq!(found, "", "{command}: words are for stderr"),
+    }
+    Said { words: found + &said, code: output.status.code() }
 }
 
 fn text(path: &Path) -> &str {
