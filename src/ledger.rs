@@ -118,7 +118,7 @@ impl Ledger {
         let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
         let (course, news) = Course::open(feeds, state.partitions(), Instant::now());
         let counted = (state.evicted(), state.late());
-        let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes);
+        let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes, Instant::now());
         fail::point(Point::Restored);
         Ok(Self {
             store,
@@ -195,7 +195,7 @@ impl Ledger {
                     if !listeners.committing.swap(true, Relaxed) {
                         tracing::info!("commits work again");
                     }
-                    self.snapshots.wrote(&commit, &self.state);
+                    self.snapshots.wrote(&commit, &self.state, Instant::now());
                     self.count_changes(&commit.changes, &told);
                     return Some(told);
                 }
