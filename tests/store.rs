@@ -195,10 +195,7 @@ async fn windows_of_another_version_are_refused_with_the_way_out_which_keeps_eve
         store(&["migrate", "--data", text(&data)]).says(1, &["lapwing store migrate --forget-windows", "version 254"]);
         let said = store(&["migrate", "--forget-windows", "--data", text(&data)]);
         said.says(0, &["forgotten: ", "windows count from zero", "before-forgetting-", "OK: "]);
-        let mut places =
-            std::fs::read_dir(&data).expect("the folder is there").map(|entry| entry.expect("it is").path());
-        let saved = places.find(|path| text(path).contains("before-forgetting-")).expect("a backup was written");
-        store(&["verify", "--data", text(&saved)]).says(1, &["version 254"]);
+        store(&["verify", "--data", text(&saved(&data))]).says(1, &["version 254"]);
 
         let told = receiver.arrivals().len();
         let lapwing = home.start().await;
@@ -211,6 +208,41 @@ async fn windows_of_another_version_are_refused_with_the_way_out_which_keeps_eve
         assert!(lapwing.terminate().await.success());
     }
 }
+
+/// Both are new in the next version: the tables, and how windows are written down.
+#[tokio::test]
+async fn a_version_that_cannot_read_the_windows_changes_nothing_so_that_the_one_before_can_go_on() {
+    let (home, _receiver) = settled().await;
+    let data = home.path("data");
+    let schema = |folder: &Path| -> u32 {
+        open(folder).query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a store has a schema")
+    };
+    open(&data).execute_batch(AS_VERSION_3).expect("a store can be aged");
+    let other = "UPDATE snapshot_parts SET bytes = CAST(x'fe' || substr(bytes, 2) AS BLOB) WHERE part = 0";
+    open(&data).execute(other, []).expect("a store can be changed");
+    let refused = home.refusal();
+    assert!(refused.contains("go on with the version that wrote it"), "{refused}");
+    assert_eq!(schema(&data), 3, "the version that wrote it reads it still");
+    store(&["migrate", "--data", text(&data)]).says(1, &["go on with the version that wrote it", "version 254"]);
+    assert_eq!(schema(&data), 3);
+    store(&["migrate", "--forget-windows", "--data", text(&data)])
+        .says(0, &["forgotten: ", "schema 3 is schema 4 now"]);
+    assert_eq!(schema(&saved(&data)), 3, "so does what was saved before anything was changed");
+    assert!(home.start().await.terminate().await.success());
+}
+
+/// The backup that `migrate --forget-windows` leaves.
+fn saved(data: &Path) -> std::path::PathBuf {
+    let mut places = std::fs::read_dir(data).expect("the folder is there").map(|entry| entry.expect("it is").path());
+    places.find(|path| text(path).contains("before-forgetting-")).expect("a backup was written")
+}
+
+/// No count of what is kept, and a file that does not shrink.
+const AS_VERSION_3: &str = "
+    DROP TABLE kept; DROP TRIGGER alerts_come; DROP TRIGGER alerts_grow; DROP TRIGGER alerts_leave;
+    DROP TRIGGER messages_come; DROP TRIGGER messages_leave; PRAGMA user_version = 3;
+    PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;
+";
 
 #[tokio::test]
 async fn windows_that_can_be_read_are_counted_before_they_are_forgotten() {
@@ -228,14 +260,7 @@ async fn windows_that_can_be_read_are_counted_before_they_are_forgotten() {
 async fn a_store_of_an_older_schema_is_named_brought_up_to_date_and_goes_on() {
     let (home, receiver) = settled().await;
     let data = home.path("data");
-    // As version 3 left it: no count of what is kept, and a file that does not shrink.
-    open(&data)
-        .execute_batch(
-            "DROP TABLE kept; DROP TRIGGER alerts_come; DROP TRIGGER alerts_grow; DROP TRIGGER alerts_leave;
-             DROP TRIGGER messages_come; DROP TRIGGER messages_leave; PRAGMA user_version = 3;
-             PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;",
-        )
-        .expect("a store can be aged");
+    open(&data).execute_batch(AS_VERSION_3).expect("a store can be aged");
     store(&["verify", "--data", text(&data)]).says(0, &["schema 3 is older than 4", "lapwing store migrate"]);
     store(&["migrate", "--data", text(&data)]).says(0, &["schema 3 is schema 4 now", "it shrinks from now on", "OK: "]);
     store(&["migrate", "--data", text(&data)]).says(0, &["schema 4 is up to date", "OK: "]);

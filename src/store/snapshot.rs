@@ -74,6 +74,14 @@ impl Store {
     }
 }
 
+/// The snapshot of a file whose schema is 1 or 2, which kept it in one piece.
+pub(super) fn read_in_one(connection: &Connection) -> anyhow::Result<Option<(u64, Vec<u8>)>> {
+    connection
+        .query_row("SELECT number, state FROM snapshot", [], |row| Ok((count(row.get(0)?), row.get(1)?)))
+        .optional()
+        .context("read snapshot")
+}
+
 /// The snapshot in force: the commit that it is of, and the state.
 pub(super) fn read(connection: &Connection) -> anyhow::Result<Option<(u64, Vec<u8>)>> {
     let head = connection
