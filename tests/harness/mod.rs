@@ -60,6 +60,7 @@ const _: () = {
     let _ = (Lapwing::hear, Lapwing::push::<String>, Lapwing::metric, Lapwing::has_alerts, Heard::of, Heard::json);
     let _ = (Heard::header, |heard: Heard| heard.status, stopped, github);
     let _ = (Home::spawn_with, Lapwing::comes_up, Lapwing::is_gone, Lapwing::refused_nothing, push);
+    let _ = (Lapwing::falls_where_it_halts, Lapwing::kill_where_it_halted);
     let _ = (
         Log::create,
         Log::path,
