@@ -41,7 +41,8 @@ pub(crate) use retain::{Left, Limits, Sweep};
 pub(crate) use verify::{Contents, verify};
 
 /// What to do about a file that cannot be trusted any more.
-const DAMAGED: &str = "the store is damaged: restore a backup or move the file away";
+const DAMAGED: &str =
+    "the store is damaged: bring back a backup by `lapwing store restore --replace FROM`, or move the file away";
 
 /// What to do about windows that another version saved.
 pub(crate) const UNREADABLE: &str = "this Lapwing cannot read what windows have counted: go on with the version that \

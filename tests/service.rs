@@ -274,7 +274,8 @@ async fn a_second_one_on_the_same_data_is_refused_and_the_first_goes_on() {
 #[track_caller]
 fn refused(home: &Home, what: &str) {
     let said = home.refusal();
-    for part in ["lapwing.db: ", "the store is damaged", "restore a backup or move the file away"] {
+    for part in ["lapwing.db: ", "the store is damaged", "`lapwing store restore --replace FROM`", "move the file away"]
+    {
         assert!(said.contains(part), "{what}: {said}");
     }
 }

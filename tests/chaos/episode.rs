@@ -254,7 +254,7 @@ pub(crate) async fn moment(chance: &mut Chance, millis_max: u64) {
 /// How so many lives end: of forty at each point, most of them twice, and at random moments.
 pub(crate) fn ends(chance: &mut Chance, lives: usize) -> Vec<End> {
     // These are passed once in some lives, so that a further pass may never come.
-    let once = ["restored", "leased", "marked"];
+    let once = ["restored", "taken", "marked"];
     let points = points();
     let mut ends: Vec<End> = (0..lives)
         .map(|life| match points.get(life % 40 % 23) {
