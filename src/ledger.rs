@@ -122,7 +122,7 @@ impl Ledger {
         let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
         let (voices, news) = Voices::open(feeds, state.partitions(), Instant::now(), clock.now());
         let counted = (state.evicted(), state.late());
-        let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes);
+        let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes, Instant::now());
         fail::point(Point::Restored);
         Ok(Self {
             store,
@@ -200,7 +200,7 @@ impl Ledger {
                     if !listeners.committing.swap(true, Relaxed) {
                         tracing::info!("commits work again");
                     }
-                    self.snapshots.wrote(&commit, &self.state);
+                    self.snapshots.wrote(&commit, &self.state, Instant::now());
                     self.count_changes(&commit.changes, &told);
                     return Some(told);
                 }

@@ -76,16 +76,19 @@ impl Store {
     /// to date.
     ///
     /// # Errors
-    /// When the folder cannot be written, another process holds the store, the file is damaged, or a
-    /// newer Lapwing wrote it.
+    /// When the folder cannot be written, another process holds the store, a restore of it did not end, the file is
+    /// damaged, a newer Lapwing wrote it, or an older one wrote windows that this one cannot read.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         create_folder(folder).with_context(|| format!("create data folder {}", folder.display()))?;
         let lock = lock(folder)?;
+        backup::no_restore_stopped_halfway(folder)?;
         let path = folder.join("lapwing.db");
         ensure!(!is_lost(folder, &path), "{LOST}: {}", folder.display());
         create_file(&path).with_context(|| format!("create store {}", path.display()))?;
-        let mut connection = Connection::open(&path).with_context(|| format!("open store {}", path.display()))?;
-        schema::prepare(&mut connection).map_err(damage).with_context(|| format!("open store {}", path.display()))?;
+        let opening = || format!("open store {}", path.display());
+        let mut connection = Connection::open(&path).with_context(opening)?;
+        recovery::readable(&connection).map_err(damage).with_context(opening)?;
+        schema::prepare(&mut connection).map_err(damage).with_context(opening)?;
         Ok(Self { connection: Mutex::new(connection), reading: Reader::open(&path)?, path, _lock: lock })
     }
 

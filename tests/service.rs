@@ -36,7 +36,7 @@ async fn reloads(lapwing: &Lapwing, outcome: &str) -> f64 {
 /// Users and event numbers of what a receiver took, in order, each message once.
 fn taken(receiver: &Receiver) -> Vec<(String, String)> {
     let mut taken = Vec::new();
-    for arrival in receiver.arrivals().iter().filter(|arrival| arrival.accepted()) {
+    for arrival in receiver.arrivals().iter().filter(|arrival| arrival.taken) {
         let body: Value = serde_json::from_str(&arrival.body).expect("a body is JSON");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let message = (text(&body["data"]["actor"]["name"]), text(&body["data"]["event_ids"][0]));

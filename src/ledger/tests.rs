@@ -111,6 +111,16 @@ fn a_snapshot_takes_the_place_of_the_journal_and_one_that_is_refused_leaves_it()
 }
 
 #[test]
+fn a_snapshot_of_a_commit_that_has_one_is_not_written_over() {
+    let bench = bench();
+    let state = vec![7; 3_000_000];
+    for state in [state.clone(), vec![8; 10]] {
+        bench.ledger.store.snapshot(1, &state).unwrap();
+    }
+    assert_eq!(bench.ledger.store.recover().unwrap().snapshot, Some(state));
+}
+
+#[test]
 fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(folder.path()).unwrap());
