@@ -26,7 +26,7 @@ check: ## formatting and lints only: quick, for while you work
 	@.ci/test --quick
 
 # A test build: a release has no fail points. LAPWING_LIVES asks for another number, LAPWING_SEED repeats a run.
-chaos: ## 500 lives of the service ended by SIGKILL or abort at every step, and clocks, pauses and sinks that misbehave
+chaos: ## 500 lives of the service ended by SIGKILL at every step, and clocks, pauses and sinks that misbehave
 	@.ci/need cargo cc
 	LAPWING_LIVES=$${LAPWING_LIVES:-500} cargo test --locked --no-default-features --test chaos -- --nocapture
 

@@ -3,15 +3,17 @@
 //!
 //! Prints figures and fails above `READY_MAX`. `LAPWING_BENCH_KEYS` asks for another number.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use lab::child::Child;
+use lab::load;
 use tokio::task::JoinSet;
 
 /// Keys, unless told otherwise; as many as a rule set may hold by default.
@@ -53,39 +55,39 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(folder: &Path, keys: usize) -> anyhow::Result<()> {
-    let lapwing = Lapwing::start(folder).await?;
+    let lapwing = Lapwing::start(folder)?;
     let start = Instant::now();
-    let answers = send(lapwing.address, 0..keys.div_ceil(BATCH), CONNECTIONS).await?;
+    let answers = send(lapwing.child.address(), 0..keys.div_ceil(BATCH), CONNECTIONS).await?;
     let took = start.elapsed().as_secs_f64();
     say(&format!(
         "load: {keys} keys in {took:.1} s, {:.0} events/s, by {CONNECTIONS} connections",
         keys as f64 / took
     ))?;
     say(&format!("  answers: {}", quantiles(answers)))?;
-    say(&format!("  {}", lapwing.commits().await?))?;
-    let answers = send(lapwing.address, 0..ALONE, 1).await?;
+    say(&format!("  {}", lapwing.commits()?))?;
+    let answers = send(lapwing.child.address(), 0..ALONE, 1).await?;
     say(&format!("{ALONE} more requests, one at a time: {}", quantiles(answers)))?;
-    say(&format!("  memory at most: {} MB", lapwing.peak_bytes()? >> 20))?;
-    lapwing.kill()?;
+    say(&format!("  memory at most: {} MB", lapwing.child.peak_bytes()? >> 20))?;
+    drop(lapwing);
     on_disk(folder)?;
 
     let mut slowest = Duration::ZERO;
     for _ in 0..3 {
-        let lapwing = Lapwing::start(folder).await?;
+        let lapwing = Lapwing::start(folder)?;
         slowest = slowest.max(lapwing.ready);
         say(&format!("start after kill -9: ready in {:.2} s", lapwing.ready.as_secs_f64()))?;
-        lapwing.kill()?;
+        drop(lapwing);
     }
-    let lapwing = Lapwing::start(folder).await?;
+    let lapwing = Lapwing::start(folder)?;
     let stop = Instant::now();
-    lapwing.stop()?;
+    lapwing.child.stop()?;
     say(&format!("stop in order, which saves all of the state: {:.2} s", stop.elapsed().as_secs_f64()))?;
     on_disk(folder)?;
-    let lapwing = Lapwing::start(folder).await?;
+    let lapwing = Lapwing::start(folder)?;
     say(&format!("start after it: ready in {:.2} s", lapwing.ready.as_secs_f64()))?;
     slowest = slowest.max(lapwing.ready);
-    say(&format!("  memory at most: {} MB", lapwing.peak_bytes()? >> 20))?;
-    lapwing.kill()?;
+    say(&format!("  memory at most: {} MB", lapwing.child.peak_bytes()? >> 20))?;
+    drop(lapwing);
     ensure!(slowest <= READY_MAX, "ready after {slowest:?}, at most {READY_MAX:?} are promised");
     Ok(())
 }
@@ -181,51 +183,24 @@ fn on_disk(folder: &Path) -> anyhow::Result<()> {
 /// Killed when dropped.
 struct Lapwing {
     child: Child,
-    address: SocketAddr,
     ready: Duration,
 }
 
 impl Lapwing {
-    async fn start(folder: &Path) -> anyhow::Result<Self> {
+    fn start(folder: &Path) -> anyhow::Result<Self> {
         let begun = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lapwing"))
-            .args(["run", "--config"])
-            .arg(folder.join("lapwing.yaml"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("start lapwing")?;
-        let mut log = BufReader::new(child.stderr.take().context("read its log")?);
-        let mut read = String::new();
-        let address = loop {
-            let line = read.len();
-            ensure!(log.read_line(&mut read)? > 0, "lapwing did not start:\n{read}");
-            if let Some((_, address)) = read[line..].split_once("listening address=") {
-                break address.trim().parse().context("read its address")?;
-            }
-        };
-        // What it says from now on is shown: a run that warns is no clean run.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::stderr()));
-        let client = reqwest::Client::new();
-        while !client.get(format!("http://{address}/ready")).send().await?.status().is_success() {
-            tokio::task::yield_now().await;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+        let child =
+            Child::start(command.args(["run", "--config"]).arg(folder.join("lapwing.yaml")), "listening address=")?;
+        while load::get(child.address(), "/ready").is_err() {
+            std::thread::yield_now();
         }
-        Ok(Self { child, address, ready: begun.elapsed() })
-    }
-
-    fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill().context("kill lapwing")
-    }
-
-    fn stop(mut self) -> anyhow::Result<()> {
-        let id = self.child.id().to_string();
-        ensure!(Command::new("kill").args(["-TERM", &id]).status().context("send SIGTERM")?.success(), "kill {id}");
-        ensure!(self.child.wait().context("wait for lapwing")?.success(), "lapwing ended badly");
-        Ok(())
+        Ok(Self { child, ready: begun.elapsed() })
     }
 
     /// How many commits there were, and how many of them took longer than each border.
-    async fn commits(&self) -> anyhow::Result<String> {
-        let text = reqwest::get(format!("http://{}/metrics", self.address)).await?.text().await?;
+    fn commits(&self) -> anyhow::Result<String> {
+        let text = load::get(self.child.address(), "/metrics")?;
         let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
         let number = value("lapwing_commit_seconds_count").context("find how many commits there were")?;
         let mut said = format!("{number} commits");
@@ -237,21 +212,6 @@ impl Lapwing {
         let copies = value("lapwing_snapshot_seconds_count").unwrap_or_default();
         let copying = value("lapwing_snapshot_seconds_sum").unwrap_or_default();
         Ok(format!("{said}; {copies} snapshots held them up for {:.2} s each", copying / copies.max(1.0)))
-    }
-
-    fn peak_bytes(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("find its peak memory")?;
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().context("read its peak memory")?;
-        Ok(kibibytes << 10)
-    }
-}
-
-impl Drop for Lapwing {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 

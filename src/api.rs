@@ -1,6 +1,5 @@
 //! The web server: console, API, metrics, health, and the door for pushed events.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +23,7 @@ use crate::metrics::METRICS;
 use crate::store::{Reader, Told};
 
 mod alerts;
+pub(crate) mod connections;
 mod console;
 mod error;
 mod letters;
@@ -99,20 +99,6 @@ pub(crate) fn router(app: Arc<App>, ingest: Router) -> Router {
         .with_state(app)
         .layer(middleware::map_response(harden))
         .merge(ingest)
-}
-
-/// Serves until told to stop; requests that wait for a commit are answered first.
-///
-/// # Errors
-/// When the server fails as a whole.
-pub(crate) async fn serve(
-    listener: tokio::net::TcpListener,
-    router: Router,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
-    Ok(())
 }
 
 async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

@@ -223,6 +223,13 @@ fn append(folder: &Path, segment: u64) -> anyhow::Result<(File, u64)> {
     Ok((file, length))
 }
 
+/// Whether anything was ever kept in this folder and is still there.
+pub(crate) fn holds_events(folder: &Path) -> bool {
+    let segments = segments(folder).unwrap_or_default();
+    let bytes = |segment| std::fs::metadata(file_of(folder, segment)).map_or(0, |file| file.len());
+    segments.into_iter().any(|segment| bytes(segment) > 0)
+}
+
 fn segments(folder: &Path) -> anyhow::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(folder).context("list archive folder")? {

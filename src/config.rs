@@ -94,7 +94,8 @@ pub(crate) struct Source {
     #[serde(deserialize_with = "format", default = "auto")]
     pub kind: Format,
     /// How far out of order its events ordinarily come, such as `"2m"`: windows that can only be judged when all of
-    /// their events are there wait for as long. Without it: CloudWatch 2 min, Kafka 30 s, others 1 min.
+    /// their events are there wait for as long. Without it: CloudWatch 2 min, Kafka 30 s, others 1 min, but never longer
+    /// than `lateness`.
     #[serde(default, with = "humantime_serde")]
     pub delay: Option<Duration>,
     /// How late an event may come and still be counted; what it changes is revised. At most 24 h.
@@ -110,6 +111,8 @@ pub(crate) struct Source {
     pub github: Option<source::github::Settings>,
     /// GitLab webhooks and audit event streams.
     pub gitlab: Option<source::gitlab::Settings>,
+    /// What is sent to a Splunk HTTP Event Collector.
+    pub splunk: Option<source::splunk::Settings>,
     /// Amazon Data Firehose, delivering to an HTTP endpoint.
     pub firehose: Option<source::firehose::Settings>,
     /// Amazon CloudWatch Logs.
@@ -269,14 +272,30 @@ impl Config {
         let config: Self = yaml_serde::from_str(&text).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
             let message = error.to_string();
-            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned();
-            ConfigError::Place { path: path.to_owned(), line, column, message }
+            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+            ConfigError::Place { path: path.to_owned(), line, column, message: advised(message) }
         })?;
         match config.nonsense() {
             Some(message) => Err(ConfigError::Sense { path: path.to_owned(), message }),
             None => Ok(config),
         }
     }
+}
+
+/// What the reader of YAML says, and what to do where its words do not tell.
+fn advised(message: &str) -> String {
+    let advice = [
+        (
+            "invalid socket address",
+            ": give an address and a port, such as `127.0.0.1:8686`; a name such as localhost is none",
+        ),
+        ("expected a duration", ", such as `90d`, `20m` or `250ms`"),
+        ("unknown field `cloudwatch`", ": or this Lapwing was built without it, build with the feature `aws`"),
+        ("unknown field `kafka`", ": or this Lapwing was built without it, build with the feature `kafka`"),
+        ("expected struct Config", ": the file says `key: value`, such as `sources: {…}`"),
+    ];
+    let found = advice.iter().find(|(words, _)| message.contains(words)).map_or("", |(_, advice)| advice);
+    format!("{message}{found}")
 }
 
 impl Default for Archive {
@@ -406,6 +425,13 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "kafka"))]
+    #[test]
+    fn a_system_that_was_left_out_of_the_build_is_told_so() {
+        let message = refusal("sources: {a: {kafka: {brokers: [b], topics: [t], group: g}}}");
+        assert!(message.contains("build with the feature `kafka`"), "{message}");
+    }
+
     #[test]
     fn what_makes_no_sense_is_refused_with_what_to_do() {
         for (text, hint) in [
@@ -420,6 +446,18 @@ mod tests {
             ("state: {mib_max: 1}", "16 or more"),
             ("state: {keys_max: 0}", "at least one key"),
             ("retention: {alerts: 30d}", "`alerts` must not be shorter"),
+            ("retention: {mib_max: 0}", "more than zero"),
+            ("retention: {alerts: 0s, deliveries: 0s, dead_letters: 0s}", "more than zero"),
+            ("retention: {alerts: 400}", "such as `90d`"),
+            ("ingest: {ack_timeout: 0s}", "100ms or more"),
+            ("workers: 5000000", "1024 at most"),
+            ("listen: localhost:8686", "such as `127.0.0.1:8686`"),
+            ("- sources", "such as `sources: {…}`"),
+            ("sources: {a: {stdin: {}}, b: {stdin: {}}}", "one source only"),
+            ("sources: {a: {file: {path: [x, y, x]}}}", "x is named twice"),
+            ("sources: {a: {file: {path: x, poll: 0s}}}", "more than zero"),
+            ("sources: {a: {file: {path: x, line_bytes_max: 0}}}", "more than zero"),
+            ("sinks: {a: {stdout: {}}}\nroutes: [{sinks: []}]", "nobody is told"),
             ("sinks: {a: {}}", "exactly one of webhook"),
             ("routes: [{sinks: [nobody]}]", "there is no sink \"nobody\""),
             ("sources: {'a b': {stdin: {}}}", "a name may hold"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use connect::sink::{PagerDuty, Sink, Slack, Stdout, Webhook};
-use connect::source::{Mark, file, firehose, github, gitlab, http, stdin};
+use connect::source::{Mark, file, firehose, github, gitlab, http, splunk, stdin};
 use engine::time::Span;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -109,6 +109,7 @@ pub(crate) async fn open_source(
         System::Http(settings) => pushed(http::http(name, settings, start).context("token")?),
         System::Github(settings) => pushed(github::github(name, settings, start).context("secret")?),
         System::Gitlab(settings) => pushed(gitlab::gitlab(name, settings, start).context("token")?),
+        System::Splunk(settings) => pushed(splunk::splunk(name, settings, start).context("token")?),
         System::Firehose(settings) => pushed(firehose::firehose(name, settings, start).context("access_key")?),
         #[cfg(feature = "aws")]
         System::CloudWatch(settings) => {

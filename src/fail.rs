@@ -1,9 +1,8 @@
 //! Places at which a test may end the process: one between every two steps that a crash could part.
 //!
-//! `LAPWING_FAIL=committing:3:abort` aborts the process where its third commit is about to become true; with `halt` the
-//! thread stops there for good and says so, and the test sends SIGKILL while all others run on. Builds without debug
-//! assertions, as releases are, hold none of it: [`point`] is then an empty function. A test compiles this file both
-//! ways and looks.
+//! With `LAPWING_FAIL=committing:3` the thread whose third commit is about to become true stops there for good and says so
+//! on stderr; the test sends SIGKILL, at once or after the others ran on for a while. Builds without debug assertions, as
+//! releases are, hold none of it: [`point`] is then an empty function. A test compiles this file both ways and looks.
 
 /// Where the process may end. Named for what has just been done, or is about to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,16 +65,15 @@ mod armed {
 
     use super::Point;
 
-    /// Names a point, the pass at which it acts, and how.
+    /// Names a point, and the pass at which it acts.
     const VARIABLE: &str = "LAPWING_FAIL";
 
     struct Armed {
         point: String,
         left: AtomicU64,
-        halts: bool,
     }
 
-    /// Ends here if this is the place and the pass.
+    /// Goes no further if this is the place and the pass.
     pub(crate) fn point(point: Point) {
         static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
         let Some(armed) = ARMED.get_or_init(read) else { return };
@@ -84,9 +82,6 @@ mod armed {
         }
         // Nobody left to read it is no reason to go on.
         drop(writeln!(std::io::stderr(), "{VARIABLE}: reached {}", armed.point));
-        if !armed.halts {
-            std::process::abort();
-        }
         loop {
             std::thread::park();
         }
@@ -95,18 +90,12 @@ mod armed {
     fn read() -> Option<Armed> {
         let text = std::env::var(VARIABLE).ok()?;
         let armed = parse(&text);
-        assert!(armed.is_some(), "{VARIABLE}={text}: wanted is point:pass:abort or point:pass:halt");
+        assert!(armed.is_some(), "{VARIABLE}={text}: wanted is point:pass");
         armed
     }
 
     fn parse(text: &str) -> Option<Armed> {
-        let mut parts = text.split(':');
-        let (point, pass, how) = (parts.next()?, parts.next()?, parts.next()?);
-        let halts = match how {
-            "halt" => true,
-            "abort" => false,
-            _ => return None,
-        };
-        Some(Armed { point: point.to_owned(), left: AtomicU64::new(pass.parse().ok()?), halts })
+        let (point, pass) = text.split_once(':')?;
+        Some(Armed { point: point.to_owned(), left: AtomicU64::new(pass.parse().ok()?) })
     }
 }

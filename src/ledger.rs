@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use engine::detect::{Caps, Change, Reach, State};
 use engine::hash::Seed;
 use engine::normalise::Reject;
@@ -28,14 +29,14 @@ use connect::clock::Clock;
 
 mod apply;
 mod changes;
-mod course;
 mod health;
 mod seen;
 mod snapshots;
+mod voices;
 
-use course::Course;
 use seen::Seen;
 use snapshots::Snapshots;
+use voices::Voices;
 
 /// Batches in one commit: bounds both the transaction and the wait of its first batch.
 const GROUP_MAX: usize = 64;
@@ -55,10 +56,12 @@ pub(crate) struct Ledger {
     store: Arc<Store>,
     archive: Archive,
     state: State,
-    /// Those of the last batch.
+    /// Those of the last batch, or newer ones.
     rules: Arc<RuleSet>,
+    /// Those of the next batch.
+    current: Arc<ArcSwap<RuleSet>>,
     seen: Seen,
-    course: Course,
+    voices: Voices,
     /// What has to be said of partitions before anything else.
     news: Vec<Reach>,
     number: u64,
@@ -101,11 +104,12 @@ impl Ledger {
     pub(crate) fn open(
         store: Arc<Store>,
         recovered: Recovered,
-        rules: Arc<RuleSet>,
+        current: Arc<ArcSwap<RuleSet>>,
         feeds: &[Arc<Feed>],
         settings: Settings,
         clock: Clock,
     ) -> anyhow::Result<Self> {
+        let rules = current.load_full();
         let caps = Caps { seed: drawn(), ..settings.caps };
         let mut state = match recovered.snapshot {
             None => State::new(caps),
@@ -116,17 +120,18 @@ impl Ledger {
             state.step(&rules, step, &mut changes);
         }
         let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
-        let (course, news) = Course::open(feeds, state.partitions(), Instant::now());
+        let (voices, news) = Voices::open(feeds, state.partitions(), Instant::now(), clock.now());
         let counted = (state.evicted(), state.late());
-        let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes);
+        let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes, Instant::now());
         fail::point(Point::Restored);
         Ok(Self {
             store,
             archive: Archive::open(&settings.folder.join("archive"))?,
             state,
             rules,
+            current,
             seen: Seen::recovered(recovered.seen),
-            course,
+            voices,
             news,
             number,
             snapshots,
@@ -195,7 +200,7 @@ impl Ledger {
                     if !listeners.committing.swap(true, Relaxed) {
                         tracing::info!("commits work again");
                     }
-                    self.snapshots.wrote(&commit, &self.state);
+                    self.snapshots.wrote(&commit, &self.state, Instant::now());
                     self.count_changes(&commit.changes, &told);
                     return Some(told);
                 }

@@ -86,6 +86,8 @@ metrics! {
     rules: IntGauge, "lapwing_rules", "Rules that are loaded";
     rules_reloads: IntCounterVec, "lapwing_rules_reloads_total", "Reloads of the rules by outcome", ["outcome"];
     http_requests: IntCounterVec, "lapwing_http_requests_total", "HTTP answers by route and status", ["route", "status"];
+    http_connections: IntGauge, "lapwing_http_connections", "Connections that are open";
+    http_connections_refused: IntCounter, "lapwing_http_connections_refused_total", "Connections turned away, or closed while nothing was asked on them, because as many were open as are served";
     state_keys: IntGauge, "lapwing_state_keys", "Keys that windows remember";
     state_evictions: IntCounter, "lapwing_state_evictions_total", "Keys that had to leave because of the cap";
     state_bytes: IntGauge, "lapwing_state_bytes", "Bytes of what windows remember, without what the allocator adds";

@@ -15,9 +15,9 @@ use crate::metrics::METRICS;
 use crate::rules::{Places, compile_all};
 
 /// Editors write a file in several steps; this long without another change means that they are done.
-const SETTLED: Duration = Duration::from_millis(300);
+const RESTED: Duration = Duration::from_millis(300);
 /// A file that never rests is read as it is after this long.
-const SETTLED_MAX: Duration = Duration::from_secs(3);
+const RESTED_MAX: Duration = Duration::from_secs(3);
 
 /// Calls to read the rules again. Listens from its making on, so that no change after a first reading is missed.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(crate) async fn run(
             Some(()) = calls.changes.recv() => tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = calls.hangup.recv() => {}
-                () = settle(&mut calls.changes, SETTLED, SETTLED_MAX) => {}
+                () = wait_for_rest(&mut calls.changes, RESTED, RESTED_MAX) => {}
             }
         }
         let wanted = places.clone();
@@ -88,7 +88,7 @@ fn concerns(event: &Event, watched: &[PathBuf]) -> bool {
 }
 
 /// Returns once nothing has changed for `quiet`, or after `most`.
-async fn settle(changes: &mut mpsc::Receiver<()>, quiet: Duration, most: Duration) {
+async fn wait_for_rest(changes: &mut mpsc::Receiver<()>, quiet: Duration, most: Duration) {
     let rest = async { while let Ok(Some(())) = tokio::time::timeout(quiet, changes.recv()).await {} };
     // Running out of time is an end like the other.
     tokio::time::timeout(most, rest).await.ok();
@@ -163,7 +163,7 @@ mod tests {
     async fn a_file_that_never_rests_is_read_all_the_same() {
         let (changed, mut changes) = mpsc::channel(1);
         let restless = tokio::spawn(async move { while changed.send(()).await.is_ok() {} });
-        settle(&mut changes, Duration::from_secs(3_600), Duration::from_millis(20)).await;
+        wait_for_rest(&mut changes, Duration::from_secs(3_600), Duration::from_millis(20)).await;
         drop(changes);
         restless.await.unwrap();
     }

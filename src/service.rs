@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::connections::{self, Limits};
 use crate::api::{self, App};
 use crate::config::{self, Config};
 use crate::connectors::{self, Inflow};
@@ -74,17 +75,16 @@ impl Lapwing {
         let recovered = store.recover().context("read what the last run left")?;
         let sources = open_sources(&config, &recovered, &started.micros().to_string()).await?;
         let deliveries = open_sinks(&config)?;
-        let compiled = Arc::new(compiled);
+        let rules = Arc::new(ArcSwap::from_pointee(compiled));
         let feeds: Vec<Arc<Feed>> = sources.inflows.iter().map(|(feed, _)| feed.clone()).collect();
         let settings = remembered(&config);
-        let ledger = Ledger::open(store.clone(), recovered, compiled.clone(), &feeds, settings, clock.clone())?;
+        let ledger = Ledger::open(store.clone(), recovered, rules.clone(), &feeds, settings, clock.clone())?;
         let upkeep = Upkeep::open(&store, &config, clock.clone())?;
         let listeners = Listeners {
             router: Arc::new(Notify::new()),
             live: broadcast::channel(LIVE).0,
             committing: Arc::new(AtomicBool::new(true)),
         };
-        let rules = Arc::new(ArcSwap::new(compiled));
         let app = App {
             reader: store.reader()?,
             archive: config.data.join("archive"),
@@ -150,13 +150,14 @@ impl Lapwing {
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let address = self.address()?;
         tracing::info!(%address, "listening");
-        let mut server = tokio::spawn(api::serve(self.listener, self.router, stop.clone()));
+        let mut server =
+            tokio::spawn(connections::serve(self.listener, self.router, Limits::of_system(), stop.clone()));
         let reload = tokio::spawn(reload::run(self.calls, self.places, self.pipeline.rules.clone(), stop.clone()));
         let upkeep = tokio::spawn(upkeep::run(self.upkeep, stop.clone()));
         let ran = self.pipeline.run(stop.clone()).await;
         stop.cancel();
         match tokio::time::timeout(LINGER, &mut server).await {
-            Ok(served) => served.context("web server")??,
+            Ok(served) => served.context("web server")?,
             // Half a request or a reader that does not read: nobody may hold up the stop.
             Err(_) => server.abort(),
         }
@@ -216,7 +217,8 @@ async fn open_sources(config: &Config, recovered: &Recovered, start: &str) -> an
         let (inflow, inlet) =
             connectors::open_source(name, settings, &mark, start).await.with_context(|| format!("sources.{name}"))?;
         let manners = inflow.manners();
-        let pace = Pace { delay: settings.delay.map_or(manners.delay, span), lateness: span(settings.lateness) };
+        let lateness = span(settings.lateness);
+        let pace = Pace { delay: settings.delay.map_or(manners.delay.min(lateness), span), lateness };
         // An event that comes by two roads is one event.
         let repeats = manners.repeats || shares_kind(config, name, settings.kind);
         let feed = Feed::new(name.clone(), settings.kind, inflow.keeps_position());

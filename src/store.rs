@@ -41,7 +41,13 @@ pub(crate) use retain::{Left, Limits, Sweep};
 pub(crate) use verify::{Contents, verify};
 
 /// What to do about a file that cannot be trusted any more.
-const DAMAGED: &str = "the store is damaged: restore a backup or move the file away";
+const DAMAGED: &str = "the store is damaged: stop the service and bring back a backup (`lapwing store restore --replace \
+     FROM`), or move the whole folder away to begin anew";
+
+/// What to do about a store of which nothing is left but what lay beside it.
+const LOST: &str = "the archive holds events, and the store beside it is empty or gone: lapwing.db or its log \
+     lapwing.db-wal was lost. Bring back a backup (`lapwing store restore --replace FROM`), or move the whole folder away \
+     to begin anew";
 
 /// What to do about windows that another version saved.
 pub(crate) const UNREADABLE: &str = "this Lapwing cannot read what windows have counted: go on with the version that \
@@ -50,9 +56,10 @@ pub(crate) const UNREADABLE: &str = "this Lapwing cannot read what windows have 
 /// The writing side.
 #[derive(Debug)]
 pub(crate) struct Store {
-    connection: Mutex<Connection>,
-    /// For the router and the delivery workers, which look far more often than they write.
+    /// For the router and the delivery workers, which look far more often than they write. Closed before the writer: the
+    /// last connection to be closed empties the log into the file, if it may write.
     reading: Reader,
+    connection: Mutex<Connection>,
     path: PathBuf,
     /// Held as long as the store is open; the system frees it however the process ends.
     _lock: File,
@@ -69,15 +76,19 @@ impl Store {
     /// to date.
     ///
     /// # Errors
-    /// When the folder cannot be written, another process holds the store, the file is damaged, or a
-    /// newer Lapwing wrote it.
+    /// When the folder cannot be written, another process holds the store, a restore of it did not end, the file is
+    /// damaged, a newer Lapwing wrote it, or an older one wrote windows that this one cannot read.
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         create_folder(folder).with_context(|| format!("create data folder {}", folder.display()))?;
         let lock = lock(folder)?;
+        backup::no_restore_stopped_halfway(folder)?;
         let path = folder.join("lapwing.db");
+        ensure!(!is_lost(folder, &path), "{LOST}: {}", folder.display());
         create_file(&path).with_context(|| format!("create store {}", path.display()))?;
-        let mut connection = Connection::open(&path).with_context(|| format!("open store {}", path.display()))?;
-        schema::prepare(&mut connection).map_err(damage).with_context(|| format!("open store {}", path.display()))?;
+        let opening = || format!("open store {}", path.display());
+        let mut connection = Connection::open(&path).with_context(opening)?;
+        recovery::readable(&connection).map_err(damage).with_context(opening)?;
+        schema::prepare(&mut connection).map_err(damage).with_context(opening)?;
         Ok(Self { connection: Mutex::new(connection), reading: Reader::open(&path)?, path, _lock: lock })
     }
 
@@ -133,6 +144,20 @@ fn durable(connection: &Connection, durable: Durable) -> anyhow::Result<()> {
         Durable::Soon => "NORMAL",
     };
     connection.pragma_update(None, "synchronous", synchronous).context("set what a commit waits for")
+}
+
+/// Whether the archive remembers what the store does not: without its log, or the beginning of it, a store may be as
+/// empty as a new one, and must not begin anew without a word. Read by a connection that cannot write, as any other would
+/// remove what is left of the log.
+fn is_lost(folder: &Path, path: &Path) -> bool {
+    if !crate::archive::holds_events(&folder.join("archive")) {
+        return false;
+    }
+    let version = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(anyhow::Error::from)
+        .and_then(|connection| schema::version(&connection));
+    // What cannot be read at all is told by whoever opens it next.
+    version.map_or(!path.exists(), |version| version == 0)
 }
 
 /// Creates a folder that only its owner may enter: what is in it says who was attacked and how.

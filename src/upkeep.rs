@@ -118,6 +118,8 @@ impl Upkeep {
                 let forgotten = self.store.forget_places(*segment)?;
                 METRICS.retired.with_label_values(&["event"]).inc_by(forgotten);
                 if forgotten == 0 {
+                    // And for good: what forgot them may still wait for its sync, and the file is gone at once.
+                    self.store.sync()?;
                     archive::remove(&self.config.archive, *segment)?;
                     tracing::info!(segment, "archive segment left by age or size");
                     segments.pop();

@@ -2,7 +2,7 @@
 //! and lied to, and tells the same as one that nothing happened to.
 //!
 //! **0 alerts lost, 0 counted twice, 0 new ids**: ids, counts, event ids, kept evidence and the body of every message
-//! are compared. `LAPWING_SEED` repeats the choices of a run; `LAPWING_LIVES` says how many lives are ended by SIGKILL or abort
+//! are compared. `LAPWING_SEED` repeats the choices of a run; `LAPWING_LIVES` says how many lives are ended by SIGKILL
 //! (`make chaos`: 500).
 
 mod harness;
@@ -41,7 +41,7 @@ async fn kills_at_every_step_and_at_random_lose_no_alert_and_count_nothing_twice
     }
     bar.finish();
     loudly(&format!(
-        "{} lives ended by SIGKILL or abort, {repeats} messages came again; ends: {:?}",
+        "{} lives ended by SIGKILL, {repeats} messages came again; ends: {:?}",
         ended.len(),
         tally(&ended)
     ));

@@ -223,6 +223,8 @@ fn check_says_what_is_wrong_in_a_configuration_and_where() {
         ("sources:\n  a: {kind: aws.cloudtrial, stdin: {}}\n", "known are aws.cloudtrail"),
         ("sinks:\n  soc: {webhook: {url: 'ftp://x', secret: 0123456789abcdef0123456789abcdef}}\n", "no http or https"),
         ("sinks:\n  soc: {webhook: {url: 'http://127.0.0.1:9/', secret: short}}\n", "must be 24 to 64 bytes"),
+        ("token: ''\n", "token: the secret is empty"),
+        ("sources:\n  a: {http: {token: {file: /nowhere}}}\n", "sources.a.http.token: read secret file /nowhere"),
     ] {
         let path = file(&folder, "lapwing.yaml", text);
         let ended = lapwing(&["check", &path]);

@@ -122,10 +122,10 @@ async fn finish(lapwing: Lapwing, receiver: &Receiver) {
     assert!(ended.success(), "after SIGTERM: {ended}");
 
     assert_eq!(receiver.faults(), Vec::<String>::new());
-    assert_eq!(receiver.steps_back(), Vec::<String>::new());
     expected.is_told_by(&found);
-    let (alerts, messages, arrivals) = (found.alerts.len(), found.messages.len(), receiver.arrivals());
-    let taken = arrivals.iter().filter(|arrival| arrival.accepted()).count();
+    let (alerts, messages) = (found.history.alerts().len(), found.history.messages(|it| it.taken).len());
+    let arrivals = found.history.0;
+    let taken = arrivals.iter().filter(|arrival| arrival.taken).count();
     eprintln!("{alerts} alerts, {messages} messages, {} arrivals, {taken} taken", arrivals.len());
 }
 

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use harness::{Corpus, Home, Lapwing, Receiver, github, stopped, until};
 
-/// What a command said, and how it ended.
+/// What a command found and said, and how it ended.
 struct Said {
     words: String,
     code: Option<i32>,
@@ -30,8 +30,21 @@ impl Said {
 /// `lapwing store …`, with words and paths.
 fn store(arguments: &[&str]) -> Said {
     let output = Command::new(Lapwing::binary()).arg("store").args(arguments).output().expect("the binary starts");
-    assert!(output.stdout.is_empty(), "words are for stderr");
-    Said { words: String::from_utf8_lossy(&output.stderr).into_owned(), code: output.status.code() }
+    let [found, said] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    // What `verify` finds is its output, as of `cmp` or `fsck`; all else is words, and those are for stderr.
+    let is_found =
+        |line: &str| ["OK: ", "wrong: ", "and ", "every page is sound"].iter().any(|it| line.starts_with(it));
+    match arguments[0] {
+        "verify" => {
+            assert!(found.lines().all(is_found), "on stdout: {found}");
+            assert!(
+                !said.lines().any(|line| line.starts_with("OK: ") || line.starts_with("wrong: ")),
+                "on stderr: {said}"
+            );
+        }
+        command => assert_eq!(found, "", "{command}: words are for stderr"),
+    }
+    Said { words: found + &said, code: output.status.code() }
 }
 
 fn text(path: &Path) -> &str {
@@ -164,6 +177,38 @@ async fn a_backup_that_is_damaged_is_not_brought_back_and_the_folder_stays_as_it
 
 /// What another version saved: its first byte says so.
 #[tokio::test]
+async fn an_orderly_stop_leaves_all_of_the_store_in_its_file() {
+    let (home, _receiver) = settled().await;
+    let beside: Vec<_> = ["lapwing.db-wal", "lapwing.db-shm"].map(|name| home.path("data").join(name)).into();
+    assert_eq!(beside.iter().filter(|path| path.exists()).collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_store_that_lost_its_log_or_its_file_does_not_begin_anew_in_silence() {
+    let home = Home::new();
+    home.configure("sources:\n  push: {kind: aws.cloudtrail, http: {}}");
+    let lapwing = home.start().await;
+    assert_eq!(lapwing.push("push", stopped("a", "ana")).await.status, 200);
+    lapwing.kill();
+    let data = home.path("data");
+    let [file, log] = ["lapwing.db", "lapwing.db-wal"].map(|name| data.join(name));
+    let kept = std::fs::read(&log).expect("all of it is still in the log");
+    for harm in ["cut at its beginning", "gone", "without its file"] {
+        match harm {
+            "cut at its beginning" => std::fs::write(&log, &kept[..20]).expect("the log can be cut"),
+            "gone" => std::fs::remove_file(&log).expect("the log can be removed"),
+            _ => std::fs::remove_file(&file).expect("the file can be removed"),
+        }
+        let said = home.refusal();
+        for words in ["the archive holds events", "lapwing store restore --replace", "move the whole folder away"] {
+            assert!(said.contains(words), "{harm}: {words:?} in {said}");
+        }
+        store(&["verify", "--data", text(&data)]).says(1, &[]);
+    }
+    assert!(!file.exists(), "a refusal makes no store");
+}
+
+#[tokio::test]
 async fn windows_of_another_version_are_refused_with_the_way_out_which_keeps_everything_else() {
     for table in [
         "snapshot_parts SET bytes = CAST(x'fe' || substr(bytes, 2) AS BLOB) WHERE part = 0",
@@ -182,10 +227,7 @@ async fn windows_of_another_version_are_refused_with_the_way_out_which_keeps_eve
         store(&["migrate", "--data", text(&data)]).says(1, &["lapwing store migrate --forget-windows", "version 254"]);
         let said = store(&["migrate", "--forget-windows", "--data", text(&data)]);
         said.says(0, &["forgotten: ", "windows count from zero", "before-forgetting-", "OK: "]);
-        let mut places =
-            std::fs::read_dir(&data).expect("the folder is there").map(|entry| entry.expect("it is").path());
-        let saved = places.find(|path| text(path).contains("before-forgetting-")).expect("a backup was written");
-        store(&["verify", "--data", text(&saved)]).says(1, &["version 254"]);
+        store(&["verify", "--data", text(&saved(&data))]).says(1, &["version 254"]);
 
         let told = receiver.arrivals().len();
         let lapwing = home.start().await;
@@ -197,6 +239,68 @@ async fn windows_of_another_version_are_refused_with_the_way_out_which_keeps_eve
         assert_eq!(receiver.arrivals().len(), told + 1, "positions and counted ids stayed: only what is new is told");
         assert!(lapwing.terminate().await.success());
     }
+}
+
+/// Both are new in the next version: the tables, and how windows are written down.
+#[tokio::test]
+async fn a_version_that_cannot_read_the_windows_changes_nothing_so_that_the_one_before_can_go_on() {
+    let (home, _receiver) = settled().await;
+    let data = home.path("data");
+    let schema = |folder: &Path| -> u32 {
+        open(folder).query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a store has a schema")
+    };
+    age(&data);
+    let other = "UPDATE snapshot_parts SET bytes = CAST(x'fe' || substr(bytes, 2) AS BLOB) WHERE part = 0";
+    open(&data).execute(other, []).expect("a store can be changed");
+    let refused = home.refusal();
+    assert!(refused.contains("go on with the version that wrote it"), "{refused}");
+    assert_eq!(schema(&data), 3, "the version that wrote it reads it still");
+    store(&["migrate", "--data", text(&data)]).says(1, &["go on with the version that wrote it", "version 254"]);
+    assert_eq!(schema(&data), 3);
+    store(&["migrate", "--forget-windows", "--data", text(&data)])
+        .says(0, &["forgotten: ", "schema 3 is schema 5 now"]);
+    assert_eq!(schema(&saved(&data)), 3, "so does what was saved before anything was changed");
+    assert!(home.start().await.terminate().await.success());
+}
+
+/// The backup that `migrate --forget-windows` leaves.
+fn saved(data: &Path) -> std::path::PathBuf {
+    let mut places = std::fs::read_dir(data).expect("the folder is there").map(|entry| entry.expect("it is").path());
+    places.find(|path| text(path).contains("before-forgetting-")).expect("a backup was written")
+}
+
+/// Writes the store down as version 3 did: no count of what is kept, a text in each message, a file that does not shrink.
+fn age(data: &Path) {
+    let old = Connection::open(data.join("old.db")).expect("a store can be made");
+    for step in [
+        include_str!("../src/store/schema/1.sql"),
+        include_str!("../src/store/schema/2.sql"),
+        include_str!("../src/store/schema/3.sql"),
+    ] {
+        old.execute_batch(step).expect("version 3 can be made");
+    }
+    old.execute("ATTACH ?1 AS new", [text(&data.join("lapwing.db"))]).expect("the store is there");
+    for table in ["meta", "positions", "seen", "journal", "snapshot", "snapshot_parts", "dead_records", "archived"] {
+        old.execute(&format!("INSERT INTO {table} SELECT * FROM new.{table}"), []).expect("they are the same in both");
+    }
+    old.execute_batch(
+        "INSERT INTO alerts (id, sequence, revision, time, severity, rule, state, superseded_by, received, updated, told,
+                             ahead, body)
+             SELECT id, sequence, revision, time, severity, rule, state, superseded_by, received, updated, told, ahead, body
+             FROM new.alerts;
+         INSERT INTO outbox (row, sink, lane, alert, revision, action, body, state, attempts, due, leased_until, answer,
+                             created, updated, severity, head, tried)
+             SELECT row, sink, lane, alert, revision, action, body, state, attempts, due, 0, answer, created, updated,
+                    severity, head, tried
+             FROM new.outbox JOIN new.revisions ON revisions.sequence = outbox.told;
+         INSERT INTO revisions (sequence, alert, revision, action, body)
+             SELECT sequence, alert, revision, action, body FROM new.revisions
+             WHERE sequence > (SELECT value FROM meta WHERE name = 'routed');
+         DETACH new; PRAGMA user_version = 3; PRAGMA auto_vacuum = NONE; VACUUM;",
+    )
+    .expect("the rest can be written as it was");
+    drop(old);
+    std::fs::rename(data.join("old.db"), data.join("lapwing.db")).expect("a file can be renamed");
 }
 
 #[tokio::test]
@@ -215,20 +319,19 @@ async fn windows_that_can_be_read_are_counted_before_they_are_forgotten() {
 async fn a_store_of_an_older_schema_is_named_brought_up_to_date_and_goes_on() {
     let (home, receiver) = settled().await;
     let data = home.path("data");
-    // As version 3 left it: no count of what is kept, and a file that does not shrink.
-    open(&data)
-        .execute_batch(
-            "DROP TABLE kept; DROP TRIGGER alerts_come; DROP TRIGGER alerts_grow; DROP TRIGGER alerts_leave;
-             DROP TRIGGER messages_come; DROP TRIGGER messages_leave; PRAGMA user_version = 3;
-             PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;",
-        )
-        .expect("a store can be aged");
-    store(&["verify", "--data", text(&data)]).says(0, &["schema 3 is older than 4", "lapwing store migrate"]);
-    store(&["migrate", "--data", text(&data)]).says(0, &["schema 3 is schema 4 now", "it shrinks from now on", "OK: "]);
-    store(&["migrate", "--data", text(&data)]).says(0, &["schema 4 is up to date", "OK: "]);
+    age(&data);
+    open(&data).execute("UPDATE outbox SET state = 'queued' WHERE row = 1", []).expect("a store can be changed");
+    let told = receiver.alerts().len();
+    store(&["verify", "--data", text(&data)]).says(0, &["schema 3 is older than 5", "lapwing store migrate"]);
+    store(&["backup", text(&home.path("older")), "--data", text(&data)])
+        .says(0, &["older schema 3", "every page is sound"]);
+    store(&["migrate", "--data", text(&data)]).says(0, &["schema 3 is schema 5 now", "it shrinks from now on", "OK: "]);
+    store(&["migrate", "--data", text(&data)]).says(0, &["schema 5 is up to date", "OK: "]);
     let lapwing = home.start().await;
     store(&["migrate", "--data", text(&data)]).says(1, &["another Lapwing uses", "stop it"]);
+    assert_eq!(lapwing.rows().await.len(), told, "no alert was lost on the way");
     lapwing.everybody_told(&receiver).await;
+    assert_eq!(receiver.alerts().len(), told, "what waited was sent under its old id");
     assert!(lapwing.terminate().await.success());
     open(&data).execute_batch("PRAGMA user_version = 99").expect("a store can be changed");
     for command in ["verify", "migrate"] {

@@ -1,25 +1,22 @@
 //! The service as a child, and what can be seen of it from outside.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use lab::child::{Child, series};
 use serde_json::Value;
 
 /// What senders show.
 pub(crate) const TOKEN: &str = "a-token-for-the-bench";
 /// What the store adds to an alert.
 const STORED: [&str; 4] = ["revision", "state", "received", "updated"];
-/// Linux counts the time of threads in hundredths of a second.
-const TICKS: f64 = 100.0;
 
-/// Killed when dropped: it must bear that anyway.
+/// Killed when dropped.
 pub(crate) struct Lapwing {
     child: Child,
-    address: SocketAddr,
     client: reqwest::Client,
 }
 
@@ -41,39 +38,23 @@ impl Lapwing {
             folder.join("data").display().to_string(),
         );
         std::fs::write(&config, text).context("write configuration")?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lapwing"))
-            .args(["run", "--config"])
-            .arg(&config)
-            .env("BENCH_TOKEN", TOKEN)
-            .env("BENCH_SECRET", "0123456789abcdef0123456789abcdef")
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("start lapwing")?;
-        let mut log = BufReader::new(child.stderr.take().context("read its log")?);
-        let mut read = String::new();
-        let address = loop {
-            let begin = read.len();
-            ensure!(log.read_line(&mut read)? > 0, "lapwing did not start:\n{read}");
-            if let Some((_, address)) = read[begin..].split_once("listening address=") {
-                break address.trim().parse().context("read its address")?;
-            }
-        };
-        // What it says from now on is shown: a run that warns is no clean run.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::stderr()));
-        Ok(Self { child, address, client: reqwest::Client::new() })
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+        command.args(["run", "--config"]).arg(&config).env("BENCH_TOKEN", TOKEN);
+        let child =
+            Child::start(command.env("BENCH_SECRET", "0123456789abcdef0123456789abcdef"), "listening address=")?;
+        Ok(Self { child, client: reqwest::Client::new() })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.child.address()
     }
 
     pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
-        let ended = self.child.try_wait().context("look after lapwing")?;
-        ended.map_or(Ok(()), |status| anyhow::bail!("lapwing ended: {status}"))
+        Ok(self.child.lives()?)
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<String> {
-        let answer = self.client.get(format!("http://{}{path}", self.address)).send().await?;
+        let answer = self.client.get(format!("http://{}{path}", self.address())).send().await?;
         answer.error_for_status()?.text().await.with_context(|| format!("read {path}"))
     }
 
@@ -114,54 +95,13 @@ impl Lapwing {
 
     /// The most memory that it ever held.
     pub(crate) fn peak_bytes(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("find its peak memory")?;
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().context("read its peak memory")?;
-        Ok(kibibytes << 10)
+        Ok(self.child.peak_bytes()?)
     }
 
     /// Processor time in seconds by name of thread, numbers at the end of a name left out.
     pub(crate) fn threads(&self) -> anyhow::Result<BTreeMap<String, f64>> {
-        let mut threads = BTreeMap::new();
-        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end between being listed and being read.
-            let Ok(stat) = std::fs::read_to_string(task?.path().join("stat")) else { continue };
-            let (name, ticks) = name_and_ticks(&stat).context("read a thread's time")?;
-            let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '-');
-            *threads.entry(name.to_owned()).or_default() += ticks / TICKS;
-        }
-        let all = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, ticks) = name_and_ticks(&all).context("read its time")?;
-        let ended = ticks / TICKS - threads.values().sum::<f64>();
-        threads.insert("threads that have ended".to_owned(), ended.max(0.0));
-        Ok(threads)
+        Ok(self.child.threads()?)
     }
-}
-
-impl Drop for Lapwing {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// Name, and time in user and system mode, of a line of `/proc/…/stat`.
-fn name_and_ticks(stat: &str) -> Option<(&str, f64)> {
-    let (begin, rest) = stat.rsplit_once(')')?;
-    let (_, name) = begin.split_once('(')?;
-    // The state is field 3, the times are 14 and 15.
-    let mut fields = rest.split_whitespace().skip(11);
-    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some((name, user + system))
-}
-
-/// Labels and value of each series of this name.
-fn series<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = (&'t str, f64)> {
-    text.lines().filter_map(move |line| {
-        let (labels, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
-        (labels.is_empty() || labels.starts_with('{')).then_some((labels, value.parse().ok()?))
-    })
 }
 
 fn bound(labels: &str) -> Option<f64> {

@@ -9,6 +9,7 @@ use engine::rule::Severity;
 use engine::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::App;
 use super::error::Refusal;
@@ -23,6 +24,11 @@ const PAGE_MAX: u32 = 500;
 const WORDS_MAX: usize = 32;
 /// Events that are read for one alert.
 const EVIDENCE_MAX: usize = 50;
+
+/// Requests that read at a time; they share one connection. The router and the sinks take such threads from the same
+/// pool of 512, and people who ask much must not hold up what is to be told.
+const READS_MAX: usize = 8;
+static READS: Semaphore = Semaphore::const_new(READS_MAX);
 
 /// Parameters of the list.
 #[derive(Debug, Deserialize)]
@@ -121,9 +127,48 @@ pub(super) fn row(row: &Row) -> Value {
     body
 }
 
-/// Reads the store on a thread that may block.
+/// Reads the store on a thread that may block, when it is its turn.
 pub(super) async fn reading<T: Send + 'static>(
     read: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> Result<T, Refusal> {
+    let _turn = READS.acquire().await.map_err(|error| Refusal::Internal(error.into()))?;
     tokio::task::spawn_blocking(read).await.map_err(|error| Refusal::Internal(error.into()))?.map_err(Refusal::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn however_many_ask_there_are_threads_left_for_those_who_tell() {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.enable_all().max_blocking_threads(READS_MAX + 1);
+        runtime.build().unwrap().block_on(async {
+            let (release, held) = mpsc::channel::<()>();
+            let held = Arc::new(std::sync::Mutex::new(held));
+            let (begun, mut began) = tokio::sync::mpsc::unbounded_channel();
+            let mut asking = tokio::task::JoinSet::new();
+            for _ in 0..READS_MAX * 4 {
+                let (held, begun) = (held.clone(), begun.clone());
+                asking.spawn(reading(move || {
+                    begun.send(())?;
+                    // Until the test lets go of the other end.
+                    held.lock().unwrap().recv().unwrap_err();
+                    Ok(())
+                }));
+            }
+            for _ in 0..READS_MAX {
+                began.recv().await.unwrap();
+            }
+            let told = tokio::time::timeout(Duration::from_secs(60), tokio::task::spawn_blocking(|| "told"));
+            assert_eq!(told.await.expect("there is a thread").unwrap(), "told");
+            drop(release);
+            while let Some(asked) = asking.join_next().await {
+                asked.unwrap().unwrap();
+            }
+        });
+    }
 }

@@ -70,7 +70,9 @@ pub(super) async fn stream(
 /// service stops.
 async fn catch_up(app: &Arc<App>, position: u64, sender: &mpsc::Sender<Result<Event, Infallible>>) -> Option<u64> {
     let reader = app.clone();
-    let rows = reading(move || reader.reader.changed_since(position, READ)).await.ok()?;
+    let rows = reading(move || reader.reader.changed_since(position, READ)).await;
+    // The listener comes again with `Last-Event-ID` and misses nothing.
+    let rows = rows.inspect_err(|error| tracing::warn!(?error, position, "stream of alerts cut off")).ok()?;
     let mut reached = position;
     for found in rows {
         reached = found.sequence;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use connect::secret::Secret;
 use engine::rule::{Problem, RuleSet, Weight};
 use serde_json::json;
 
 use super::{Outcome, print, say};
 use crate::args::{Findings, Given, Lints};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, System};
 use crate::connectors;
 use crate::rules::Places;
 
@@ -62,6 +64,13 @@ fn is_config(path: &PathBuf) -> bool {
 
 fn check_config(path: &Path) -> anyhow::Result<Places> {
     let config = Config::read(path)?;
+    let unreadable = |of: String| format!("{}: {of}", path.display());
+    config.token.as_ref().map(Secret::read).transpose().with_context(|| unreadable("token".to_owned()))?;
+    for (name, source) in &config.sources {
+        for (setting, secret) in source.systems().into_iter().flat_map(System::secrets) {
+            secret.read().with_context(|| unreadable(format!("sources.{name}.{setting}")))?;
+        }
+    }
     for (name, sink) in &config.sinks {
         connectors::build_sink(sink).map_err(|error| error.context(format!("{}: sinks.{name}", path.display())))?;
     }

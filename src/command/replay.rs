@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use engine::detect::{Caps, Change, Ledger, Seen, State, sight};
+use engine::detect::{Caps, Change, Register, Seen, State, sight};
 use engine::normalise::{Limits, normalise};
 use engine::rule::{RuleSet, Scratch, Weight};
 use engine::time::Timestamp;
@@ -48,7 +48,7 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
         None => 0,
         Some(store) => store.recover()?.number,
     };
-    let (mut state, mut ledger) = (State::new(Caps::default()), Ledger::default());
+    let (mut state, mut register) = (State::new(Caps::default()), Register::default());
     let mut changes = Vec::new();
     let start = Instant::now();
     let tally = play(&rules, input, |seen| {
@@ -59,7 +59,7 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
             None => state.pass(&rules, seen.time, &mut changes),
         }
         for change in &changes[before..] {
-            ledger.take(change.clone());
+            register.take(change.clone());
         }
         match &store {
             None => changes.clear(),
@@ -70,12 +70,12 @@ pub(crate) fn run(input: &Input, folder: Option<&Path>) -> anyhow::Result<Outcom
     })?;
     let before = changes.len();
     state.finish(&rules, &mut changes);
-    changes[before..].iter().for_each(|change| ledger.take(change.clone()));
+    changes[before..].iter().for_each(|change| register.take(change.clone()));
     if let Some(store) = &store {
         keep(store, &mut number, &mut changes)?;
         store.close_cleanly()?;
     }
-    let alerts = ledger.into_alerts();
+    let alerts = register.into_alerts();
     report(&tally, alerts.len(), start.elapsed());
     let outcome = if tally.events == 0 && tally.rejects > 0 {
         say(NOTHING_READ);

@@ -1,4 +1,5 @@
-//! `lapwing store`: verify, backup, restore, migrate. What was done and what is wrong is said in words.
+//! `lapwing store`: verify, backup, restore, migrate. What was done is said in words on stderr; what `verify` found is its
+//! output.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -6,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Outcome, say};
+use super::{Outcome, print, say};
 use crate::args::{Place, Upkeep};
 use crate::config::Config;
 use crate::store::{self, Contents, Migrated, UNREADABLE};
@@ -23,7 +24,7 @@ pub(crate) fn run(what: Upkeep) -> anyhow::Result<Outcome> {
         Upkeep::Verify { place } => {
             let contents = store::verify(&folder(place)?, &mut progress)?;
             bar.finish_and_clear();
-            judged(&contents)
+            judged(&contents)?
         }
         Upkeep::Backup { target, place } => {
             let copied = store::backup(&folder(place)?, &target, &mut progress)?;
@@ -66,35 +67,45 @@ fn folder(place: Place) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn judged(contents: &Contents) -> Outcome {
+fn judged(contents: &Contents) -> anyhow::Result<Outcome> {
     let (schema, known) = contents.schema;
+    if contents.faults.is_empty() && schema == 0 {
+        print("wrong: nothing was ever written into this store, or its log lapwing.db-wal was lost\n")?;
+        say("if there should be something, bring back a backup: `lapwing store restore --replace FROM`");
+        return Ok(Outcome::Found);
+    }
     if contents.faults.is_empty() && schema < known {
-        say(&format!(
+        return print(&format!(
             "every page is sound, and schema {schema} is older than {known}: what it holds is checked after \
-             `lapwing store migrate`, or the next start, has brought it up to date"
+             `lapwing store migrate`, or the next start, has brought it up to date\n"
         ));
-        return Outcome::Done;
     }
     if contents.faults.is_empty() {
-        say(&format!("OK: {}", numbers(contents)));
-        return Outcome::Done;
+        return print(&format!("OK: {}\n", numbers(contents)));
     }
-    for fault in &contents.faults {
-        say(&format!("wrong: {fault}"));
-    }
+    // A line a fault, whatever SQLite says of one in several.
+    let line = |fault: &String| format!("wrong: {}\n", fault.replace('\n', " "));
+    let mut found: String = contents.faults.iter().map(line).collect();
     if contents.more > 0 {
-        say(&format!("and {} more", contents.more));
+        found += &format!("and {} more\n", contents.more);
     }
+    print(&found)?;
     if contents.windows_unreadable {
         say(UNREADABLE);
     }
-    if contents.unsound().is_some() {
+    if contents.unsound().is_some() && schema <= known {
         say("stop the service and bring back a backup: `lapwing store restore --replace FROM`");
     }
-    Outcome::Found
+    Ok(Outcome::Found)
 }
 
 fn numbers(contents: &Contents) -> String {
+    let (schema, known) = contents.schema;
+    let mib = contents.bytes as f64 / f64::from(1 << 20);
+    // Nothing was counted then, and zeros would say that nothing is there.
+    if schema < known {
+        return format!("store {mib:.1} MiB of the older schema {schema}; every page is sound, more was not looked at");
+    }
     let messages = |state: &str| contents.messages.get(state).copied().unwrap_or_default();
     let keys = contents.keys.map_or_else(|| "no snapshot".to_owned(), |keys| format!("{keys} keys"));
     let (events, bytes) = contents.archived;
@@ -109,8 +120,8 @@ fn numbers(contents: &Contents) -> String {
         contents.seen,
         contents.journal,
         bytes as f64 / f64::from(1 << 20),
-        contents.bytes as f64 / f64::from(1 << 20),
-        contents.schema.0,
+        mib,
+        schema,
     )
 }
 

@@ -6,8 +6,14 @@ use connect::source;
 
 use super::{Config, Retention, Sink, Source, system};
 
+/// Shorter waits end before the disk has answered.
+const ACK_LEAST: Duration = Duration::from_millis(100);
+
 /// Segments of what windows remember have 64 KiB each, and some are always open.
 const STATE_MIB_LEAST: usize = 16;
+
+/// More threads than any machine has cores.
+const WORKERS_MOST: usize = 1_024;
 
 /// Windows are kept for as long.
 const LATENESS_MOST: Duration = Duration::from_secs(24 * 3_600);
@@ -27,9 +33,12 @@ impl Config {
             if source.systems().len() != 1 {
                 return Some(format!("sources.{name}: give exactly one of {}", system::NAMES));
             }
-            if let Some(message) = source.untimely() {
+            if let Some(message) = source.untimely().or_else(|| source.unreadable()) {
                 return Some(format!("sources.{name}: {message}"));
             }
+        }
+        if self.sources.values().filter(|source| source.stdin.is_some()).count() > 1 {
+            return Some("sources: standard input can be read by one source only".to_owned());
         }
         for (name, sink) in &self.sinks {
             let Sink { webhook, slack, pagerduty, stdout } = sink;
@@ -38,6 +47,22 @@ impl Config {
                 return Some(format!("sinks.{name}: give exactly one of webhook, slack, pagerduty, stdout"));
             }
         }
+        if let Some(message) = self.no_room() {
+            return Some(message);
+        }
+        for (place, route) in self.routes.iter().enumerate() {
+            if route.sinks.is_empty() {
+                return Some(format!("routes[{place}].sinks: name at least one sink, or nobody is told"));
+            }
+            if let Some(unknown) = route.sinks.iter().find(|sink| !self.sinks.contains_key(*sink)) {
+                return Some(format!("routes[{place}]: there is no sink {unknown:?}"));
+            }
+        }
+        None
+    }
+
+    /// Limits within which nothing can work.
+    fn no_room(&self) -> Option<String> {
         let body_mib_most = (source::http::Limits::default().waiting_bytes_max / 2) >> 20;
         if !(1..=body_mib_most).contains(&self.ingest.body_mib_max) {
             return Some(format!(
@@ -45,27 +70,34 @@ impl Config {
                 self.ingest.body_mib_max
             ));
         }
+        if self.ingest.ack_timeout < ACK_LEAST {
+            return Some(
+                "ingest.ack_timeout: give 100ms or more, or senders are told 503 before any commit".to_owned(),
+            );
+        }
+        if self.workers > WORKERS_MOST {
+            return Some(format!("workers: give {WORKERS_MOST} at most, or 0 for one a core"));
+        }
         if self.state.mib_max < STATE_MIB_LEAST {
             return Some(format!("state.mib_max: give {STATE_MIB_LEAST} or more"));
         }
         if self.state.keys_max == 0 {
             return Some("state.keys_max: windows need at least one key".to_owned());
         }
-        let Retention { alerts, deliveries, dead_letters, .. } = self.retention;
-        if alerts < deliveries.max(dead_letters) {
+        let Retention { alerts, deliveries, dead_letters, mib_max } = self.retention;
+        if alerts.is_zero() || dead_letters.is_zero() || mib_max == 0 {
             return Some(
-                "retention: messages leave with their alert, so `alerts` must not be shorter than `deliveries` and \
-                 `dead_letters`"
+                "retention: `alerts`, `dead_letters` and `mib_max` must be more than zero, or what nobody has seen yet is gone"
                     .to_owned(),
             );
         }
-        for (place, route) in self.routes.iter().enumerate() {
-            if let Some(unknown) = route.sinks.iter().find(|sink| !self.sinks.contains_key(*sink)) {
-                return Some(format!("routes[{place}]: there is no sink {unknown:?}"));
-            }
-        }
-        None
+        (alerts < deliveries.max(dead_letters)).then(|| {
+            "retention: messages leave with their alert, so `alerts` must not be shorter than `deliveries` and \
+             `dead_letters`"
+                .to_owned()
+        })
     }
+
     /// What anybody could do who can connect, unless the file says that this is meant.
     fn open_to_all(&self) -> Option<String> {
         if self.listen.ip().is_loopback() || self.listen_without_token {
@@ -83,6 +115,19 @@ impl Config {
 }
 
 impl Source {
+    /// What cannot be meant of its file.
+    fn unreadable(&self) -> Option<String> {
+        let file = self.file.as_ref()?;
+        if file.poll.is_zero() {
+            return Some("file.poll: give more than zero, such as `250ms`".to_owned());
+        }
+        if file.line_bytes_max == Some(0) {
+            return Some("file.line_bytes_max: give more than zero, or every record is refused".to_owned());
+        }
+        let twice = file.path.iter().enumerate().find(|(place, path)| file.path[..*place].contains(path));
+        twice.map(|(_, path)| format!("file.path: {} is named twice", path.display()))
+    }
+
     /// What cannot be meant of the times of its events.
     fn untimely(&self) -> Option<String> {
         if self.lateness > LATENESS_MOST {

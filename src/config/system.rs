@@ -1,5 +1,6 @@
 //! The systems that a source may be of: the one list of them.
 
+use connect::secret::Secret;
 use connect::source;
 
 use super::{Source, Stdin};
@@ -17,6 +18,8 @@ pub(crate) enum System<'s> {
     Github(&'s source::github::Settings),
     /// GitLab webhooks and streams.
     Gitlab(&'s source::gitlab::Settings),
+    /// What is sent to a Splunk collector.
+    Splunk(&'s source::splunk::Settings),
     /// Amazon Data Firehose.
     Firehose(&'s source::firehose::Settings),
     /// Amazon CloudWatch Logs.
@@ -28,7 +31,7 @@ pub(crate) enum System<'s> {
 }
 
 /// What the file may say, in the order of the documentation.
-pub(super) const NAMES: &str = "file, stdin, http, github, gitlab, firehose, cloudwatch, kafka";
+pub(super) const NAMES: &str = "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, kafka";
 
 impl Source {
     /// The systems that it names: exactly one, once the configuration was checked.
@@ -39,6 +42,7 @@ impl Source {
             self.http.as_ref().map(System::Http),
             self.github.as_ref().map(System::Github),
             self.gitlab.as_ref().map(System::Gitlab),
+            self.splunk.as_ref().map(System::Splunk),
             self.firehose.as_ref().map(System::Firehose),
             #[cfg(feature = "aws")]
             self.cloudwatch.as_ref().map(System::CloudWatch),
@@ -46,5 +50,26 @@ impl Source {
             self.kafka.as_ref().map(System::Kafka),
         ];
         given.into_iter().flatten().collect()
+    }
+}
+
+impl<'s> System<'s> {
+    /// What senders must show, by the name of its setting; a check reads them.
+    pub(crate) fn secrets(self) -> Vec<(&'static str, &'s Secret)> {
+        match self {
+            Self::Http(settings) => settings.token.iter().map(|token| ("http.token", token)).collect(),
+            Self::Github(settings) => {
+                let previous = settings.previous_secrets.iter().map(|secret| ("github.previous_secrets", secret));
+                std::iter::once(("github.secret", &settings.secret)).chain(previous).collect()
+            }
+            Self::Gitlab(settings) => vec![("gitlab.token", &settings.token)],
+            Self::Splunk(settings) => vec![("splunk.token", &settings.token)],
+            Self::Firehose(settings) => vec![("firehose.access_key", &settings.access_key)],
+            Self::File(_) | Self::Stdin => Vec::new(),
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(_) => Vec::new(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => Vec::new(),
+        }
     }
 }

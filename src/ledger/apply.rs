@@ -8,7 +8,7 @@ use engine::detect::{Change, Count, Reach, Sighting, Step};
 
 use super::changes::Changes;
 use super::health::{self, Full};
-use super::{DEAD_MAX, Ledger, seen};
+use super::{DEAD_MAX, Ledger, seen, voices};
 use crate::archive::Kept;
 use crate::metrics::METRICS;
 use crate::store::{Commit, DeadRecord};
@@ -40,6 +40,9 @@ impl Ledger {
         let mut draft = Draft { commit: self.blank(), ..Draft::default() };
         let mut kept = Vec::new();
         draft.reach(std::mem::take(&mut self.news));
+        if group.is_empty() {
+            self.follow_rules();
+        }
         for batch in group.iter_mut() {
             self.rules = batch.rules.clone();
             let found = std::mem::take(&mut batch.found);
@@ -48,14 +51,14 @@ impl Ledger {
                 self.count(batch, found, &mut draft, &mut kept, now);
             }
             for reached in &batch.reached {
-                draft.reach(self.course.hear(&batch.feed, reached, now));
+                draft.reach(self.voices.hear(&batch.feed, reached, now));
             }
             if batch.feed.keeps_position {
                 draft.commit.marks.entry(batch.feed.name.clone()).or_default().0.extend(batch.mark.0.clone());
             }
             dead_records(batch, &mut draft.commit);
         }
-        let news = self.course.news(now, |kinds| self.state.deadline(kinds));
+        let news = self.voices.news(now, |kinds| self.state.deadline(kinds));
         self.miss(&news, &mut draft);
         draft.reach(news);
         self.flush(&mut draft);
@@ -71,11 +74,20 @@ impl Ledger {
         Some((commit, kept))
     }
 
+    /// New rules come with the next batch; where none comes they go by time as well, once nothing is under way that older
+    /// ones have matched: rules never go back.
+    fn follow_rules(&mut self) {
+        let current = self.current.load_full();
+        if !Arc::ptr_eq(&current, &self.rules) && Arc::strong_count(&self.rules) == 1 {
+            self.rules = current;
+        }
+    }
+
     fn count(&mut self, batch: &Matched, found: Found, draft: &mut Draft, kept: &mut Vec<Kept>, now: Instant) {
         let Found { sighting, json, partition, newest, kinds } = found;
         let Reached { partition, .. } = &batch.reached[partition];
         let reached = Reached { partition: partition.clone(), newest: Some(newest), kinds };
-        draft.reach(self.course.hear(&batch.feed, &reached, now));
+        draft.reach(self.voices.hear(&batch.feed, &reached, now));
         if batch.feed.repeats {
             let id = seen::hash(sighting.kind, &sighting.uid);
             if !self.seen.insert(id) {
@@ -94,8 +106,10 @@ impl Ledger {
 
     /// Says how far partitions have come that brought nothing to count.
     fn flush(&mut self, draft: &mut Draft) {
-        let reached = draft.take_reached();
-        if !reached.is_empty() {
+        let mut reached = draft.take_reached();
+        // Whoever starts from this asks how long ago it was.
+        if !reached.is_empty() || !draft.commit.steps.is_empty() {
+            reached.push(voices::clock(draft.commit.now));
             let step = Step { reached, sighting: None };
             self.step(&step, draft);
             draft.commit.steps.push(step);
@@ -108,10 +122,10 @@ impl Ledger {
     }
 
     fn miss(&self, news: &[Reach], draft: &mut Draft) {
-        for (source, is_missing) in self.course.missing() {
+        for (source, is_missing) in self.voices.missing() {
             METRICS.source_missing.with_label_values(&[source]).set(i64::from(is_missing));
         }
-        for source in self.course.newly_missing(news) {
+        for source in self.voices.newly_missing(news) {
             tracing::error!(%source, "source fails for long: nobody waits for it any more");
             draft.changes.take(health::missing(&source, self.clock.now()));
         }

@@ -1,12 +1,12 @@
 use connect::clock::Hand;
 use connect::source::Mark;
-use engine::detect::{Sighting, Step};
+use engine::detect::{Sighting, Step, Voice};
 use engine::normalise::Format;
 use engine::time::Timestamp;
 use rusqlite::Connection;
 
 use super::*;
-use crate::feed::PACE;
+use crate::feed::{Manners, PACE};
 use crate::sample;
 
 /// A ledger, and a second hand on its database that can make it fail.
@@ -32,8 +32,15 @@ fn bench() -> Bench {
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let clock = Clock::Hand(Hand::at(Timestamp::default()));
     let recovered = Recovered::default();
-    let ledger =
-        Ledger::open(store, recovered, Arc::new(sample::rules()), &[], settings(folder.path()), clock).unwrap();
+    let ledger = Ledger::open(
+        store,
+        recovered,
+        Arc::new(ArcSwap::from_pointee(sample::rules())),
+        &[],
+        settings(folder.path()),
+        clock,
+    )
+    .unwrap();
     let database = Connection::open(folder.path().join("lapwing.db")).unwrap();
     Bench { ledger, database, folder }
 }
@@ -104,6 +111,16 @@ fn a_snapshot_takes_the_place_of_the_journal_and_one_that_is_refused_leaves_it()
 }
 
 #[test]
+fn a_snapshot_of_a_commit_that_has_one_is_not_written_over() {
+    let bench = bench();
+    let state = vec![7; 3_000_000];
+    for state in [state.clone(), vec![8; 10]] {
+        bench.ledger.store.snapshot(1, &state).unwrap();
+    }
+    assert_eq!(bench.ledger.store.recover().unwrap().snapshot, Some(state));
+}
+
+#[test]
 fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(folder.path()).unwrap());
@@ -114,7 +131,7 @@ fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
 
     let open = |rules: RuleSet| {
         let recovered = store.recover().unwrap();
-        let rules = Arc::new(rules);
+        let rules = Arc::new(ArcSwap::from_pointee(rules));
         Ledger::open(store.clone(), recovered, rules, &[], settings(folder.path()), Clock::Wall).unwrap();
         let mut told = Vec::new();
         store
@@ -146,6 +163,47 @@ fn of_very_many_unreadable_records_some_are_kept_and_the_rest_is_counted() {
     apply::dead_records(&batch, &mut commit);
     assert_eq!(commit.dead.len(), DEAD_MAX);
     assert_eq!(commit.dead[DEAD_MAX - 1].detail, "not JSON; 50 more after it are only counted");
+}
+
+#[test]
+fn new_rules_go_by_time_though_nothing_comes_but_never_before_what_older_ones_have_matched() {
+    let mut bench = bench();
+    let before = bench.ledger.rules.clone();
+    let feed = Arc::new(Feed::new("west".to_owned(), Format::Auto, false));
+    let under_way = Matched::new(feed, before.clone(), &[], Mark::default());
+    drop(before);
+    bench.ledger.current.store(Arc::new(sample::rules_asking(9)));
+    bench.ledger.apply(&mut [], Instant::now());
+    assert!(Arc::ptr_eq(&bench.ledger.rules, &under_way.rules), "a batch is under way");
+    drop(under_way);
+    bench.ledger.apply(&mut [], Instant::now());
+    assert!(Arc::ptr_eq(&bench.ledger.rules, &bench.ledger.current.load_full()));
+}
+
+#[test]
+fn an_hour_in_which_the_process_was_down_has_passed_once_its_source_is_at_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let at = |second: i64| Timestamp::from_millis(second * 1_000);
+    let open = |second| {
+        let manners = Manners { delay: PACE.delay, repeats: true, says_idle: true };
+        let feed = Arc::new(Feed::new("west".to_owned(), Format::Auto, true).with(PACE, manners));
+        let (rules, clock) = (Arc::new(ArcSwap::from_pointee(sample::rules())), Clock::Hand(Hand::at(at(second))));
+        let (recovered, feeds) = (store.recover().unwrap(), std::slice::from_ref(&feed));
+        (Ledger::open(store.clone(), recovered, rules, feeds, settings(folder.path()), clock).unwrap(), feed)
+    };
+    let (mut ledger, feed) = open(10_000);
+    let mut batch = Matched::new(feed, ledger.rules.clone(), &[], Mark::default());
+    batch.reached[0].newest = Some(at(9_990));
+    let (commit, _) = ledger.apply(&mut [batch], Instant::now()).unwrap();
+    store.commit(&commit).unwrap();
+    drop(ledger);
+
+    let (mut ledger, feed) = open(13_600);
+    feed.says_it_is_at_its_end();
+    let (commit, _) = ledger.apply(&mut [], Instant::now()).unwrap();
+    let west = commit.steps[0].reached.iter().find(|reach| &*reach.partition == "west").unwrap();
+    assert!(west.voice == Voice::Silent && west.newest >= at(13_590), "{west:?}");
 }
 
 mod law;

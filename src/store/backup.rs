@@ -16,6 +16,9 @@ use super::verify::{Contents, open, verify};
 use super::{count, create_folder, lock, sql};
 use crate::archive;
 
+/// Where a restore puts the store together, in the data folder.
+const COMING: &str = "restoring";
+
 /// Files and folders of a store.
 const PARTS: [&str; 4] = ["lapwing.db", "lapwing.db-wal", "lapwing.db-shm", "archive"];
 
@@ -83,27 +86,60 @@ pub(crate) fn restore(
     if !there.is_empty() && !replace {
         bail!("{} holds a store: `--replace` moves it aside, `--data` names another folder", folder.display());
     }
-    let coming = folder.join("restoring");
+    let coming = folder.join(COMING);
     if coming.exists() {
         std::fs::remove_dir_all(&coming).context("remove what a restore that did not end left")?;
     }
     let copied = make(from, &coming, progress).context("copy the backup").inspect_err(|_| discard(&coming))?;
+    let mut moves = Vec::new();
     let mut aside = None;
     if !there.is_empty() {
         let place = folder.join(format!("replaced-{stamp}"));
         create_folder(&place).with_context(|| format!("create {}", place.display()))?;
-        for part in there {
-            std::fs::rename(folder.join(part), place.join(part)).with_context(|| format!("move {part} aside"))?;
-        }
+        moves.extend(there.into_iter().map(|part| (folder.join(part), place.join(part))));
         aside = Some(place);
     }
-    // The database last: until it is there, nothing is.
-    for part in ["archive", "lapwing.db"] {
-        std::fs::rename(coming.join(part), folder.join(part)).with_context(|| format!("put {part} in its place"))?;
+    // The database last: until it is there, nothing is, and no service starts (`no_restore_stopped_halfway`).
+    moves.extend(["archive", "lapwing.db"].map(|part| (coming.join(part), folder.join(part))));
+    exchange(&moves).inspect_err(|_| {
+        discard(&coming);
+        // Empty again; if it is not, it says what is in it.
+        aside.iter().for_each(|place| drop(std::fs::remove_dir(place)));
+    })?;
+    if let Some(place) = &aside {
+        sync(place)?;
     }
     std::fs::remove_dir(&coming).context("remove an empty folder")?;
     sync(folder)?;
     Ok((copied, aside))
+}
+
+/// Refuses a folder in which a restore was stopped between moving the old store aside and putting the new one in its
+/// place: a service would begin with an empty store there, and say nothing.
+pub(super) fn no_restore_stopped_halfway(folder: &Path) -> anyhow::Result<()> {
+    let halfway = folder.join(COMING).join("lapwing.db").exists() && !folder.join("lapwing.db").exists();
+    ensure!(
+        !halfway,
+        "a restore into {} did not end: run `lapwing store restore --replace FROM` again, or move what is in a folder \
+         `replaced-…` there back and remove `{COMING}`",
+        folder.display()
+    );
+    Ok(())
+}
+
+/// Moves each to its new place, or none.
+fn exchange(moves: &[(PathBuf, PathBuf)]) -> anyhow::Result<()> {
+    for (done, (from, to)) in moves.iter().enumerate() {
+        let Err(error) = std::fs::rename(from, to) else { continue };
+        let mut error = anyhow::Error::from(error).context(format!("move {} to {}", from.display(), to.display()));
+        for (from, to) in moves[..done].iter().rev() {
+            if let Err(again) = std::fs::rename(to, from) {
+                error = error.context(format!("move {} back to {}: {again}", to.display(), from.display()));
+            }
+        }
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// Copies into a new folder, syncs it and looks at all of it.
@@ -165,4 +201,47 @@ fn segments(path: &Path, from: &Path, into: &Path, progress: Progress<'_>) -> an
 
 fn sync(folder: &Path) -> anyhow::Result<()> {
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("sync {}", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn what_cannot_all_be_moved_stays_where_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["old", "new"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        std::fs::write(at("archive"), "old").unwrap();
+        std::fs::write(at("new/archive"), "new").unwrap();
+        let moves = [("archive", "old/archive"), ("new/archive", "archive"), ("new/nothing", "lapwing.db")];
+        let moves = moves.map(|(from, to)| (at(from), at(to)));
+        let error = format!("{:#}", exchange(&moves).unwrap_err());
+        assert!(error.contains("new/nothing to"), "{error}");
+        let read = |name: &str| std::fs::read_to_string(at(name)).unwrap();
+        assert_eq!((read("archive").as_str(), read("new/archive").as_str()), ("old", "new"));
+        exchange(&moves[..2]).unwrap();
+        assert_eq!((read("old/archive").as_str(), read("archive").as_str()), ("old", "new"));
+    }
+
+    #[test]
+    fn no_service_starts_where_a_restore_stopped_between_the_old_store_and_the_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, copy) = (folder.path().join("data"), folder.path().join("copy"));
+        drop(Store::open(&data).unwrap());
+        crate::archive::Archive::open(&data.join("archive")).unwrap();
+        backup(&data, &copy, &mut |_, _, _| {}).unwrap();
+        // As a kill between the two leaves it.
+        std::fs::create_dir_all(data.join("restoring")).unwrap();
+        std::fs::copy(copy.join("lapwing.db"), data.join("restoring/lapwing.db")).unwrap();
+        std::fs::create_dir(data.join("replaced-then")).unwrap();
+        std::fs::rename(data.join("lapwing.db"), data.join("replaced-then/lapwing.db")).unwrap();
+        let error = format!("{:#}", Store::open(&data).unwrap_err());
+        assert!(error.contains("did not end: run `lapwing store restore --replace FROM` again"), "{error}");
+        restore(&copy, &data, true, "now", &mut |_, _, _| {}).unwrap();
+        drop(Store::open(&data).unwrap());
+    }
 }

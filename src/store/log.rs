@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rusqlite::Connection;
 
-use super::Store;
+use super::{Durable, Store};
 
 /// Pages in the log from which on it is emptied: 4 MiB.
 const PAGES: i64 = 1_000;
@@ -74,6 +74,21 @@ impl Emptier {
     }
 }
 
+impl Store {
+    /// Returns once all that was committed before is on disk, also what did not wait for that. Cost: one sync.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+        let connection = self.writer();
+        super::durable(&connection, Durable::Now)?;
+        // A commit syncs all of the log before it. A page that stays the same is not written, so there must be a change.
+        let change = "INSERT INTO meta VALUES ('synced', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1";
+        connection.execute(change, []).context("sync the store")?;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use connect::source::Mark;
@@ -83,6 +98,22 @@ mod tests {
 
     fn pages(store: &Store) -> i64 {
         Emptier::open(store).unwrap().checkpoint("NOOP").unwrap().pages
+    }
+
+    #[test]
+    fn a_sync_writes_to_the_log_and_waits_for_it_whatever_the_commit_before_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        super::super::durable(&store.writer(), Durable::Soon).unwrap();
+        let mut before = pages(&store);
+        for time in 1..=3 {
+            store.sync().unwrap();
+            let after = pages(&store);
+            assert!(after > before, "{time}: {after} pages");
+            before = after;
+        }
+        let full: i64 = store.writer().query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+        assert_eq!(full, 2, "FULL");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::backup::{Progress, backup};
 use super::verify::{Contents, verify};
-use super::{UNREADABLE, create_folder, damage, lock, schema};
+use super::{UNREADABLE, create_folder, damage, lock, recovery, schema};
 
 /// What was done.
 #[derive(Clone, Debug)]
@@ -36,11 +36,12 @@ pub(crate) struct Forgotten {
 }
 
 /// Brings the schema of the store in `folder` up to date. `forget` drops what windows have counted, after a backup
-/// beside it whose name ends in `stamp`.
+/// beside it whose name ends in `stamp`: made before anything is changed, so that the version that wrote the store can go
+/// on with it.
 ///
 /// # Errors
 /// When there is no store, it is in use or a newer Lapwing wrote it, or the disk refuses. When windows cannot be read
-/// and `forget` is not said: what is done up to there stays, and harms nothing.
+/// and `forget` is not said: nothing is changed then.
 pub(crate) fn migrate(folder: &Path, forget: bool, stamp: &str, progress: Progress<'_>) -> anyhow::Result<Migrated> {
     let path = folder.join("lapwing.db");
     ensure!(path.is_file(), "there is no store in {}: is it the data folder?", folder.display());
@@ -48,16 +49,19 @@ pub(crate) fn migrate(folder: &Path, forget: bool, stamp: &str, progress: Progre
     let _lock = lock(folder)?;
     let mut connection = Connection::open(&path).with_context(|| format!("open store {}", path.display()))?;
     let before = schema::version(&connection).map_err(damage)?;
+    let saved = if forget {
+        let place = folder.join(format!("before-forgetting-{stamp}"));
+        backup(folder, &place, progress).context("back up before anything is forgotten")?;
+        Some(place)
+    } else {
+        recovery::readable(&connection).map_err(damage)?;
+        None
+    };
     progress("bringing the schema up to date", 0, 0);
     schema::migrate(&mut connection).map_err(damage).with_context(|| format!("migrate {}", path.display()))?;
     let gives_pages_back = give_pages_back(&connection, progress).map_err(damage)?;
     let contents = verify(folder, progress)?;
-    let mut forgotten = None;
-    if forget {
-        let place = folder.join(format!("before-forgetting-{stamp}"));
-        backup(folder, &place, progress).context("back up before anything is forgotten")?;
-        forgotten = Some(forget_windows(&mut connection, &contents, place)?);
-    }
+    let forgotten = saved.map(|place| forget_windows(&mut connection, &contents, place)).transpose()?;
     let contents = if forget { verify(folder, progress)? } else { contents };
     ensure!(!contents.windows_unreadable, "{UNREADABLE}: {}", contents.faults.join("; "));
     ensure!(

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use connect::source::Mark;
-use engine::detect::Step;
-use rusqlite::OptionalExtension;
+use engine::detect::{Caps, State, Step};
+use rusqlite::{Connection, OptionalExtension};
 
-use super::{Store, count};
+use super::{Store, count, schema, snapshot};
 
 /// Written in front of every journal entry.
 const JOURNAL_VERSION: u8 = 3;
@@ -59,7 +59,7 @@ impl Store {
             found.seen.push((count(row.get(0)?), ids));
         }
 
-        let snapshot = super::snapshot::read(&connection)?;
+        let snapshot = snapshot::read(&connection)?;
         let from = snapshot.as_ref().map_or(0, |(number, _)| *number);
         found.snapshot = snapshot.map(|(_, state)| state);
         let mut journal = connection.prepare("SELECT sightings FROM journal WHERE number > ?1 ORDER BY number")?;
@@ -71,6 +71,29 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// Refuses a file of an older schema whose windows this build cannot read, before anything in it is changed: the version
+/// that wrote it can go on with it then. Cost: reads all of the state, once an upgrade.
+pub(super) fn readable(connection: &Connection) -> anyhow::Result<()> {
+    let version = schema::version(connection)?;
+    if version == 0 || version >= schema::VERSION {
+        return Ok(());
+    }
+    let snapshot = match version {
+        1 | 2 => snapshot::read_in_one(connection)?,
+        _ => snapshot::read(connection)?,
+    };
+    let from = snapshot.as_ref().map_or(0, |(number, _)| *number);
+    if let Some((_, state)) = snapshot {
+        State::restore(&state, Caps::default()).context("restore state").context(super::UNREADABLE)?;
+    }
+    let mut journal = connection.prepare("SELECT sightings FROM journal WHERE number > ?1 ORDER BY number")?;
+    let mut rows = journal.query([super::sql(from)]).context("read journal")?;
+    while let Some(row) = rows.next().context("read journal")? {
+        decode(&row.get::<_, Vec<u8>>(0)?).context(super::UNREADABLE)?;
+    }
+    Ok(())
 }
 
 pub(super) fn encode(steps: &[Step]) -> anyhow::Result<Vec<u8>> {

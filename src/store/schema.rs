@@ -65,6 +65,11 @@ pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     if version as usize > MIGRATIONS.len() {
         bail!("a newer Lapwing wrote schema {version}, this one knows {}: use that version", MIGRATIONS.len());
     }
+    let foreign =
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\')";
+    if version == 0 && connection.query_row(foreign, [], |row| row.get(0)).context("look what the file holds")? {
+        bail!("lapwing.db holds tables of another program: give Lapwing a data folder of its own");
+    }
     for (number, step) in (1_u32..).zip(MIGRATIONS).skip(version as usize) {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).context("begin migration")?;
@@ -82,6 +87,17 @@ mod tests {
     use super::*;
     use crate::sample;
     use crate::store::{Order, Settled, Store, Verdict};
+
+    #[test]
+    fn a_file_of_another_program_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let foreign = Connection::open(folder.path().join("lapwing.db")).unwrap();
+        foreign.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        let error = format!("{:#}", Store::open(folder.path()).unwrap_err());
+        assert!(error.contains("another program"), "{error}");
+        let tables: u32 = foreign.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 1);
+    }
 
     #[test]
     fn what_an_older_version_kept_is_counted() {

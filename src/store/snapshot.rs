@@ -22,6 +22,27 @@ impl Store {
     /// When the disk refuses: what was there before stays in force, and it can be tried again.
     pub(crate) fn snapshot(&self, number: u64, state: &[u8]) -> anyhow::Result<()> {
         self.forget_parts(number).context("make room for a snapshot")?;
+        if self.in_force().context("look for a snapshot")? != Some(number) {
+            self.put_in_force(number, state)?;
+        }
+        fail::point(Point::InForce);
+        self.forget_parts(number).context("remove older snapshot")?;
+        // What is still there when the process ends is passed over at the start.
+        while self.writer().execute(
+            "DELETE FROM journal WHERE number IN (SELECT number FROM journal WHERE number <= ?1 LIMIT ?2)",
+            params![sql(number), JOURNAL_SLICE],
+        )? > 0
+        {}
+        Ok(())
+    }
+
+    /// The commit that the snapshot in force is of. One of the same commit says the same: it is never written over, as a
+    /// crash in between would leave half of each.
+    fn in_force(&self) -> rusqlite::Result<Option<u64>> {
+        self.writer().query_row("SELECT number FROM snapshot", [], |row| row.get(0).map(count)).optional()
+    }
+
+    fn put_in_force(&self, number: u64, state: &[u8]) -> anyhow::Result<()> {
         let mut parts = 0;
         for part in state.chunks(PART_BYTES) {
             self.writer()
@@ -35,14 +56,6 @@ impl Store {
             .prepare_cached("INSERT OR REPLACE INTO snapshot VALUES (1, ?1, ?2, ?3)")?
             .execute(params![sql(number), parts, sql(state.len() as u64)])
             .context("put snapshot in force")?;
-        fail::point(Point::InForce);
-        self.forget_parts(number).context("remove older snapshot")?;
-        // What is still there when the process ends is passed over at the start.
-        while self.writer().execute(
-            "DELETE FROM journal WHERE number IN (SELECT number FROM journal WHERE number <= ?1 LIMIT ?2)",
-            params![sql(number), JOURNAL_SLICE],
-        )? > 0
-        {}
         Ok(())
     }
 
@@ -59,6 +72,14 @@ impl Store {
             }
         }
     }
+}
+
+/// The snapshot of a file whose schema is 1 or 2, which kept it in one piece.
+pub(super) fn read_in_one(connection: &Connection) -> anyhow::Result<Option<(u64, Vec<u8>)>> {
+    connection
+        .query_row("SELECT number, state FROM snapshot", [], |row| Ok((count(row.get(0)?), row.get(1)?)))
+        .optional()
+        .context("read snapshot")
 }
 
 /// The snapshot in force: the commit that it is of, and the state.

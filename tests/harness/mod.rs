@@ -5,6 +5,7 @@
 //! a limit, and words for what was awaited.
 
 mod corpus;
+mod history;
 mod log;
 mod meddler;
 mod push;
@@ -18,10 +19,11 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub(crate) use corpus::{Corpus, lines_of, shared};
+pub(crate) use history::{Arrival, History};
 pub(crate) use log::Log;
 pub(crate) use meddler::Meddler;
 pub(crate) use push::push;
-pub(crate) use receiver::{Arrival, Receiver, Say};
+pub(crate) use receiver::{Receiver, Say};
 pub(crate) use service::{Home, Lapwing};
 pub(crate) use told::Told;
 pub(crate) use wall::{Sets, Wall};
@@ -60,20 +62,21 @@ const _: () = {
     let _ = (Lapwing::hear, Lapwing::push::<String>, Lapwing::metric, Lapwing::has_alerts, Heard::of, Heard::json);
     let _ = (Heard::header, |heard: Heard| heard.status, stopped, github);
     let _ = (Home::spawn_with, Lapwing::comes_up, Lapwing::is_gone, Lapwing::refused_nothing, push);
+    let _ = (Lapwing::falls_where_it_halts, Lapwing::kill_where_it_halted);
+    let _ = (Log::create, Log::path, Log::left, Log::write, Log::rotate, Chance::of, Receiver::take_any_time);
     let _ = (
-        Log::create,
-        Log::path,
-        Log::left,
-        Log::write,
-        Log::rotate,
-        Chance::of,
-        Receiver::steps_back,
-        Receiver::take_any_time,
+        Told::by,
+        Told::about,
+        Told::is_told_by,
+        Told::differences,
+        Meddler::start,
+        Meddler::behave,
+        Meddler::address,
+        Receiver::sink_at,
     );
-    let _ =
-        (Told::by, Told::about, Told::is_told_by, Meddler::start, Meddler::behave, Meddler::address, Receiver::sink_at);
     let _ = (Wall::new, Wall::set, Wall::variables, Sets::Wall, Sets::Everything);
-    let _ = (Say::After, Say::RetryAfter, Say::Never, Arrival::revision, Arrival::accepted);
+    let _ =
+        (Say::After, Say::RetryAfter, Say::Never, Arrival::revision, History::untaken, Told::is_told_in_any_order_by);
 };
 
 /// What takes longer than this hangs. Generous: a debug build on a busy machine is slow.

@@ -11,9 +11,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use super::{Arrival, History};
 
 /// What the service signs with; `Receiver::sink` tells it.
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -29,17 +30,6 @@ pub(crate) enum Say {
     RetryAfter(u16, u64),
     /// Not at all: the connection stays open.
     Never,
-}
-
-/// A request whose signature was good.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrival {
-    /// Its `webhook-id`.
-    pub(crate) id: String,
-    /// Its body, byte by byte.
-    pub(crate) body: String,
-    /// How it was answered.
-    say: Say,
 }
 
 type Script = Box<dyn FnMut(usize) -> Say + Send>;
@@ -110,39 +100,14 @@ impl Receiver {
 
     /// What came, by `webhook-id`, however it was answered. A repeat must be the same, byte by byte.
     pub(crate) fn messages(&self) -> BTreeMap<String, String> {
-        let mut messages = BTreeMap::new();
-        for Arrival { id, body, .. } in self.arrivals() {
-            if let Some(before) = messages.insert(id.clone(), body.clone()) {
-                assert_eq!(before, body, "webhook-id {id} came again with another body");
-            }
-        }
-        messages
+        let history = History(self.arrivals());
+        assert_eq!(history.altered(), Vec::<String>::new());
+        history.messages(|_| true)
     }
 
-    /// The last revision that came of each alert, and its `data` byte by byte.
+    /// The last revision that was taken of each alert, and its `data` byte by byte.
     pub(crate) fn alerts(&self) -> BTreeMap<String, (u64, String)> {
-        let mut alerts: BTreeMap<String, (u64, String)> = BTreeMap::new();
-        for body in self.messages().into_values() {
-            let (id, revision, data) = parts(&body);
-            let last = alerts.entry(id).or_insert_with(|| (revision, data.clone()));
-            if last.0 < revision {
-                *last = (revision, data);
-            }
-        }
-        alerts
-    }
-
-    /// Alerts about which an older revision came after a newer one; empty in a good run.
-    pub(crate) fn steps_back(&self) -> Vec<String> {
-        let (mut newest, mut back) = (BTreeMap::new(), Vec::new());
-        for arrival in self.arrivals() {
-            let (id, revision) = arrival.revision();
-            let before = newest.insert(id.clone(), revision).unwrap_or(0);
-            if revision < before {
-                back.push(format!("{id}: {revision} after {before}"));
-            }
-        }
-        back
+        History(self.arrivals()).alerts()
     }
 
     /// What was wrong with requests; empty in a good run.
@@ -157,35 +122,6 @@ impl Drop for Receiver {
     }
 }
 
-impl Arrival {
-    /// Whether the sender was told that it arrived.
-    pub(crate) fn accepted(&self) -> bool {
-        matches!(self.say, Say::Now(200..=299) | Say::After(_, 200..=299))
-    }
-
-    /// Which alert and which revision of it this tells.
-    pub(crate) fn revision(&self) -> (String, u64) {
-        let (id, revision, _) = parts(&self.body);
-        (id, revision)
-    }
-}
-
-/// Alert id, revision and `data` of a body.
-fn parts(body: &str) -> (String, u64, String) {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        revision: u64,
-        data: Box<RawValue>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Named {
-        id: String,
-    }
-    let Body { revision, data } = serde_json::from_str(body).expect("a webhook body is JSON with revision and data");
-    let Named { id } = serde_json::from_str(data.get()).expect("data is an alert");
-    (id, revision, data.get().to_owned())
-}
-
 async fn receive(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, body: Bytes) -> Response {
     let timeless = lock(&shared).timeless;
     let checked = check(&headers, &body, timeless);
@@ -198,7 +134,8 @@ async fn receive(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, b
         let number = shared.arrivals.len();
         let say = (shared.script)(number);
         let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-        shared.arrivals.push(Arrival { id, body: String::from_utf8_lossy(&body).into_owned(), say });
+        let taken = matches!(say, Say::Now(200..=299) | Say::After(_, 200..=299));
+        shared.arrivals.push(Arrival { id, body: String::from_utf8_lossy(&body).into_owned(), taken });
         say
     };
     let status = |status| StatusCode::from_u16(status).expect("a script names real statuses");

@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -13,6 +15,9 @@ use super::{Receiver, until};
 
 /// Lines of the log that a failing test shows.
 const LOG_SHOWN: usize = 40;
+
+/// What a service says that halts at the fail point which it was given.
+const HALTED: &str = "LAPWING_FAIL: reached";
 
 /// A folder with a configuration and the service's data. Outlives every process that is started on it.
 pub(crate) struct Home {
@@ -81,22 +86,40 @@ impl Home {
         let mut command = self.command();
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
-        let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
-        let into = log.clone();
+        let child = Arc::new(Mutex::new(child));
+        let lapwing = Lapwing {
+            child,
+            log: Arc::default(),
+            falls: Arc::default(),
+            address: None,
+            client: reqwest::Client::new(),
+        };
+        let (child, log, falls) = (lapwing.child.clone(), lapwing.log.clone(), lapwing.falls.clone());
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                into.lock().expect("no holder of this lock panics").push(line);
+                let halted = line.contains(HALTED);
+                lock(&log).push(line);
+                if halted && falls.load(Ordering::SeqCst) {
+                    lock(&child).kill().expect("a child can be killed");
+                }
             }
         });
-        Lapwing { child, log, address: None, client: reqwest::Client::new() }
+        lapwing
     }
+}
+
+/// No holder of such a lock panics.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().expect("no holder of this lock panics")
 }
 
 /// A running service. Dropping it kills it; in a failing test its log is shown then.
 pub(crate) struct Lapwing {
-    child: Child,
+    child: Arc<Mutex<Child>>,
     log: Arc<Mutex<Vec<String>>>,
+    /// Whether it is killed as soon as it halts at its fail point.
+    falls: Arc<AtomicBool>,
     address: Option<SocketAddr>,
     client: reqwest::Client,
 }
@@ -110,8 +133,8 @@ impl Lapwing {
     /// Waits until it listens; its address is known from then on.
     pub(crate) async fn listens(&mut self) -> SocketAddr {
         let address = until("the service to listen", async || {
-            let ended = self.child.try_wait().expect("a child can be asked");
-            let log = self.log.lock().expect("no holder of this lock panics");
+            let ended = self.ended();
+            let log = lock(&self.log);
             let address = log.iter().find_map(|line| line.split_once("listening address=")?.1.trim().parse().ok());
             // It may have said so and ended since.
             match ended {
@@ -127,13 +150,7 @@ impl Lapwing {
     /// The same, but whether it came so far: it may also end before, or halt at a fail point.
     pub(crate) async fn comes_up(&mut self) -> bool {
         until("the service to listen or to end", async || {
-            let listens = self
-                .log
-                .lock()
-                .expect("no holder of this lock panics")
-                .iter()
-                .any(|line| line.contains("listening address="));
-            if listens {
+            if self.log_has("listening address=") {
                 return Some(true);
             }
             self.is_gone().then_some(false)
@@ -147,38 +164,61 @@ impl Lapwing {
 
     /// Whether it ended, or halted at the fail point that it was given.
     pub(crate) fn is_gone(&mut self) -> bool {
-        self.log_has("LAPWING_FAIL: reached") || self.child.try_wait().expect("a child can be asked").is_some()
+        self.log_has(HALTED) || self.has_ended()
+    }
+
+    /// From now on it is killed the moment that it halts at its fail point, and not some time after: the others do not
+    /// run on.
+    pub(crate) fn falls_where_it_halts(&mut self) {
+        self.falls.store(true, Ordering::SeqCst);
+        // Whoever looks second sees what the other did: this, or the thread that reads the log.
+        if self.log_has(HALTED) {
+            lock(&self.child).kill().expect("a child can be killed");
+        }
     }
 
     /// `kill -9`: nothing is finished, nothing is said.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("a child can be killed");
-        self.child.wait().expect("a killed child ends");
+    pub(crate) fn kill(self) -> ExitStatus {
+        let mut child = lock(&self.child);
+        child.kill().expect("a child can be killed");
+        child.wait().expect("a killed child ends")
+    }
+
+    /// `kill -9` of one that halted at its fail point; fails if it did not come so far, or ended in another way.
+    #[track_caller]
+    pub(crate) fn kill_where_it_halted(self, point: &str) {
+        assert!(self.log_has(HALTED), "the service ended before {point}");
+        let ended = self.kill();
+        assert_eq!(ended.signal(), Some(9), "at {point} it ended by itself: {ended}");
     }
 
     /// Sends it a signal by its short name, such as `HUP`.
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = lock(&self.child).id().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("kill is there");
         assert!(sent.success(), "kill -{name} {id}: {sent}");
     }
 
     /// Fails if it has ended or panicked.
     pub(crate) fn still_runs(&mut self) {
-        let ended = self.child.try_wait().expect("a child can be asked");
+        let ended = self.ended();
         assert!(ended.is_none(), "the service ended: {ended:?}");
         assert!(!self.log_has("panicked"), "the service panicked");
     }
 
     /// Whether it has ended, however.
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("a child can be asked").is_some()
+        self.ended().is_some()
+    }
+
+    fn ended(&self) -> Option<ExitStatus> {
+        lock(&self.child).try_wait().expect("a child can be asked")
     }
 
     /// SIGTERM, and waits for the orderly end.
-    pub(crate) async fn terminate(mut self) -> ExitStatus {
+    pub(crate) async fn terminate(self) -> ExitStatus {
         self.ask_to_stop();
-        until("the service to end after SIGTERM", async || self.child.try_wait().expect("a child can be asked")).await
+        until("the service to end after SIGTERM", async || self.ended()).await
     }
 
     /// SIGTERM alone: what a supervisor sends some time before `kill -9`.
@@ -255,12 +295,12 @@ impl Lapwing {
 
     /// Whether a line of its log holds this text.
     pub(crate) fn log_has(&self, text: &str) -> bool {
-        self.log.lock().expect("no holder of this lock panics").iter().any(|line| line.contains(text))
+        lock(&self.log).iter().any(|line| line.contains(text))
     }
 
     /// Warnings and errors in its log.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let log = self.log.lock().expect("no holder of this lock panics");
+        let log = lock(&self.log);
         let bad = |line: &&String| [" WARN ", " ERROR ", "panicked"].iter().any(|word| line.contains(word));
         log.iter().filter(bad).cloned().collect()
     }
@@ -281,8 +321,11 @@ impl Lapwing {
 
 impl Drop for Lapwing {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) && self.child.kill().is_ok() {
-            drop(self.child.wait());
+        if let Ok(mut child) = self.child.lock()
+            && matches!(child.try_wait(), Ok(None))
+            && child.kill().is_ok()
+        {
+            drop(child.wait());
         }
         if std::thread::panicking()
             && let Ok(log) = self.log.lock()

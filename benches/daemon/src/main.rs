@@ -17,7 +17,6 @@ use lab::corpus;
 use lab::sigmahq::{self, SigmaHq};
 use serde_json::Value;
 
-mod child;
 mod page;
 mod run;
 

@@ -7,11 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use lab::child::Child;
 use lab::histogram::Histogram;
 use lab::load::{self, Catcher, Caught, Load, Pace, Sent};
 use serde_json::Value;
 
-use crate::child::Daemon;
 use crate::{BATCH, CONNECTIONS, Prepared, Programs, strings};
 
 /// What senders show to ours.
@@ -91,10 +91,10 @@ pub(crate) fn lapwing(prepared: &Prepared, programs: &Programs, feed: &Feed, pac
     let mut command = Command::new(&programs.lapwing);
     command.args(["run", "--config"]).arg(&config).env("BENCH_TOKEN", TOKEN);
     command.env("BENCH_SECRET", "0123456789abcdef0123456789abcdef");
-    let mut service = Daemon::start(&mut command, "listening address=")?;
+    let mut service = Child::start(&mut command, "listening address=")?;
 
     let (processor, start) = (service.seconds()?, Instant::now());
-    let address = service.address;
+    let address = service.address();
     let sent = Load { address, requests: &feed.ours, connections: CONNECTIONS, pace }.run()?;
     wait(&mut service, |service| {
         Ok(catcher.count() >= prepared.expected.len() && service.metric("lapwing_outbox_rows")? == 0.0)
@@ -127,10 +127,10 @@ pub(crate) fn rsigma(prepared: &Prepared, programs: &Programs, feed: &Feed, pace
     let mut command = Command::new(&programs.rsigma);
     command.args(["engine", "daemon", "--input", "http", "--api-addr", "127.0.0.1:0", "--rules"]).arg(&prepared.rules);
     command.args(["--batch-size", &BATCH.to_string(), "--output", &format!("file://{}", results.display())]);
-    let mut service = Daemon::start(command.current_dir(&folder), "addr\":\"")?;
+    let mut service = Child::start(command.current_dir(&folder), "addr\":\"")?;
 
     let (processor, start) = (service.seconds()?, Instant::now());
-    let sent = Load { address: service.address, requests: &feed.theirs, connections: CONNECTIONS, pace }.run()?;
+    let sent = Load { address: service.address(), requests: &feed.theirs, connections: CONNECTIONS, pace }.run()?;
     let all = feed.events as f64;
     wait(&mut service, |service| Ok(service.metric("rsigma_events_processed_total")? >= all))?;
     let took = start.elapsed();
@@ -155,7 +155,7 @@ pub(crate) fn rsigma(prepared: &Prepared, programs: &Programs, feed: &Feed, pace
     })
 }
 
-fn wait(service: &mut Daemon, mut done: impl FnMut(&Daemon) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+fn wait(service: &mut Child, mut done: impl FnMut(&Child) -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !done(service)? {
         service.lives()?;
@@ -186,12 +186,12 @@ fn delays(prepared: &Prepared, sent: &Sent, caught: &[Caught]) -> anyhow::Result
 }
 
 /// All alerts that stand, in their canonical form, by id.
-fn alerts(service: &Daemon) -> anyhow::Result<BTreeMap<String, Value>> {
+fn alerts(service: &Child) -> anyhow::Result<BTreeMap<String, Value>> {
     let mut alerts = BTreeMap::new();
     let mut cursor = String::new();
     loop {
         let path = format!("/api/v1/alerts?limit=500{cursor}");
-        let mut page: Value = serde_json::from_str(&load::get(service.address, &path)?)?;
+        let mut page: Value = serde_json::from_str(&load::get(service.address(), &path)?)?;
         for alert in page["alerts"].as_array_mut().context("read a page of alerts")? {
             let mut alert = alert.take();
             alert.as_object_mut().context("read an alert")?.retain(|name, _| !STORED.contains(&name.as_str()));

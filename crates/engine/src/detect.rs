@@ -30,13 +30,13 @@ mod sequence;
 mod shape;
 mod sight;
 mod state;
-mod statistics;
+mod sum;
 mod table;
 mod temporal;
 mod uuid;
 mod window;
 
-pub use change::{Change, Ledger, Standing};
+pub use change::{Change, Register, Standing};
 pub use decimal::BILLIONTHS;
 pub(crate) use decimal::text as decimal_text;
 pub(crate) use episode::Account;

@@ -107,6 +107,13 @@ struct Refusal {
     detail: String,
 }
 
+/// A part of a body that cannot be opened.
+struct Broken<'b> {
+    refusal: Refusal,
+    position: &'b str,
+    body: &'b [u8],
+}
+
 /// One record out of whatever it was wrapped in.
 struct Piece<'p> {
     /// Position of the body, and `#n` where the wrapper holds many.
@@ -152,8 +159,8 @@ impl Refusal {
         Self::new(RejectReason::Shape, detail)
     }
 
-    fn at(self, position: &str, body: &[u8]) -> Reject {
-        Reject { position: position.to_owned(), reason: self.reason, detail: self.detail, head: head(body) }
+    fn at(&self, position: &str, body: &[u8]) -> Reject {
+        Reject { position: position.to_owned(), reason: self.reason, detail: self.detail.clone(), head: head(body) }
     }
 }
 
@@ -177,18 +184,21 @@ pub fn normalise(
     }
     let mut room = REJECTS_MAX;
     let mut untold = 0_u64;
-    let mut take = |found: Result<Piece<'_>, Reject>| {
-        let found = found.and_then(|piece| {
-            let refused = |refusal: Refusal| refusal.at(piece.position, json_of(&piece.document).as_bytes());
-            event(format, &piece, limits).map_err(refused)
-        });
-        match found {
-            Ok(event) => out.push(event),
-            Err(_) if room == 0 => untold += 1,
-            Err(reject) => {
-                room -= 1;
-                rejects.push(reject);
+    let mut take = |found: Result<Piece<'_>, Broken<'_>>| {
+        // A reject is made only if it is told: of a body of millions of them, making each took most of the time.
+        let mut refuse = |reject: &dyn Fn() -> Reject| match room.checked_sub(1) {
+            None => untold += 1,
+            Some(less) => {
+                room = less;
+                rejects.push(reject());
             }
+        };
+        match found {
+            Ok(piece) => match event(format, &piece, limits) {
+                Ok(event) => out.push(event),
+                Err(refusal) => refuse(&|| refusal.at(piece.position, json_of(&piece.document).as_bytes())),
+            },
+            Err(Broken { refusal, position, body }) => refuse(&|| refusal.at(position, body)),
         }
     };
     wrapper::open(format, body, position, limits, &mut take);

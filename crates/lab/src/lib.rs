@@ -1,11 +1,13 @@
 //! Never shipped: corpora, replay and scoring for tests and benches.
 //!
 //! [`corpus`] finds records or makes many of few, [`replay`] runs the engine over them the way the service
-//! does, [`score`] says what the alerts found, [`load`] posts to the service and times its answers. Everything is seeded: a run can be run again.
+//! does, [`score`] says what the alerts found, [`child`] runs the service, [`load`] posts to it and times its answers.
+//! Everything is seeded: a run can be run again.
 
 pub mod apart;
 pub mod case;
 pub mod chance;
+pub mod child;
 pub mod corpus;
 pub mod histogram;
 pub mod load;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use engine::alert::Alert;
-use engine::detect::{Caps, Change, Ledger, Pace, Raw, Reach, Sighting, State, Step, sight, sight_raw};
+use engine::detect::{Caps, Change, Pace, Raw, Reach, Register, Sighting, State, Step, sight, sight_raw};
 use engine::event::{Kind, Kinds, Uid};
 use engine::normalise::{Format, Limits, Reject, normalise};
 use engine::rule::{RuleSet, Scratch};
@@ -64,7 +64,7 @@ struct Disk {
     journal: Vec<Step>,
     /// Ids of counted events.
     seen: BTreeSet<(Kind, Uid)>,
-    alerts: Ledger,
+    alerts: Register,
 }
 
 /// Lines of a file as records, positions counted from 1.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use arc_swap::ArcSwap;
 use connect::source::{Batch, Body, Record};
-use engine::detect::{Ledger as Alerts, sight};
+use engine::detect::{Register, sight};
 use engine::normalise::{Limits, normalise};
 use engine::rule::{RuleFile, Scratch};
 use proptest::prelude::*;
@@ -54,7 +54,7 @@ struct Death {
 
 /// How a stream comes.
 #[derive(Clone, Debug)]
-struct Course {
+struct Plan {
     /// By how many minutes each record is held up, and by which source it comes.
     held: Vec<(u32, bool)>,
     /// Records that come a second time.
@@ -69,7 +69,7 @@ struct Course {
     repeats: bool,
 }
 
-fn course() -> impl Strategy<Value = Course> {
+fn plan() -> impl Strategy<Value = Plan> {
     let end = prop_oneof![Just(End::BeforeCommit), Just(End::AfterCommit), Just(End::Stop)];
     let death = (1usize..5, end, 0usize..3).prop_map(|(commits, end, reread)| Death { commits, end, reread });
     (
@@ -81,7 +81,7 @@ fn course() -> impl Strategy<Value = Course> {
         proptest::collection::vec(1usize..9, 0..3),
         any::<bool>(),
     )
-        .prop_map(|(held, again, batches, threads, deaths, silences, repeats)| Course {
+        .prop_map(|(held, again, batches, threads, deaths, silences, repeats)| Plan {
             held,
             again,
             batches,
@@ -112,17 +112,17 @@ fn rules() -> Arc<RuleSet> {
 }
 
 /// The batches as they come, each by one source.
-fn batches(happenings: &BTreeMap<u32, Option<u32>>, course: &Course) -> Vec<(usize, Vec<String>)> {
+fn batches(happenings: &BTreeMap<u32, Option<u32>>, plan: &Plan) -> Vec<(usize, Vec<String>)> {
     let mut minutes: Vec<u32> = happenings.keys().copied().collect();
-    let again: Vec<u32> = course.again.iter().map(|which| *which.get(&minutes)).collect();
+    let again: Vec<u32> = plan.again.iter().map(|which| *which.get(&minutes)).collect();
     minutes.extend(again);
     let coming = |(place, &minute): (usize, &u32)| {
-        let (held, source) = course.held[place % 60];
+        let (held, source) = plan.held[place % 60];
         (minute + held, place, minute, usize::from(source))
     };
     let mut coming: Vec<(u32, usize, u32, usize)> = minutes.iter().enumerate().map(coming).collect();
     coming.sort_unstable();
-    let mut lengths = course.batches.iter().cycle();
+    let mut lengths = plan.batches.iter().cycle();
     let mut batches: Vec<(usize, Vec<String>)> = Vec::new();
     let mut room = 0;
     for (_, _, minute, source) in coming {
@@ -148,7 +148,7 @@ struct Life {
 }
 
 impl Life {
-    fn begin(folder: &Path, course: &Course) -> Self {
+    fn begin(folder: &Path, plan: &Plan) -> Self {
         let store = Arc::new(Store::open(folder).unwrap());
         let recovered = store.recover().unwrap();
         let next = |source: &&str| {
@@ -156,11 +156,13 @@ impl Life {
             position.map_or(0, |position| position.parse().expect("a number written below"))
         };
         let committed = SOURCES.iter().map(next).collect();
-        let manners = Manners { delay: PACE.delay, repeats: course.repeats, says_idle: false };
+        let manners = Manners { delay: PACE.delay, repeats: plan.repeats, says_idle: false };
         let feed = |source: &&str| Feed::new((*source).to_owned(), Format::Auto, true).with(PACE, manners);
         let feeds: Vec<Arc<Feed>> = SOURCES.iter().map(feed).map(Arc::new).collect();
         let clock = Clock::Hand(Hand::at(Timestamp::default()));
-        let ledger = Ledger::open(store.clone(), recovered, rules(), &feeds, settings(folder), clock).unwrap();
+        let ledger =
+            Ledger::open(store.clone(), recovered, Arc::new(ArcSwap::new(rules())), &feeds, settings(folder), clock)
+                .unwrap();
         let listeners = Listeners {
             router: Arc::new(Notify::new()),
             live: broadcast::channel(8).0,
@@ -195,12 +197,12 @@ impl Life {
 }
 
 /// One life of the process: until the stream ends, or until it dies.
-fn live(folder: &Path, batches: &[(usize, Vec<String>)], course: &Course, death: Option<Death>) {
-    let mut life = Life::begin(folder, course);
+fn live(folder: &Path, batches: &[(usize, Vec<String>)], plan: &Plan, death: Option<Death>) {
+    let mut life = Life::begin(folder, plan);
     let (inbox, loads) = mpsc::channel(8);
     let rules = Arc::new(ArcSwap::new(rules()));
-    let (mut matched, threads) = workers::start(course.threads, loads, rules, Limits::default()).unwrap();
-    let reread = death.map_or(0, |death| if course.repeats { death.reread } else { 0 });
+    let (mut matched, threads) = workers::start(plan.threads, loads, rules, Limits::default()).unwrap();
+    let reread = death.map_or(0, |death| if plan.repeats { death.reread } else { 0 });
     let mut sent: Vec<(usize, usize, Vec<String>)> = Vec::new();
     for (place, (source, records)) in batches.iter().enumerate() {
         if place + reread >= life.committed[*source] {
@@ -240,7 +242,7 @@ fn live(folder: &Path, batches: &[(usize, Vec<String>)], course: &Course, death:
         if end.is_some() {
             break end;
         }
-        if course.silences.contains(&commits) {
+        if plan.silences.contains(&commits) {
             life.silence();
         }
     };
@@ -272,7 +274,7 @@ fn expected(happenings: &BTreeMap<u32, Option<u32>>) -> Vec<String> {
         state.apply(&rules, &sighting, &mut changes);
     }
     state.finish(&rules, &mut changes);
-    let mut alerts = Alerts::default();
+    let mut alerts = Register::default();
     changes.into_iter().for_each(|change| alerts.take(change));
     sorted(alerts.into_alerts().iter())
 }
@@ -296,14 +298,14 @@ proptest! {
     #[test]
     fn neither_order_nor_repeats_nor_batches_nor_threads_nor_silence_nor_deaths_change_what_stands(
         happenings in happenings(),
-        course in course(),
+        plan in plan(),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let batches = batches(&happenings, &course);
-        for death in &course.deaths {
-            live(folder.path(), &batches, &course, Some(*death));
+        let batches = batches(&happenings, &plan);
+        for death in &plan.deaths {
+            live(folder.path(), &batches, &plan, Some(*death));
         }
-        live(folder.path(), &batches, &course, None);
+        live(folder.path(), &batches, &plan, None);
         prop_assert_eq!(found(folder.path()), expected(&happenings));
     }
 }

@@ -56,6 +56,7 @@ mod tests {
     fn a_message_is_one_line_of_json_whatever_stands_in_it() {
         let mut message = sample::message();
         message.alert.why = "two\nlines".to_owned();
+        message.text = serde_json::to_string(&message.alert).unwrap();
         let line = String::from_utf8(line(&message)).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();

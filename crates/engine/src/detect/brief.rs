@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Shape;
 use super::evidence::{Evidence, Handle};
 use super::level::Levels;
-use super::progress::Borders;
 use super::table::Weigh;
-use super::window::{Arrival, Lasting, Ripple, TooLate, compare, grown};
+use super::window::{Arrival, Asked, Lasting, Ripple, TooLate, compare, grown};
 use crate::time::Timestamp;
 
 /// Events that a brief window keeps at most.
@@ -147,17 +146,18 @@ impl<M: Mark> Brief<M> {
     pub(super) fn insert(
         &mut self,
         arrival: &Arrival<'_>,
-        (shape, borders): (&Shape, Borders),
+        asked: Asked<'_>,
         scratch: &mut Lasting,
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Result<(), TooLate> {
+        let Asked { shape, borders } = asked;
         // Findings of correlations are few, and may be taken back.
         if shape.chained && self.few.is_none() {
             self.few = Few::Lasting(Box::new(Lasting::new(Levels::new(&shape.counted))));
         }
         if let Few::Lasting(window) = &mut self.few {
-            return window.insert(arrival, (shape, borders), evidence, ripples);
+            return window.insert(arrival, asked, evidence, ripples);
         }
         let newest = self.few.entries().last().map(Entry::time);
         if newest.is_some_and(|newest| arrival.time < borders.of_key(newest)) {

@@ -31,14 +31,14 @@ pub enum Standing {
     },
 }
 
-/// The final alerts of a whole stream, as `lapwing replay` and tests want them: the latest form of each
+/// The alerts that stand at the end of a whole stream, as `lapwing replay` and tests want them: the latest form of each
 /// alert that was not superseded, by (time, id).
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct Register {
     alerts: BTreeMap<AlertId, Alert>,
 }
 
-impl Ledger {
+impl Register {
     /// Takes a change in.
     pub fn take(&mut self, change: Change) {
         match change.standing {

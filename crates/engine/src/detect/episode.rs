@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Shape;
 use super::evidence::{Evidence, Handle};
 use crate::alert::Scene;
 use crate::event::Kind;
@@ -92,11 +91,6 @@ impl Episode {
         size_of::<Self>() + self.sample.capacity() * size_of::<Handle>() + named + opening
     }
 
-    /// Whether it is the same alert as another one.
-    pub(super) fn is(&self, other: &Self, shape: &Shape) -> bool {
-        self.crossed.cell(shape.window) == other.crossed.cell(shape.window)
-    }
-
     /// What a late event may have changed.
     pub(super) fn extent(&self) -> (Timestamp, Timestamp, Timestamp, i128, u64) {
         (self.crossed, self.first, self.last, self.peak, self.events_total)
@@ -105,10 +99,15 @@ impl Episode {
     /// Takes in the events from `start` (or where it was) up to `end`, which make the condition true at `now`.
     pub(super) fn take(&mut self, now: Timestamp, level: i128, (start, end): (usize, usize), evidence: &[Handle]) {
         let fresh = &evidence[start.max(self.counted)..end];
-        let room = SAMPLE_MAX.saturating_sub(self.named.len() + self.sample.len());
-        self.sample.extend(fresh.iter().take(room));
-        self.events_total += fresh.len() as u64;
         self.counted = end;
+        self.grow(now, level, fresh.len(), fresh.iter().copied());
+    }
+
+    /// Takes in so many events, which make the condition true at `now`. Looks at the first few only.
+    pub(super) fn grow(&mut self, now: Timestamp, level: i128, count: usize, events: impl Iterator<Item = Handle>) {
+        let room = SAMPLE_MAX.saturating_sub(self.named.len() + self.sample.len());
+        self.sample.extend(events.take(room));
+        self.events_total += count as u64;
         (self.last, self.held, self.hold) = (now, now, None);
         self.peak = self.peak.max(level);
     }

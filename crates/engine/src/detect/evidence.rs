@@ -11,15 +11,20 @@
 //! and address 110 bytes an event instead of 35, and ten words to hash).
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use super::Sighting;
-use super::uuid::{packed, unpacked};
-use crate::alert::{Part, Parts, Scene};
-use crate::event::{ActorSort, Kind, Uid};
+use crate::alert::Scene;
+use crate::event::{Kind, Uid};
 use crate::hash::Seed;
+use read::Read;
+use segment::Segment;
+use write::{Base, base_of};
+
+mod read;
+mod segment;
+mod write;
 
 /// Where an event stands: the number of its segment and the place in it, 16 bits each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,33 +47,6 @@ pub(super) struct Evidence {
     #[serde(skip)]
     last: Option<Base>,
 }
-
-/// An event that others are written against.
-#[derive(Debug)]
-struct Base {
-    place: u16,
-    origin: u32,
-    scene: Scene,
-}
-
-/// Some events, one behind the other.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Segment {
-    bytes: Vec<u8>,
-    /// How many window entries refer to events in here.
-    references: u32,
-}
-
-/// What the first two bytes of an event say besides which parts of its scene are written.
-const BASE: u16 = 1 << 15;
-const UUID: u16 = 1 << 14;
-const ORIGIN: u16 = 1 << 13;
-const CLAMPED: u16 = 1 << 12;
-
-/// In place of the number of bytes that a text shares with the base's.
-const ABSENT: u8 = 0xff;
-const ADDRESS: u8 = 0xfe;
-const SHARED_MAX: usize = 0xf0;
 
 /// Places are 16 bits; behind the last event's may stand an id and ten labels of up to 2 KiB.
 const SEGMENT_BYTES_MAX: usize = (1 << 16) - (32 << 10);
@@ -161,7 +139,7 @@ impl Evidence {
 
     /// Whether its time is not what it says itself.
     pub(super) fn is_clamped(&self, handle: Handle) -> bool {
-        self.read(handle).is_some_and(|(_, read)| read.head & CLAMPED != 0)
+        self.read(handle).is_some_and(|(_, read)| read.is_clamped())
     }
 
     fn writable(&mut self) -> Option<u32> {
@@ -211,256 +189,10 @@ impl Evidence {
     fn with_id<T>(&self, handle: Handle, see: impl FnOnce(&str) -> T) -> T {
         match self.read(handle) {
             None => see("(forgotten)"),
-            Some((_, read)) if read.head & UUID != 0 => {
-                see(std::str::from_utf8(&unpacked(read.id)).unwrap_or_default())
-            }
-            Some((_, read)) => see(std::str::from_utf8(read.id).unwrap_or_default()),
+            Some((_, read)) => read.with_id(see),
         }
     }
 }
-
-/// An event that this one, which will stand at `place`, can be written against; this one becomes a base for the next
-/// if there was none as near. So a base of a base has none. Hashes are keyed and of 64 bits: two that are not alike do
-/// not meet.
-fn base_of(sighting: &Sighting, place: u16, bases: &mut HashMap<u64, u16, Seed>) -> Option<u16> {
-    use std::hash::BuildHasher;
-    let Sighting { kind, scene, .. } = sighting;
-    let alike = (kind, scene.sort() as u8, scene.action());
-    let hash = bases.hasher().hash_one((alike, scene.get(Part::ActorId).or(scene.get(Part::ActorName))));
-    if let Some(base) = bases.get(&hash) {
-        return Some(*base);
-    }
-    bases.insert(hash, place);
-    let hash = bases.hasher().hash_one((alike, "any"));
-    let base = bases.get(&hash).copied();
-    if base.is_none() {
-        bases.insert(hash, place);
-    }
-    base
-}
-
-/// An event as it stands there.
-#[derive(Clone, Copy)]
-struct Read<'e> {
-    head: u16,
-    base: Option<u16>,
-    /// Of an event without a base.
-    kind: Kind,
-    sort: ActorSort,
-    origin: Option<u32>,
-    id: &'e [u8],
-    parts: [Written<'e>; Part::COUNT],
-}
-
-/// One part of a scene as it stands there.
-#[derive(Clone, Copy)]
-enum Written<'e> {
-    /// As in the base.
-    Same,
-    Absent,
-    Address(Ipv4Addr),
-    /// So many bytes of the base's, and then these.
-    Text(usize, &'e [u8]),
-}
-
-/// In the order of their numbers in a saved segment.
-const SORTS: [ActorSort; 5] =
-    [ActorSort::Unknown, ActorSort::Human, ActorSort::Role, ActorSort::Service, ActorSort::App];
-
-impl Segment {
-    fn read(&self, place: u16) -> Option<Read<'_>> {
-        let mut reader = Reader(self.bytes.get(usize::from(place)..)?);
-        let head = reader.number()?;
-        let (mut base, mut kind, mut sort) = (None, Kind::Json, ActorSort::Unknown);
-        if head & BASE != 0 {
-            // It was there before: so a chain ends, whatever was read from disk.
-            base = Some(reader.number().filter(|base| *base < place)?);
-        } else {
-            kind = *Kind::ALL.get(usize::from(reader.byte()?))?;
-            sort = *SORTS.get(usize::from(reader.byte()?))?;
-        }
-        let origin = if head & ORIGIN != 0 { Some(u32::from_le_bytes(*reader.take()?)) } else { None };
-        let length = if head & UUID != 0 { 16 } else { usize::from(reader.number()?) };
-        let id = reader.some(length)?;
-        let mut parts = [if base.is_some() { Written::Same } else { Written::Absent }; Part::COUNT];
-        for (bit, part) in parts.iter_mut().enumerate() {
-            if head >> bit & 1 == 1 {
-                *part = reader.part()?;
-            }
-        }
-        Some(Read { head, base, kind, sort, origin, id, parts })
-    }
-
-    fn base_at(&self, place: u16) -> Option<Base> {
-        let read = self.read(place)?;
-        Some(Base { place, origin: self.origin(&read), scene: self.scene(&read) })
-    }
-
-    fn base<'e>(&'e self, read: &Read<'e>) -> Option<Read<'e>> {
-        self.read(read.base?)
-    }
-
-    /// The one at the bottom, which says what all above it have in common.
-    fn first<'e>(&'e self, read: &Read<'e>) -> Read<'e> {
-        self.base(read).map_or(*read, |base| self.first(&base))
-    }
-
-    fn origin(&self, read: &Read<'_>) -> u32 {
-        read.origin.or_else(|| Some(self.origin(&self.base(read)?))).unwrap_or_default()
-    }
-
-    fn scene(&self, read: &Read<'_>) -> Scene {
-        let mut text = Vec::with_capacity(256);
-        let mut ends = [None; Part::COUNT];
-        let base = self.base(read);
-        let chain = [Some(*read), base, base.and_then(|base| self.base(&base))];
-        for (place, end) in ends.iter_mut().enumerate() {
-            *end = append(&chain, place, usize::MAX, &mut text).then_some(text.len());
-        }
-        let mut start = 0;
-        let parts: Parts<'_> = ends.map(|end| {
-            let part = text.get(start..end?)?;
-            start = end?;
-            std::str::from_utf8(part).ok()
-        });
-        Scene::new(self.first(read).sort, &parts)
-    }
-
-    fn write(&mut self, sighting: &Sighting, base: Option<&Base>) {
-        let Sighting { uid, kind, scene, .. } = sighting;
-        let place = self.bytes.len();
-        self.bytes.extend([0; 2]);
-        let mut head = if sighting.clamped { CLAMPED } else { 0 };
-        if let Some(base) = base {
-            head |= BASE;
-            self.bytes.extend(base.place.to_le_bytes());
-        } else {
-            let number = |place: Option<usize>| u8::try_from(place.unwrap_or_default()).unwrap_or_default();
-            let kind = number(Kind::ALL.iter().position(|other| other == kind));
-            let sort = number(SORTS.iter().position(|sort| *sort == scene.sort()));
-            self.bytes.extend([kind, sort]);
-        }
-        let origin = origin(uid);
-        if base.is_none_or(|base| base.origin != origin) {
-            head |= ORIGIN;
-            self.bytes.extend(origin.to_le_bytes());
-        }
-        if let Some(packed) = packed(&uid.id) {
-            head |= UUID;
-            self.bytes.extend(packed);
-        } else {
-            let id = &uid.id[..uid.id.floor_char_boundary(ID_BYTES_MAX)];
-            self.number(id.len());
-            self.bytes.extend(id.as_bytes());
-        }
-        let before = base.map_or([None; Part::COUNT], |base| base.scene.parts());
-        for (bit, (part, before)) in scene.parts().into_iter().zip(before).enumerate() {
-            if part != before {
-                head |= 1 << bit;
-                self.part(part, before.unwrap_or_default(), bit == Part::Ip as usize);
-            }
-        }
-        self.bytes[place..place + 2].copy_from_slice(&head.to_le_bytes());
-    }
-
-    fn part(&mut self, text: Option<&str>, base: &str, may_be_address: bool) {
-        let Some(text) = text else { return self.bytes.push(ABSENT) };
-        let address = text.parse::<Ipv4Addr>().ok().filter(|_| may_be_address);
-        if let Some(address) = address {
-            self.bytes.push(ADDRESS);
-            return self.bytes.extend(address.octets());
-        }
-        let shared = text.bytes().zip(base.bytes()).take(SHARED_MAX).take_while(|(one, other)| one == other).count();
-        self.bytes.push(u8::try_from(shared).unwrap_or_default());
-        let rest = &text.as_bytes()[shared..];
-        match u8::try_from(rest.len()) {
-            Ok(length) if length < u8::MAX => self.bytes.push(length),
-            _ => {
-                self.bytes.push(u8::MAX);
-                self.number(rest.len());
-            }
-        }
-        self.bytes.extend(rest);
-    }
-
-    fn number(&mut self, number: usize) {
-        let number = u16::try_from(number).expect("labels and ids are shorter than 64 KiB");
-        self.bytes.extend(number.to_le_bytes());
-    }
-}
-
-/// Writes the text of a part, at most so many bytes of it; whether there is any. `chain` is the event, its base and
-/// the base's.
-fn append(chain: &[Option<Read<'_>>], place: usize, most: usize, text: &mut Vec<u8>) -> bool {
-    let Some((Some(read), bases)) = chain.split_first() else { return false };
-    match read.parts[place] {
-        Written::Same => append(bases, place, most, text),
-        Written::Absent => false,
-        Written::Address(address) => {
-            let start = text.len();
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    text.push(b'.');
-                }
-                // Formatting it costs as much as all the rest of an event.
-                let digits = [octet / 100, octet / 10 % 10, octet % 10];
-                let zeros = digits[..2].iter().take_while(|digit| **digit == 0).count();
-                text.extend(digits[zeros..].iter().map(|digit| b'0' + digit));
-            }
-            text.truncate(text.len().min(start.saturating_add(most)));
-            true
-        }
-        Written::Text(shared, rest) => {
-            if shared > 0 {
-                append(bases, place, shared.min(most), text);
-            }
-            text.extend(&rest[..rest.len().min(most.saturating_sub(shared))]);
-            true
-        }
-    }
-}
-
-/// Bytes that are read from the front.
-struct Reader<'e>(&'e [u8]);
-
-impl<'e> Reader<'e> {
-    fn take<const N: usize>(&mut self) -> Option<&'e [u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn some(&mut self, length: usize) -> Option<&'e [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take::<1>().map(|[byte]| *byte)
-    }
-
-    fn number(&mut self) -> Option<u16> {
-        self.take().map(|bytes| u16::from_le_bytes(*bytes))
-    }
-
-    fn part(&mut self) -> Option<Written<'e>> {
-        Some(match self.byte()? {
-            ABSENT => Written::Absent,
-            ADDRESS => Written::Address(Ipv4Addr::from(*self.take::<4>()?)),
-            shared => {
-                let length = match self.byte()? {
-                    u8::MAX => usize::from(self.number()?),
-                    length => usize::from(length),
-                };
-                Written::Text(usize::from(shared), self.some(length)?)
-            }
-        })
-    }
-}
-
-/// Ids are labels, which are shorter.
-const ID_BYTES_MAX: usize = 3 << 10;
 
 /// Four bytes that tell equal ids of different accounts apart.
 fn origin(uid: &Uid) -> u32 {
@@ -470,112 +202,4 @@ fn origin(uid: &Uid) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use proptest::sample::select;
-
-    use super::*;
-    use crate::time::Timestamp;
-
-    fn sighting(id: &str, scene: Scene) -> Sighting {
-        let uid = Uid { origin: "account".to_owned(), id: id.to_owned() };
-        Sighting {
-            uid,
-            time: Timestamp::default(),
-            clamped: false,
-            kind: Kind::GithubAudit,
-            scene,
-            findings: Vec::new(),
-        }
-    }
-
-    fn scene(name: &str) -> Scene {
-        let some = Some;
-        let parts =
-            [None, some(name), some("192.0.2.7"), None, None, some(name), some("a"), None, None, some("Denied")];
-        Scene::new(ActorSort::App, &parts)
-    }
-
-    #[test]
-    fn what_is_kept_is_read_back_even_by_the_next_run() {
-        let mut evidence = Evidence::default();
-        let ids = ["0f5c7f5e-54a0-4d4f-8f0b-9d7d0a6a1f3c", "0F5C7F5E-54A0-4D4F-8F0B-9D7D0A6A1F3C", "käse", ""];
-        let handles: Vec<Handle> = ids.iter().map(|id| evidence.keep(&sighting(id, scene(id)))).collect();
-        let plain = evidence.keep(&sighting("x", Scene::default()));
-        let evidence: Evidence = postcard::from_bytes(&postcard::to_stdvec(&evidence).unwrap()).unwrap();
-        for (id, &handle) in ids.iter().zip(&handles) {
-            assert_eq!(evidence.id(handle), *id);
-            assert_eq!(evidence.scene(handle), (Kind::GithubAudit, scene(id)));
-            assert!(evidence.is(handle, &sighting(id, Scene::default()).uid));
-            assert!(!evidence.is(handle, &Uid { origin: "other".to_owned(), id: (*id).to_owned() }));
-        }
-        assert_eq!(evidence.scene(plain), (Kind::GithubAudit, Scene::default()));
-    }
-
-    fn any_scene() -> impl Strategy<Value = Scene> {
-        let text = prop_oneof![
-            select(vec!["10.0.0.1", "10.0.0.300", "arn:aws:iam::1:user/a", "arn:aws:iam::1:user/ab", "käse", "kä", ""])
-                .prop_map(str::to_owned),
-            "[aä]{0,300}",
-        ];
-        let parts = proptest::collection::vec(proptest::option::of(text), Part::COUNT);
-        (parts, select(SORTS.to_vec()))
-            .prop_map(|(parts, sort)| Scene::new(sort, &std::array::from_fn(|place| parts[place].as_deref())))
-    }
-
-    proptest! {
-        #[test]
-        fn every_event_is_read_back_whatever_it_was_written_against(
-            events in proptest::collection::vec((any_scene(), "[a-f0-9]{0,3}", select(vec!["1", "2"])), 1..30),
-        ) {
-            let mut evidence = Evidence::default();
-            let mut kept = Vec::new();
-            for (scene, id, origin) in &events {
-                let uid = Uid { origin: (*origin).to_owned(), id: id.clone() };
-                let sighting = Sighting { uid: uid.clone(), ..sighting("", scene.clone()) };
-                kept.push((evidence.keep(&sighting), uid, scene));
-            }
-            for (handle, uid, scene) in kept {
-                prop_assert!(evidence.is(handle, &uid));
-                prop_assert_eq!(evidence.scene(handle), (Kind::GithubAudit, scene.clone()));
-            }
-        }
-    }
-
-    #[test]
-    fn segments_that_nobody_refers_to_are_used_again() {
-        let mut evidence = Evidence::default();
-        for round in 0..200_000 {
-            let handle = evidence.keep(&sighting(&format!("event-{round}"), scene(&round.to_string())));
-            evidence.hold(handle);
-            assert_eq!(evidence.id(handle), format!("event-{round}"));
-            evidence.release(handle);
-        }
-        assert!(evidence.bytes() < 1 << 20, "{}", evidence.bytes());
-    }
-
-    #[test]
-    fn an_event_that_is_held_stays_whatever_comes_and_goes() {
-        let mut evidence = Evidence::default();
-        let first = evidence.keep(&sighting("first", scene("ana")));
-        evidence.hold(first);
-        for round in 0..20_000 {
-            let handle = evidence.keep(&sighting(&format!("event-{round}"), Scene::default()));
-            evidence.hold(handle);
-            evidence.release(handle);
-        }
-        assert_eq!((evidence.id(first), evidence.scene(first).1), ("first".to_owned(), scene("ana")));
-    }
-
-    #[test]
-    fn order_is_that_of_the_ids_as_text() {
-        let mut evidence = Evidence::default();
-        let ids = ["0f5c7f5e-54a0-4d4f-8f0b-9d7d0a6a1f3c", "0f5c7f5e-54a0-4d4f-8f0b-9d7d0a6a1f3d", "1", "a"];
-        for (place, id) in ids.iter().enumerate() {
-            let handle = evidence.keep(&sighting(id, Scene::default()));
-            for (other, against) in ids.iter().enumerate() {
-                assert_eq!(evidence.is_before(handle, &sighting(against, Scene::default()).uid), place < other);
-            }
-        }
-    }
-}
+mod tests;

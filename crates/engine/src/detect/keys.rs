@@ -7,9 +7,8 @@ use super::brief::{Brief, Halves, Mark};
 use super::closed::Closed;
 use super::episode::Episode;
 use super::evidence::Evidence;
-use super::progress::Borders;
 use super::table::{Hash, Table, Tick};
-use super::window::{Arrival, Lasting, Ripple, TooLate};
+use super::window::{Arrival, Asked, Lasting, Ripple, TooLate};
 use crate::time::{Span, Timestamp};
 
 /// Windows by key.
@@ -21,6 +20,14 @@ pub(super) enum Keys {
     Marked(Table<Brief<Halves>>),
     /// That are judged when all is there.
     Closed(Table<Closed>),
+}
+
+/// A key that is seen now: its hash, and the values of its fields.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keyed<'k> {
+    pub(super) hash: Hash,
+    pub(super) values: &'k [Option<String>],
+    pub(super) now: Tick,
 }
 
 /// Whether something happened, or did not happen after all.
@@ -57,44 +64,48 @@ impl Keys {
         if shape.counted.has_marks() { Self::Marked(Table::default()) } else { Self::Bare(Table::default()) }
     }
 
-    /// Counts an event of this key in or out; the key is seen now.
+    /// Counts an event of this key in; the key is seen now.
     pub(super) fn count(
         &mut self,
-        (hash, key, now): (Hash, &[Option<String>], Tick),
-        (arrival, is): (&Arrival<'_>, Is),
-        (shape, borders): (&Shape, Borders),
+        key: Keyed<'_>,
+        arrival: &Arrival<'_>,
+        asked: Asked<'_>,
         scratch: &mut Lasting,
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Result<(), TooLate> {
-        let asked = (shape, borders);
-        match (self, is) {
-            (Self::Bare(table), Is::Happened) => {
-                table.touch(hash, now, |brief| brief.insert(arrival, asked, scratch, evidence, ripples))
+        match self {
+            Self::Bare(table) => {
+                table.touch(key.hash, key.now, |brief| brief.insert(arrival, asked, scratch, evidence, ripples))
             }
-            (Self::Marked(table), Is::Happened) => {
-                table.touch(hash, now, |brief| brief.insert(arrival, asked, scratch, evidence, ripples))
+            Self::Marked(table) => {
+                table.touch(key.hash, key.now, |brief| brief.insert(arrival, asked, scratch, evidence, ripples))
             }
             // One that is too late must not push another key out.
-            (Self::Closed(_), Is::Happened) if arrival.time < borders.settled() => Err(TooLate),
-            (Self::Closed(table), Is::Happened) => table.touch(hash, now, |closed| {
+            Self::Closed(_) if arrival.time < asked.borders.settled() => Err(TooLate),
+            Self::Closed(table) => table.touch(key.hash, key.now, |closed| {
                 if closed.key.is_empty() {
-                    closed.key = key.to_vec();
+                    closed.key = key.values.to_vec();
                 }
                 closed.insert(arrival, asked, evidence, ripples)
             }),
-            (Self::Bare(table), Is::TakenBack) => {
-                table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples));
-                Ok(())
-            }
-            (Self::Marked(table), Is::TakenBack) => {
-                table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples));
-                Ok(())
-            }
-            (Self::Closed(table), Is::TakenBack) => {
-                table.touch(hash, now, |closed| closed.remove(arrival, shape, evidence, ripples));
-                Ok(())
-            }
+        }
+    }
+
+    /// Counts an event out that did not happen after all; its key is seen now.
+    pub(super) fn take_back(
+        &mut self,
+        hash: Hash,
+        now: Tick,
+        arrival: &Arrival<'_>,
+        shape: &Shape,
+        evidence: &mut Evidence,
+        ripples: &mut Vec<Ripple>,
+    ) {
+        match self {
+            Self::Bare(table) => table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples)),
+            Self::Marked(table) => table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples)),
+            Self::Closed(table) => table.touch(hash, now, |closed| closed.remove(arrival, shape, evidence, ripples)),
         }
     }
 
@@ -119,7 +130,7 @@ impl Keys {
     pub(super) fn judge(
         &mut self,
         hash: Hash,
-        asked: (&Shape, Borders),
+        asked: Asked<'_>,
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Option<Vec<Option<String>>> {

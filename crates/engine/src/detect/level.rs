@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::count;
 use super::distinct::Distinct;
 use super::shape::Counted;
-use super::statistics::Sum;
+use super::sum::Sum;
 use super::temporal::{Matched, Question};
 use crate::time::{Span, Timestamp};
 

@@ -3,22 +3,28 @@
 //! Equal times are in any order that is asked for, as many logs write whole seconds; so an event that two of the
 //! rules match stands for both.
 
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// How many of the rules matched in their order after `from` and up to `until`, the others left out.
+pub(super) fn longest(times: &[Vec<Timestamp>], from: Timestamp, until: Timestamp) -> u64 {
+    let first = |rule: usize, least: Timestamp| {
+        let seen = &times[rule];
+        seen.get(seen.partition_point(|time| *time < least)).copied().filter(|time| *time <= until)
+    };
+    longest_by(times.len(), from.plus(Span::from_micros(1)), first)
+}
+
+/// The same of so many rules from the moment `from` on; `first` knows the first moment from another one on at which a
+/// rule matched.
 ///
 /// For each number of rules the earliest moment at which so many have matched in order; each rule in turn can
 /// extend each of these by one.
-pub(super) fn longest(times: &[Vec<Timestamp>], from: Timestamp, until: Timestamp) -> u64 {
+pub(super) fn longest_by(rules: usize, from: Timestamp, first: impl Fn(usize, Timestamp) -> Option<Timestamp>) -> u64 {
     let mut earliest: Vec<Timestamp> = Vec::new();
-    for seen in times {
-        let start = seen.partition_point(|time| *time <= from);
+    for rule in 0..rules {
         for length in (0..=earliest.len()).rev() {
-            let after = match length.checked_sub(1) {
-                None => start,
-                Some(shorter) => start.max(seen.partition_point(|time| *time < earliest[shorter])),
-            };
-            let Some(&next) = seen.get(after).filter(|time| **time <= until) else { continue };
+            let least = length.checked_sub(1).map_or(from, |shorter| from.max(earliest[shorter]));
+            let Some(next) = first(rule, least) else { continue };
             match earliest.get_mut(length) {
                 Some(known) => *known = next.min(*known),
                 None => earliest.push(next),
@@ -28,27 +34,17 @@ pub(super) fn longest(times: &[Vec<Timestamp>], from: Timestamp, until: Timestam
     earliest.len() as u64
 }
 
-/// The same of a closed window, of which all is known: events by time, each with the rule that it matched.
-pub(super) fn longest_of(matches: impl Iterator<Item = (Timestamp, u64)>) -> u64 {
-    let mut times: Vec<Vec<Timestamp>> = Vec::new();
-    for (time, rule) in matches {
-        let rule = usize::try_from(rule).unwrap_or(usize::MAX);
-        if times.len() <= rule {
-            times.resize(rule + 1, Vec::new());
-        }
-        times[rule].push(time);
-    }
-    longest(&times, Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn in_order(matches: &[(i64, u64)]) -> u64 {
-        let mut sorted = matches.to_vec();
-        sorted.sort_unstable();
-        longest_of(sorted.into_iter().map(|(time, rule)| (Timestamp::from_micros(time), rule)))
+    fn in_order(matches: &[(i64, usize)]) -> u64 {
+        let mut times = vec![Vec::new(); 3];
+        for &(time, rule) in matches {
+            times[rule].push(Timestamp::from_micros(time));
+        }
+        times.iter_mut().for_each(|times| times.sort_unstable());
+        longest(&times, Timestamp::default(), Timestamp::from_micros(9))
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! What is remembered between events, and who owns it: one thread, in order.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
-use super::keys::{Is, Keys};
+use super::keys::{Gone, Is, Keyed, Keys};
 use super::level::Levels;
 use super::progress::{Borders, Pace, Progress, Reach};
 use super::shape::Counted;
 use super::table::{Hash, Tick};
-use super::window::{Arrival, Lasting, Ripple, TooLate};
+use super::window::{Arrival, Asked, Lasting, Ripple, TooLate};
 use super::{Change, Count, Shape, Sighting, Standing, decimal};
 use crate::alert::Alert;
 use crate::event::Kinds;
@@ -19,11 +19,14 @@ use crate::hash::Seed;
 use crate::rule::{RuleId, RuleNumber, RuleSet};
 use crate::time::{Span, Timestamp};
 
-mod course;
+mod advance;
+mod deadlines;
 mod report;
 mod saved;
 
 pub use saved::RestoreError;
+
+use deadlines::{Deadlines, Due};
 
 /// Limits of what is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,10 @@ pub struct State {
     derived: VecDeque<(Sighting, Is)>,
     evidence: Evidence,
     rules: Vec<Remembered>,
+    /// Windows that wait to be judged.
+    deadlines: Deadlines,
+    /// Bytes of all keys, which are what changes with each event.
+    bytes: usize,
     /// Where the rules of the set that was used last stand among `rules`.
     places: Places,
     /// The partition of those who name none.
@@ -101,8 +108,6 @@ struct Remembered {
     asked: u64,
     /// The logs that it is counted over.
     kinds: Kinds,
-    /// Windows that wait to be judged, by their ends.
-    deadlines: BTreeSet<(Timestamp, Hash)>,
     keys: Keys,
     /// Where brief windows are laid out.
     scratch: Lasting,
@@ -146,6 +151,8 @@ impl State {
             derived: VecDeque::new(),
             evidence: Evidence::new(caps.seed),
             rules: Vec::new(),
+            deadlines: Deadlines::default(),
+            bytes: 0,
             places: Places::default(),
             only: Reach::new("", pace),
             keys: 0,
@@ -169,6 +176,9 @@ impl State {
     ///
     /// Windows that end before the watermark to which the step takes their rule are judged first, so that it shows
     /// nowhere which events came in one batch.
+    ///
+    /// Costs what it changes: a search among the partitions, one look a set of kinds that rules read, and the windows of
+    /// the keys that it counts for; all partitions only where the slowest one goes on or another than time changes.
     pub fn step(&mut self, rules: &RuleSet, step: &Step, changes: &mut Vec<Change>) {
         self.take_step(rules, &step.reached, step.sighting.as_ref(), changes);
     }
@@ -215,19 +225,23 @@ impl State {
         self.use_rules(rules);
         for reach in reached {
             self.progress.hear(reach);
-            self.clock = self.clock.max(reach.newest);
+            // One that brings no logs says nothing of how far they have come.
+            if !reach.kinds.is_empty() {
+                self.clock = self.clock.max(reach.newest);
+            }
         }
+        self.progress.refresh();
         // Before keys leave: what waits to be judged is judged first.
         self.advance(rules, changes);
         self.expire();
         if let Some(sighting) = sighting {
             self.take(rules, sighting, Is::Happened, changes);
-            self.settle(rules, changes);
+            self.take_derived(rules, changes);
         }
     }
 
     /// Takes in what follows from findings of correlations, until nothing follows.
-    fn settle(&mut self, rules: &RuleSet, changes: &mut Vec<Change>) {
+    fn take_derived(&mut self, rules: &RuleSet, changes: &mut Vec<Change>) {
         while let Some((sighting, is)) = self.derived.pop_front() {
             self.take(rules, &sighting, is, changes);
         }
@@ -252,7 +266,7 @@ impl State {
                         continue;
                     }
                     let arrival = Arrival { time: sighting.time, uid: &sighting.uid, evidence, marks: &marks };
-                    self.count(Asking { rules, number, shape }, key, (&arrival, is), changes);
+                    self.count(Asking { rules, number, shape }, key, &arrival, is, changes);
                 }
                 // The rule reads something else since the sighting was made, or lost its `dedup`.
                 (Count::Within { .. }, _) => {}
@@ -275,24 +289,34 @@ impl State {
     fn count(
         &mut self,
         asking: Asking<'_>,
-        key: &[Option<String>],
-        arrival: (&Arrival<'_>, Is),
+        values: &[Option<String>],
+        arrival: &Arrival<'_>,
+        is: Is,
         changes: &mut Vec<Change>,
     ) {
         let place = self.place(asking);
         let shape = asking.shape;
-        let hash = self.hash(key);
+        let hash = self.hash(values);
         let borders = self.borders(place);
         let now = Tick::of(self.clock);
         let Self { rules: remembered, evidence, ripples, .. } = self;
         let Remembered { keys, scratch, .. } = &mut remembered[place];
-        let (before, deadline) = (keys.len(), keys.deadline(hash, shape.window));
+        let (before, bytes, deadline) = (keys.len(), keys.bytes(), keys.deadline(hash, shape.window));
         ripples.clear();
-        let counted = keys.count((hash, key, now), arrival, (shape, borders), scratch, evidence, ripples);
+        let counted = match is {
+            Is::Happened => {
+                keys.count(Keyed { hash, values, now }, arrival, Asked { shape, borders }, scratch, evidence, ripples)
+            }
+            Is::TakenBack => {
+                keys.take_back(hash, now, arrival, shape, evidence, ripples);
+                Ok(())
+            }
+        };
         self.keys += keys.len() - before;
+        self.bytes = self.bytes + keys.bytes() - bytes;
         self.late += u64::from(counted == Err(TooLate));
         self.wait(place, hash, deadline);
-        self.report(asking, place, (hash, key), changes);
+        self.report(asking, place, hash, values, changes);
         self.evict();
     }
 
@@ -310,11 +334,23 @@ impl State {
         }
         self.places = Places { set: rules.fingerprint(), by_number: vec![None; rules.rules().len()] };
         for place in 0..self.rules.len() {
-            let Remembered { rule, number, keys, window, deadlines, .. } = &mut self.rules[place];
-            deadlines.extend(keys.deadlines(*window));
+            let Remembered { rule, number, .. } = &self.rules[place];
             let Some(number) = rules.number(rule, *number) else { continue };
             let Some(shape) = rules.shape(number) else { continue };
             self.renew(Asking { rules, number, shape }, place);
+        }
+        self.wait_again();
+    }
+
+    /// Puts down all windows that wait, by what their rules read now.
+    fn wait_again(&mut self) {
+        self.deadlines = Deadlines::default();
+        self.progress.unwatch();
+        for (place, rule) in self.rules.iter().enumerate() {
+            self.progress.watch(rule.kinds);
+            for (end, hash) in rule.keys.deadlines(rule.window) {
+                self.deadlines.insert(rule.kinds, Due { end, place, hash });
+            }
         }
     }
 
@@ -324,7 +360,9 @@ impl State {
         if let Some(place) = self.places.by_number[number] {
             return place;
         }
-        self.rules.push(Remembered::new(asking));
+        let remembered = Remembered::new(asking);
+        self.progress.watch(remembered.kinds);
+        self.rules.push(remembered);
         self.places.by_number[number] = Some(self.rules.len() - 1);
         self.rules.len() - 1
     }
@@ -335,6 +373,7 @@ impl State {
         if remembered.asked != asking.shape.asked {
             let (rule, keys) = (remembered.rule.clone(), remembered.keys.len());
             self.keys -= keys;
+            self.bytes -= remembered.keys.bytes();
             remembered.keys.clear(&mut self.evidence);
             self.forgotten.push(Forgotten { rule, keys });
             *remembered = Remembered::new(asking);
@@ -346,13 +385,24 @@ impl State {
     /// Lets the least recent keys go while there are too many.
     fn evict(&mut self) {
         while self.keys > self.caps.keys_max || self.bytes() > self.caps.bytes_max {
-            let oldest = self.rules.iter_mut().filter(|rule| rule.keys.len() > 0).min_by_key(|rule| rule.keys.turn());
-            let Some(rule) = oldest else { return };
+            let rules = self.rules.iter().enumerate().filter(|(_, rule)| rule.keys.len() > 0);
+            let Some((place, _)) = rules.min_by_key(|(_, rule)| rule.keys.turn()) else { return };
+            let rule = &mut self.rules[place];
+            let before = rule.keys.bytes();
             if let Some(gone) = rule.keys.evict(rule.window, &mut self.evidence) {
-                gone.deadline.map(|deadline| rule.deadlines.remove(&deadline));
-                self.keys -= 1;
+                self.left(place, before, &gone);
                 self.evicted += 1;
             }
+        }
+    }
+
+    /// A key of the rule at this place has left, whose keys took so many bytes before.
+    fn left(&mut self, place: usize, before: usize, gone: &Gone) {
+        let rule = &self.rules[place];
+        self.bytes = self.bytes + rule.keys.bytes() - before;
+        self.keys -= 1;
+        if let Some((end, hash)) = gone.deadline {
+            self.deadlines.remove(rule.kinds, Due { end, place, hash });
         }
     }
 
@@ -376,8 +426,7 @@ impl State {
     /// course of time makes no difference.
     #[must_use]
     pub fn deadline(&self, kinds: Kinds) -> Option<Timestamp> {
-        let waiting = self.rules.iter().filter(|rule| rule.kinds.meet(kinds));
-        waiting.filter_map(|rule| rule.deadlines.first().map(|(end, _)| *end)).min()
+        self.deadlines.first(kinds)
     }
 
     /// Keys that are remembered.
@@ -389,7 +438,7 @@ impl State {
     /// Bytes of all that is remembered, without what the allocator adds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.evidence.bytes() + self.rules.iter().map(|rule| rule.keys.bytes()).sum::<usize>()
+        self.evidence.bytes() + self.bytes
     }
 
     /// Keys that had to leave since the beginning.
@@ -405,7 +454,7 @@ impl State {
     }
 
     /// How far each partition has come, as far as it was said.
-    pub fn partitions(&self) -> impl Iterator<Item = &Reach> {
+    pub fn partitions(&self) -> impl Iterator<Item = &Reach> + Clone {
         self.progress.partitions()
     }
 
@@ -425,7 +474,6 @@ impl Remembered {
             memory: shape.window.plus(shape.quiet),
             asked: shape.asked,
             kinds: rules.kinds(number),
-            deadlines: BTreeSet::new(),
             keys: Keys::new(shape),
             scratch: Lasting::new(Levels::new(&shape.counted)),
         }

@@ -100,5 +100,5 @@ fn a_secret_in_an_id_is_hidden_and_two_such_ids_stay_two() {
 }
 
 mod correlations;
-mod course;
 mod raw;
+mod time;

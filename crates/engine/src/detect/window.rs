@@ -32,6 +32,16 @@ pub(super) enum Ripple {
     Gone(Box<Episode>, Option<usize>),
 }
 
+impl Ripple {
+    /// Its episodes stand so much further behind.
+    pub(super) fn shift(&mut self, by: usize) {
+        match self {
+            Self::Tell(place) | Self::Note(place) | Self::Moved(place, _) | Self::Reopened(place) => *place += by,
+            Self::Gone(_, heir) => *heir = heir.map(|place| place + by),
+        }
+    }
+}
+
 /// An event came later than the lateness allows; it was not counted.
 #[derive(Debug, PartialEq)]
 pub(super) struct TooLate;
@@ -43,6 +53,13 @@ pub(super) struct Arrival<'a> {
     pub(super) uid: &'a Uid,
     pub(super) evidence: Handle,
     pub(super) marks: &'a [u64],
+}
+
+/// What a rule asks of a window, and how far its time has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'r> {
+    pub(super) shape: &'r Shape,
+    pub(super) borders: Borders,
 }
 
 /// Events of one key at most, of which those that can no longer be moved leave first.
@@ -142,14 +159,15 @@ impl Lasting {
     pub(super) fn insert(
         &mut self,
         arrival: &Arrival<'_>,
-        (shape, borders): (&Shape, Borders),
+        asked: Asked<'_>,
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Result<(), TooLate> {
+        let Asked { shape, borders } = asked;
         if self.newest().is_some_and(|newest| arrival.time < borders.of_key(newest)) {
             return Err(TooLate);
         }
-        self.trim((shape, borders), evidence);
+        self.trim(asked, evidence);
         // After a trim of too many events the last settled one may be younger than the lateness says.
         if self.settled.next.checked_sub(1).is_some_and(|last| arrival.time <= self.track.times[last]) {
             return Err(TooLate);
@@ -227,7 +245,8 @@ impl Lasting {
 
     /// Settles what lies further back than the lateness, and drops what no window that can still change looks
     /// back to; half of the events at a time, so that it costs little an event.
-    fn trim(&mut self, (shape, borders): (&Shape, Borders), evidence: &mut Evidence) {
+    fn trim(&mut self, asked: Asked<'_>, evidence: &mut Evidence) {
+        let Asked { shape, borders } = asked;
         let count = self.track.times.len();
         let Some(&newest) = self.track.times.last() else { return };
         let full = count >= EVENTS_MAX || self.track.levels.marks() >= MARKS_MAX;
@@ -302,10 +321,10 @@ pub(super) fn grown(episodes: &mut [Episode], now: Option<&Timestamp>) -> Option
     Some(Ripple::Tell(place))
 }
 
-/// Says what became of the episodes after a late event: each knows again what people were told of it.
+/// Says what became of the episodes after a late event: each knows again what people were told of it. Both are in order.
 pub(super) fn compare(before: Vec<Episode>, after: &mut [Episode], shape: &Shape, ripples: &mut Vec<Ripple>) {
     for (place, episode) in after.iter_mut().enumerate() {
-        let Some(old) = before.iter().find(|old| old.is(episode, shape)) else {
+        let Some(old) = same(&before, episode, shape) else {
             // Nobody was told yet, so this is the first time, however large it already is.
             (episode.revision, episode.told) = (1, episode.events_total);
             ripples.push(Ripple::Tell(place));
@@ -326,11 +345,18 @@ pub(super) fn compare(before: Vec<Episode>, after: &mut [Episode], shape: &Shape
         }
     }
     for old in before {
-        if !after.iter().any(|episode| old.is(episode, shape)) {
-            let heir = after.iter().rposition(|episode| episode.crossed <= old.last);
+        if same(after, &old, shape).is_none() {
+            let heir = after.partition_point(|episode| episode.crossed <= old.last).checked_sub(1);
             ripples.push(Ripple::Gone(Box::new(old), heir));
         }
     }
+}
+
+/// The one among these, in order, that is the same alert: no two of them cross in one cell.
+fn same<'e>(episodes: &'e [Episode], wanted: &Episode, shape: &Shape) -> Option<&'e Episode> {
+    let cell = wanted.crossed.cell(shape.window);
+    let place = episodes.partition_point(|episode| episode.crossed.cell(shape.window) < cell);
+    episodes.get(place).filter(|episode| episode.crossed.cell(shape.window) == cell)
 }
 
 #[cfg(test)]

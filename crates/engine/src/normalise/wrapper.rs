@@ -6,7 +6,7 @@
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
 use super::scan::{Elements, begins_with_member};
-use super::{Format, Limits, Piece, Reject, moment, parse, text, trim};
+use super::{Broken, Format, Limits, Piece, moment, parse, text, trim};
 use crate::event::Kind;
 use crate::time::Timestamp;
 
@@ -18,7 +18,7 @@ struct Opening<'a> {
     /// Whether wrappers other than arrays count.
     wrapped: bool,
     limits: &'a Limits,
-    take: &'a mut dyn FnMut(Result<Piece<'_>, Reject>),
+    take: &'a mut dyn FnMut(Result<Piece<'_>, Broken<'_>>),
 }
 
 /// Hands every record inside to `take`; a part that cannot be opened is a reject of its own.
@@ -27,7 +27,7 @@ pub(super) fn open(
     body: &[u8],
     position: &str,
     limits: &Limits,
-    take: &mut dyn FnMut(Result<Piece<'_>, Reject>),
+    take: &mut dyn FnMut(Result<Piece<'_>, Broken<'_>>),
 ) {
     let wrapped = match format {
         Format::Known(Kind::AwsCloudtrail) | Format::Auto => true,
@@ -43,14 +43,14 @@ impl Opening<'_> {
             for (number, element) in elements.by_ref().enumerate() {
                 self.bytes(element, &format!("{position}#{number}"), time, nesting - 1);
             }
-            if let Some(fault) = elements.fault() {
-                (self.take)(Err(fault.at(position, body)));
+            if let Some(refusal) = elements.fault() {
+                (self.take)(Err(Broken { refusal, position, body }));
             }
             return;
         }
         match parse(body, self.limits) {
             Ok(document) => self.document(Piece { position, time, document }, nesting),
-            Err(refusal) => (self.take)(Err(refusal.at(position, body))),
+            Err(refusal) => (self.take)(Err(Broken { refusal, position, body })),
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::why::Explanation;
 use super::{Body, Comparison, Correlation, Measure, Named, RuleNumber, RuleSet, Scratch};
-use crate::detect::{BILLIONTHS, Caps, Change, Ledger, State, decimal_text, sight};
+use crate::detect::{BILLIONTHS, Caps, Change, Register, State, decimal_text, sight};
 use crate::event::{Event, Uid};
 use crate::time::{Span, Timestamp};
 
@@ -168,10 +168,10 @@ fn is_repeat(known: &Point, point: &Point) -> bool {
 
 /// The findings of inner correlations that are counted.
 fn inner(rules: &RuleSet, asked: &Correlation, changes: Vec<Change>) -> Vec<Point> {
-    let mut ledger = Ledger::default();
-    changes.into_iter().for_each(|change| ledger.take(change));
+    let mut register = Register::default();
+    changes.into_iter().for_each(|change| register.take(change));
     let mut points = Vec::new();
-    for alert in ledger.into_alerts() {
+    for alert in register.into_alerts() {
         let base = asked.bases.iter().position(|&base| rules.rule(base).id == alert.rule);
         let Some(base) = base.filter(|&base| matches!(rules.rule(asked.bases[base]).body, Body::Correlation(_))) else {
             continue;

@@ -29,6 +29,10 @@ const BELOW: &str = "/v1/events/{source}/{*path}";
 /// Paths of systems whose senders cannot be given another: what they show says which source is meant.
 const FIXED: [&str; 3] = ["/services/collector", "/services/collector/{*path}", "/v1/logs"];
 
+/// How long the rest of a refused body is read, so that its sender sees the answer and no reset. Whoever has no token
+/// can send one, byte by byte, on every connection that we serve.
+const DISCARD_MAX: Duration = Duration::from_secs(5);
+
 /// What all inlets share.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -155,7 +159,10 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
             Ok(Taken::Settled(verdict)) => Answer::Settled(verdict),
             Ok(Taken::Reply(response)) => return self.observed(response),
             Err(refused) => {
-                self.drop_rest(&asked, &mut body).await;
+                // One that was too slow had its time.
+                if !matches!(refused, Answer::Slow) {
+                    self.drop_rest(&asked, &mut body).await;
+                }
                 self.timed(refused)
             }
         };
@@ -169,7 +176,7 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
             return;
         }
         let rest = intake::discard(body, 2 * self.limits.body_bytes_max);
-        if timeout(self.limits.read_timeout, rest).await.is_err() {
+        if timeout(DISCARD_MAX.min(self.limits.read_timeout), rest).await.is_err() {
             tracing::debug!("a refused body was not read to its end");
         }
     }

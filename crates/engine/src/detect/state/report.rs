@@ -12,7 +12,8 @@ impl State {
         &mut self,
         asking: Asking<'_>,
         place: usize,
-        (hash, key): (Hash, &[Option<String>]),
+        hash: Hash,
+        values: &[Option<String>],
         changes: &mut Vec<Change>,
     ) {
         if self.ripples.is_empty() {
@@ -23,7 +24,7 @@ impl State {
         let Remembered { keys, scratch, kinds, .. } = &remembered[place];
         let episodes = keys.episodes(hash, scratch);
         let rule = rules.rule(number);
-        let key = shape.key_of(key);
+        let key = shape.key_of(values);
         let partial = progress.is_partial(*kinds).then_some(Flag::Partial);
         let alert = |of: &Episode| {
             let mut alert = Alert::of_episode(rule, shape, &key, of.account(evidence));

@@ -74,20 +74,22 @@ impl State {
         let saved: Saved<Vec<SavedRule>, Evidence, Progress> =
             postcard::from_bytes(body).map_err(RestoreError::Damaged)?;
         let rules: Vec<Remembered> = saved.rules.into_iter().map(Remembered::from).collect();
-        let keys = rules.iter().map(|rule| rule.keys.len()).sum();
+        let (keys, bytes) =
+            rules.iter().fold((0, 0), |(keys, bytes), rule| (keys + rule.keys.len(), bytes + rule.keys.bytes()));
         let evidence = saved.evidence.seeded(saved.seed);
         let Saved { clock, progress, evicted, late, .. } = saved;
         let mut fresh = Self::new(Caps { seed: saved.seed, ..caps });
         if let Some(only) = progress.of(&fresh.only.partition) {
             (fresh.only.newest, fresh.only.kinds) = (only.newest, only.kinds);
         }
-        Ok(Self { clock, progress, evidence, rules, keys, evicted, late, ..fresh })
+        let mut state = Self { clock, progress, evidence, rules, keys, bytes, evicted, late, ..fresh };
+        state.wait_again();
+        Ok(state)
     }
 }
 
 impl From<SavedRule> for Remembered {
     fn from((rule, number, (window, memory), asked, kinds, levels, keys): SavedRule) -> Self {
-        let deadlines = keys.deadlines(window).into_iter().collect();
-        Self { rule, number, window, memory, asked, kinds, deadlines, keys, scratch: Lasting::new(levels) }
+        Self { rule, number, window, memory, asked, kinds, keys, scratch: Lasting::new(levels) }
     }
 }

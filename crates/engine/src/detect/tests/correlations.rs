@@ -62,7 +62,7 @@ fn play(rules: &RuleSet, events: &[Event], restart: usize) -> Vec<Alert> {
 /// The same with this lateness.
 pub(super) fn play_within(lateness: Span, rules: &RuleSet, events: &[Event], restart: usize) -> Vec<Alert> {
     let caps = Caps { lateness, ..Caps::default() };
-    let (mut state, mut ledger, mut changes) = (State::new(caps), Ledger::default(), Vec::new());
+    let (mut state, mut register, mut changes) = (State::new(caps), Register::default(), Vec::new());
     for (place, event) in events.iter().enumerate() {
         if place == restart {
             state = State::restore(&state.save().unwrap(), caps).unwrap();
@@ -75,8 +75,8 @@ pub(super) fn play_within(lateness: Span, rules: &RuleSet, events: &[Event], res
     }
     state.finish(rules, &mut changes);
     assert_eq!(state.late(), 0);
-    changes.into_iter().for_each(|change| ledger.take(change));
-    ledger.into_alerts()
+    changes.into_iter().for_each(|change| register.take(change));
+    register.into_alerts()
 }
 
 /// What this one correlation says of these events.

@@ -84,7 +84,7 @@ impl Bench {
         let arrival = Arrival { time, uid: &uid, evidence: handle, marks: &[value] };
         let mut ripples = Vec::new();
         let Self { shape, window, scratch, evidence } = self;
-        window.insert(&arrival, (shape, BORDERS), scratch, evidence, &mut ripples)?;
+        window.insert(&arrival, Asked { shape, borders: BORDERS }, scratch, evidence, &mut ripples)?;
         let episodes = window.window(scratch).episodes();
         let told = |ripple| match ripple {
             Ripple::Reopened(_) => None,

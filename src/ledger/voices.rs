@@ -5,12 +5,16 @@
 //! records of an old day are not late because they are old. While its source fails or catches up nothing is said: what it
 //! holds back may still come. All that is said here is written down with the events, so a restart or a replay takes the
 //! same decisions.
+//!
+//! So is the time by our own clock, as that of a partition that brings no logs: a start knows from it for how long nobody
+//! listened. A source that says so once it is at its end has handed over by then what came in the meantime, so this time
+//! has passed for it too. Of what is pushed nobody can say that; it goes on from where it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::detect::{Reach, Voice};
+use engine::detect::{Pace, Reach, Voice};
 use engine::event::Kinds;
 use engine::time::{Span, Timestamp};
 
@@ -23,12 +27,20 @@ const SILENT_AFTER: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(60);
 /// Looks that lie further apart mean that we stood still: the disk refused, or the process was stopped.
 const STOOD_STILL: Duration = Duration::from_secs(3);
+/// The partition that our own clock is. A name of a source is not empty.
+const CLOCK: &str = "/clock";
 /// How long a failing source is waited for.
 const MISSING_AFTER: Duration = Duration::from_secs(30 * 60);
 
+/// So late is it by our own clock.
+pub(super) fn clock(wall: Timestamp) -> Reach {
+    let pace = Pace { delay: Span::default(), lateness: Span::default() };
+    Reach { newest: wall, ..Reach::new(CLOCK, pace) }
+}
+
 /// Every partition of every source.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct Voices {
     partitions: BTreeMap<Arc<str>, Heard>,
     looked: Instant,
 }
@@ -39,44 +51,61 @@ struct Heard {
     reach: Reach,
     /// When it brought something last, or we began.
     spoke: Instant,
-    /// How far it had come then.
+    /// How long nobody listened before we began, if it counts.
+    down: Duration,
+    /// How far it had come when it spoke.
     newest: Timestamp,
     /// When something was said of its silence.
     said: Instant,
     failing: Option<Instant>,
 }
 
-impl Course {
+impl Voices {
     /// Takes up what the last run knew, and answers what to say first: what was silent may have something to say now,
-    /// sources are new, and some are no longer configured.
+    /// sources are new, and some are no longer configured. `wall` is what our clock shows `now`.
     pub(super) fn open<'r>(
         feeds: &[Arc<Feed>],
-        known: impl Iterator<Item = &'r Reach>,
+        known: impl Iterator<Item = &'r Reach> + Clone,
         now: Instant,
+        wall: Timestamp,
     ) -> (Self, Vec<Reach>) {
-        let (mut course, mut news) = (Self { partitions: BTreeMap::new(), looked: now }, Vec::new());
-        for reach in known {
+        let stopped = known.clone().find(|reach| *reach.partition == *CLOCK).map_or(wall, |reach| reach.newest);
+        let down = Duration::from_micros(wall.since(stopped).micros().unsigned_abs());
+        let (mut voices, mut news) = (Self { partitions: BTreeMap::new(), looked: now }, Vec::new());
+        for reach in known.filter(|reach| *reach.partition != *CLOCK) {
             match feeds.iter().find(|feed| feed.has(&reach.partition)) {
                 Some(feed) => {
                     let reach = Reach { pace: feed.pace, voice: Voice::Speaking, ..reach.clone() };
-                    news.push(course.listen(feed, reach, now));
+                    let partition = reach.partition.clone();
+                    news.push(voices.listen(feed, reach, now));
+                    if let Some(heard) = voices.partitions.get_mut(&partition).filter(|heard| heard.feed.doubt_end()) {
+                        heard.down = down;
+                    }
                 }
                 None if reach.voice != Voice::Ended => news.push(Reach { voice: Voice::Ended, ..reach.clone() }),
                 None => {}
             }
         }
         for feed in feeds {
-            let is_known = course.partitions.keys().any(|partition| feed.has(partition));
+            let is_known = voices.partitions.keys().any(|partition| feed.has(partition));
             for reached in feed.partitions(&[]).into_iter().filter(|_| !is_known) {
-                news.push(course.listen(feed, unheard(feed, &reached), now));
+                news.push(voices.listen(feed, unheard(feed, &reached), now));
             }
         }
-        (course, news)
+        (voices, news)
     }
 
     fn listen(&mut self, feed: &Arc<Feed>, reach: Reach, now: Instant) -> Reach {
         let newest = reach.newest;
-        let heard = Heard { feed: feed.clone(), reach: reach.clone(), spoke: now, newest, said: now, failing: None };
+        let heard = Heard {
+            feed: feed.clone(),
+            reach: reach.clone(),
+            spoke: now,
+            down: Duration::ZERO,
+            newest,
+            said: now,
+            failing: None,
+        };
         self.partitions.insert(reach.partition.clone(), heard);
         reach
     }
@@ -98,7 +127,7 @@ impl Course {
         reach.newest = reach.newest.max(newest);
         reach.kinds = reach.kinds.and(reached.kinds);
         reach.voice = Voice::Speaking;
-        (heard.spoke, heard.newest, heard.failing) = (now, reach.newest, None);
+        (heard.spoke, heard.down, heard.newest, heard.failing) = (now, Duration::ZERO, reach.newest, None);
         news.retain(|known| known.partition != reach.partition);
         news.push(reach.clone());
         news
@@ -177,7 +206,7 @@ impl Heard {
     }
 
     fn silence(&mut self, now: Instant, deadline: &impl Fn(Kinds) -> Option<Timestamp>) {
-        let silent = now.duration_since(self.spoke);
+        let silent = now.duration_since(self.spoke) + self.down;
         if silent < SILENT_AFTER || !self.feed.is_at_end() {
             // What it held back while it was missing may come now.
             if self.reach.voice == Voice::Missing {
@@ -220,7 +249,7 @@ mod tests {
     }
 
     struct Bench {
-        course: Course,
+        voices: Voices,
         feed: Arc<Feed>,
         start: Instant,
         /// When the next window can be judged.
@@ -230,17 +259,18 @@ mod tests {
     /// A source that brought an event of second 1,000 at the start; a window always waits.
     fn bench(says_idle: bool) -> Bench {
         let (feed, start) = (feed("west", says_idle), Instant::now());
-        let (mut course, news) = Course::open(std::slice::from_ref(&feed), std::iter::empty(), start);
+        let (mut voices, news) =
+            Voices::open(std::slice::from_ref(&feed), std::iter::empty(), start, Timestamp::default());
         assert_eq!(said(&news), [(Voice::Speaking, Timestamp::EARLIEST)]);
-        course.hear(&feed, &reached(&feed, 1_000), start);
-        Bench { course, feed, start, deadline: Some(Timestamp::EARLIEST) }
+        voices.hear(&feed, &reached(&feed, 1_000), start);
+        Bench { voices, feed, start, deadline: Some(Timestamp::EARLIEST) }
     }
 
     impl Bench {
         /// What is said at looks in each of these seconds.
         fn pass(&mut self, seconds: std::ops::RangeInclusive<u64>) -> Vec<(Voice, Timestamp)> {
             let deadline = self.deadline;
-            let look = |second| self.course.news(self.start + Duration::from_secs(second), |_| deadline);
+            let look = |second| self.voices.news(self.start + Duration::from_secs(second), |_| deadline);
             said(&seconds.flat_map(look).collect::<Vec<_>>())
         }
     }
@@ -257,7 +287,7 @@ mod tests {
         assert_eq!(bench.pass(5..=5), [], "said already");
         assert_eq!(bench.pass(6..=7), [(Voice::Silent, at(1_006)), (Voice::Silent, at(1_007))]);
         let now = bench.start + Duration::from_secs(8);
-        let reach = bench.course.hear(&bench.feed, &reached(&bench.feed, 1_002), now).remove(0);
+        let reach = bench.voices.hear(&bench.feed, &reached(&bench.feed, 1_002), now).remove(0);
         assert_eq!((reach.voice, reach.newest), (Voice::Speaking, at(1_007)), "time does not go back");
     }
 
@@ -287,10 +317,10 @@ mod tests {
         assert_eq!(bench.pass(1..=30 * 60), []);
         let missing = 30 * 60 + 1;
         assert_eq!(bench.pass(missing..=missing), [(Voice::Missing, at(1_000))]);
-        assert_eq!(bench.course.missing(), [("west", true)].into());
+        assert_eq!(bench.voices.missing(), [("west", true)].into());
         bench.feed.is(Health::Running);
         assert_eq!(bench.pass(missing + 1..=missing + 1), [(Voice::Speaking, at(1_000))], "what it held back may come");
-        assert_eq!(bench.course.missing(), [("west", false)].into());
+        assert_eq!(bench.voices.missing(), [("west", false)].into());
     }
 
     #[test]
@@ -300,7 +330,7 @@ mod tests {
             bench.feed.is(Health::Failing);
             assert_eq!(bench.pass(minute * 60..=minute * 60 + 58), []);
             let now = bench.start + Duration::from_secs(minute * 60 + 59);
-            bench.course.hear(&bench.feed, &reached(&bench.feed, 1_000), now);
+            bench.voices.hear(&bench.feed, &reached(&bench.feed, 1_000), now);
         }
     }
 
@@ -314,8 +344,8 @@ mod tests {
     #[test]
     fn before_its_first_event_a_source_has_no_time_that_goes_on() {
         let (feed, start) = (feed("west", false), Instant::now());
-        let (course, _) = Course::open(std::slice::from_ref(&feed), std::iter::empty(), start);
-        let mut bench = Bench { course, feed, start, deadline: Some(Timestamp::EARLIEST) };
+        let (voices, _) = Voices::open(std::slice::from_ref(&feed), std::iter::empty(), start, Timestamp::default());
+        let mut bench = Bench { voices, feed, start, deadline: Some(Timestamp::EARLIEST) };
         assert_eq!(bench.pass(1..=99), [(Voice::Silent, Timestamp::EARLIEST)]);
     }
 
@@ -334,11 +364,32 @@ mod tests {
         assert_eq!(read.pass(3_661..=3_661), [(Voice::Silent, at(4_661))]);
     }
 
+    /// What a source of second 1,000 that was last heard an hour ago says in the first ten seconds, at its end from the
+    /// third on.
+    fn after_an_hour_down(says_idle: bool) -> Vec<(Voice, Timestamp)> {
+        let (feed, start) = (feed("west", says_idle), Instant::now());
+        let known = [clock(at(5_000)), Reach { newest: at(1_000), voice: Voice::Silent, ..Reach::new("west", PACE) }];
+        let (voices, news) = Voices::open(std::slice::from_ref(&feed), known.iter(), start, at(8_600));
+        assert_eq!(said(&news), [(Voice::Speaking, at(1_000))], "what came in the meantime is read first");
+        let mut bench = Bench { voices, feed, start, deadline: Some(at(4_000)) };
+        let mut all = bench.pass(1..=2);
+        bench.feed.says_it_is_at_its_end();
+        all.extend(bench.pass(3..=10));
+        all
+    }
+
+    #[test]
+    fn time_in_which_we_were_down_has_passed_for_who_says_that_nothing_came_in_it() {
+        let passed: Vec<_> = (3..=10).map(|second| (Voice::Silent, at(4_600 + second))).collect();
+        assert_eq!(after_an_hour_down(true), passed);
+        assert_eq!(after_an_hour_down(false), [(Voice::Silent, at(1_005))], "what is pushed may have been held back");
+    }
+
     #[test]
     fn a_partition_whose_source_has_left_the_configuration_has_ended_and_others_may_speak_again() {
         let known = Reach { newest: at(7), ..Reach::new("gone/3", PACE) };
         let kept = Reach { newest: at(8), voice: Voice::Silent, ..Reach::new("west/0", PACE) };
-        let (_, news) = Course::open(&[feed("west", true)], [&known, &kept].into_iter(), Instant::now());
+        let (_, news) = Voices::open(&[feed("west", true)], [&known, &kept].into_iter(), Instant::now(), at(9));
         assert_eq!(said(&news), [(Voice::Ended, at(7)), (Voice::Speaking, at(8))]);
     }
 
@@ -346,10 +397,10 @@ mod tests {
     fn a_source_stands_for_its_partitions_until_they_are_known_by_name_and_those_that_go_to_others_end() {
         let mut bench = bench(true);
         let named = bench.feed.partitions(&["0".into(), "1".into()]);
-        let news = bench.course.hear(&bench.feed, &named[0], bench.start);
+        let news = bench.voices.hear(&bench.feed, &named[0], bench.start);
         assert_eq!(said(&news), [(Voice::Speaking, Timestamp::EARLIEST), (Voice::Ended, at(1_000))]);
-        assert_eq!(bench.course.hear(&bench.feed, &named[0], bench.start), [], "named once more");
-        bench.course.hear(&bench.feed, &Reached { newest: Some(at(5)), ..feed_partition(&named[1]) }, bench.start);
+        assert_eq!(bench.voices.hear(&bench.feed, &named[0], bench.start), [], "named once more");
+        bench.voices.hear(&bench.feed, &Reached { newest: Some(at(5)), ..feed_partition(&named[1]) }, bench.start);
         bench.feed.lost(vec!["1".to_owned()]);
         assert_eq!(bench.pass(1..=1), [(Voice::Ended, at(5))]);
     }

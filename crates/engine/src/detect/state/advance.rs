@@ -1,6 +1,6 @@
-//! The course of time: windows are judged, keys leave.
+//! Time goes on: windows are judged, keys leave.
 
-use super::{Asking, Remembered, State};
+use super::{Asked, Asking, Due, State};
 use crate::detect::Change;
 use crate::detect::table::{Hash, Tick};
 use crate::rule::RuleSet;
@@ -10,29 +10,17 @@ use crate::time::Timestamp;
 const EXPIRE_MAX: usize = 64;
 const EXPIRE_RULES_MAX: usize = 16;
 
-/// The end of a window, the place of its rule, and its key.
-type Due = (Timestamp, usize, Hash);
-
 impl State {
     /// Judges the windows whose ends the watermarks of their rules have passed, earliest first, so that a correlation
     /// of others is judged after what it counts.
     pub(super) fn advance(&mut self, rules: &RuleSet, changes: &mut Vec<Change>) {
-        while let Some(due) = self.due() {
+        while let Some(due) = self.deadlines.due(|kinds| self.progress.borders(kinds).watermark) {
             self.judge(rules, due, changes);
         }
     }
 
-    fn due(&self) -> Option<Due> {
-        let first = |(place, rule): (usize, &Remembered)| {
-            let &(end, hash) = rule.deadlines.first()?;
-            (end <= self.progress.borders(rule.kinds).watermark).then_some((end, place, hash))
-        };
-        self.rules.iter().enumerate().filter_map(first).min()
-    }
-
     pub(super) fn judge_all(&mut self, rules: &RuleSet, changes: &mut Vec<Change>) {
-        let first = |(place, rule): (usize, &Remembered)| rule.deadlines.first().map(|&(end, hash)| (end, place, hash));
-        while let Some(due) = self.rules.iter().enumerate().filter_map(first).min() {
+        while let Some(due) = self.deadlines.due(|_| Timestamp::LATEST) {
             self.judge(rules, due, changes);
         }
     }
@@ -40,38 +28,46 @@ impl State {
     /// The window whose end has come is judged, and what follows from it is taken in: so far has the stream come then,
     /// however far it is ahead.
     fn judge(&mut self, rules: &RuleSet, due: Due, changes: &mut Vec<Change>) {
-        self.judging = due.0;
+        self.judging = due.end;
         self.judge_one(rules, due, changes);
-        self.settle(rules, changes);
+        self.take_derived(rules, changes);
         self.judging = Timestamp::LATEST;
     }
 
     /// Windows of a rule that is away wait until it is back.
-    fn judge_one(&mut self, rules: &RuleSet, (end, place, hash): Due, changes: &mut Vec<Change>) {
+    fn judge_one(&mut self, rules: &RuleSet, due: Due, changes: &mut Vec<Change>) {
+        let Due { end, place, hash } = due;
         let borders = self.borders(place);
-        let Self { rules: remembered, evidence, ripples, .. } = self;
+        let Self { rules: remembered, evidence, ripples, deadlines, bytes, .. } = self;
         let rule = &mut remembered[place];
-        rule.deadlines.remove(&(end, hash));
+        deadlines.remove(rule.kinds, due);
         if rule.keys.deadline(hash, rule.window) != Some(end) {
             return;
         }
         let Some(number) = rules.number(&rule.rule, rule.number) else { return };
         let Some(shape) = rules.shape(number).filter(|shape| shape.asked == rule.asked) else { return };
         ripples.clear();
-        let key = rule.keys.judge(hash, (shape, borders), evidence, ripples);
+        let before = rule.keys.bytes();
+        let values = rule.keys.judge(hash, Asked { shape, borders }, evidence, ripples);
+        *bytes = *bytes + rule.keys.bytes() - before;
         self.wait(place, hash, None);
-        if let Some(key) = key {
-            self.report(Asking { rules, number, shape }, place, (hash, &key), changes);
+        if let Some(values) = values {
+            self.report(Asking { rules, number, shape }, place, hash, &values, changes);
         }
     }
 
     /// Puts down when the next window of this key can be judged, in place of what was put down `before`.
     pub(super) fn wait(&mut self, place: usize, hash: Hash, before: Option<Timestamp>) {
-        let rule = &mut self.rules[place];
+        let rule = &self.rules[place];
         let now = rule.keys.deadline(hash, rule.window);
-        if now != before {
-            before.map(|end| rule.deadlines.remove(&(end, hash)));
-            rule.deadlines.extend(now.map(|end| (end, hash)));
+        if now == before {
+            return;
+        }
+        if let Some(end) = before {
+            self.deadlines.remove(rule.kinds, Due { end, place, hash });
+        }
+        if let Some(end) = now {
+            self.deadlines.insert(rule.kinds, Due { end, place, hash });
         }
     }
 
@@ -80,7 +76,7 @@ impl State {
         let mut room = EXPIRE_MAX;
         for _ in 0..self.rules.len().min(EXPIRE_RULES_MAX) {
             self.turn = (self.turn + 1) % self.rules.len();
-            let rule = &mut self.rules[self.turn];
+            let rule = &self.rules[self.turn];
             // Most rules have nobody who could leave, however late an event may come.
             let may_leave = |since: &Tick| *since <= Tick::of(self.clock.minus(rule.memory));
             let Some(first) = rule.keys.turn().filter(may_leave) else { continue };
@@ -88,12 +84,13 @@ impl State {
             let border = Tick::of(borders.slowest.minus(rule.memory.plus(borders.lateness))).before();
             let mut first = Some(first);
             while room > 0 && first.is_some_and(|since| since <= border) {
+                let rule = &mut self.rules[self.turn];
+                let before = rule.keys.bytes();
                 if let Some(gone) = rule.keys.expire(border, rule.window, &mut self.evidence) {
-                    gone.deadline.map(|deadline| rule.deadlines.remove(&deadline));
-                    self.keys -= 1;
+                    self.left(self.turn, before, &gone);
                 }
                 room -= 1;
-                first = rule.keys.turn();
+                first = self.rules[self.turn].keys.turn();
             }
         }
     }

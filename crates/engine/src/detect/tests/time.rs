@@ -48,9 +48,9 @@ impl<'r> Stream<'r> {
 
     fn alerts(mut self) -> Vec<Alert> {
         self.state.finish(self.rules, &mut self.changes);
-        let mut ledger = Ledger::default();
-        self.changes.into_iter().for_each(|change| ledger.take(change));
-        ledger.into_alerts()
+        let mut register = Register::default();
+        self.changes.into_iter().for_each(|change| register.take(change));
+        register.into_alerts()
     }
 }
 

@@ -1,7 +1,6 @@
-//! `value_sum`, `value_avg`, `value_percentile`, `value_median`: what the numbers of a field come to.
+//! `value_sum`: at each moment, what the numbers of a field in the window come to.
 //!
-//! Only a sum has levels: it is asked at each moment whether it is large enough. The others can fall as well as
-//! rise and are judged once, over a closed window.
+//! Means and percentiles can fall as well as rise and are judged once, over a closed window: see [`super::closed`].
 
 use serde::{Deserialize, Serialize};
 
@@ -81,26 +80,4 @@ impl Sum {
         let old = self.uses.partition_point(|(time, _)| *time <= border);
         self.uses.drain(..old);
     }
-}
-
-/// The sum, as a ratio to one.
-pub(super) fn sum(numbers: impl Iterator<Item = u64>) -> (i128, i128) {
-    (numbers.map(unpacked).sum(), 1)
-}
-
-/// The mean, as a ratio.
-pub(super) fn average(numbers: impl Iterator<Item = u64>) -> (i128, i128) {
-    numbers.map(unpacked).fold((0, 0), |(sum, count), number| (sum + number, count + 1))
-}
-
-/// The number below which `rank` percent of them lie, between the two nearest ones in proportion; the median for
-/// 50. As a ratio, so exact.
-pub(super) fn percentile(numbers: impl Iterator<Item = u64>, rank: u8) -> (i128, i128) {
-    let mut numbers: Vec<i128> = numbers.map(unpacked).collect();
-    numbers.sort_unstable();
-    let hundredths = usize::from(rank) * numbers.len().saturating_sub(1);
-    let (place, part) = (hundredths / 100, (hundredths % 100) as i128);
-    let Some(&low) = numbers.get(place) else { return (0, 100) };
-    let high = numbers.get(place + 1).copied().unwrap_or(low);
-    (low * (100 - part) + high * part, 100)
 }
