@@ -172,7 +172,7 @@ impl Ledger {
             }
         }
         fail::point(Point::Saving);
-        if let Err(error) = self.snapshots.last(self.number, &self.state).and_then(|()| self.store.close_cleanly()) {
+        if let Err(error) = self.snapshots.last(self.number, &self.state) {
             tracing::warn!(error = format!("{error:#}"), "last snapshot not written, the journal serves as well");
         }
         fail::point(Point::Saved);

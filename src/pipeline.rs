@@ -94,7 +94,12 @@ impl Pipeline {
         routing.cancel();
         router.await.context("router task")?;
         delivering.cancel();
-        join_all(&mut sinks).await
+        join_all(&mut sinks).await?;
+        // Nobody writes any more, so the next start need not look at every page.
+        if let Err(error) = store.close_cleanly() {
+            tracing::warn!(error = format!("{error:#}"), "stop not noted as clean: the next start checks the store");
+        }
+        Ok(())
     }
 }
 
