@@ -75,19 +75,6 @@ impl Inflow {
             Self::Kafka(_) => Manners { delay: Span::seconds(30), repeats: true, says_idle: true },
         }
     }
-
-    /// Its name in the API.
-    pub(crate) fn system(&self) -> &'static str {
-        match self {
-            Self::File(_) => "file",
-            Self::Stdin(_) => "stdin",
-            Self::Http(_) => "http",
-            #[cfg(feature = "aws")]
-            Self::CloudWatch(_) => "cloudwatch",
-            #[cfg(feature = "kafka")]
-            Self::Kafka(_) => "kafka",
-        }
-    }
 }
 
 /// Opens a source where `mark` says that it was left. `start` names this run of the process, for positions

@@ -54,6 +54,23 @@ impl Source {
 }
 
 impl<'s> System<'s> {
+    /// Its name in the file and in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Stdin => "stdin",
+            Self::Http(_) => "http",
+            Self::Github(_) => "github",
+            Self::Gitlab(_) => "gitlab",
+            Self::Splunk(_) => "splunk",
+            Self::Firehose(_) => "firehose",
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(_) => "cloudwatch",
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => "kafka",
+        }
+    }
+
     /// What senders must show, by the name of its setting; a check reads them.
     pub(crate) fn secrets(self) -> Vec<(&'static str, &'s Secret)> {
         match self {

@@ -7,6 +7,7 @@
 pub(crate) mod answer;
 mod door;
 mod drain;
+mod inlets;
 mod intake;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 pub use self::door::{Limits, router};
+pub use self::inlets::Inlets;
 use self::wire::{Plain, Token, Wire};
 use super::cuts::{Cut, Cuts};
 use super::receipt::Receipt;

@@ -1,6 +1,5 @@
 //! The door: one route for all inlets. Lets a request in, or says why not, and waits for its verdict.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use super::answer::Answer;
 use super::drain::Drain;
 use super::intake::{self, Held};
 use super::wire::{Asked, Opened, Room};
-use super::{Inlet, Push, Records, Verdict};
+use super::{Inlet, Inlets, Push, Records, Verdict};
 use crate::source::brackets::is_lines;
 
 /// The route of a source, as the observer hears it.
@@ -62,7 +61,7 @@ impl Default for Limits {
 }
 
 struct Door<Observe> {
-    inlets: BTreeMap<String, Inlet>,
+    inlets: Arc<Inlets>,
     limits: Limits,
     room: Arc<Semaphore>,
     /// What is answered for, by all inlets: they share the room too.
@@ -70,7 +69,7 @@ struct Door<Observe> {
     observe: Observe,
 }
 
-/// Serves `POST /v1/events/{source}` for all inlets.
+/// Serves `POST /v1/events/{source}` for all inlets that there are at the moment.
 ///
 /// The body is NDJSON, a JSON array, one object, or `{"Records":[…]}`; plain, gzip or zstd. Answers: 200 once
 /// all records are durable; 400 with line numbers if some were refused (the others *are* durable); 401;
@@ -78,12 +77,11 @@ struct Door<Observe> {
 /// names the request's records, so that a repeat is recognised.
 ///
 /// `observe` hears the route and the status of each answer.
-pub fn router<Observe>(inlets: Vec<Inlet>, limits: Limits, observe: Observe) -> Router
+pub fn router<Observe>(inlets: Arc<Inlets>, limits: Limits, observe: Observe) -> Router
 where
     Observe: Fn(&'static str, u16) + Send + Sync + 'static,
 {
     let room = Arc::new(Semaphore::new(limits.waiting_bytes_max.min(Semaphore::MAX_PERMITS)));
-    let inlets = inlets.into_iter().map(|inlet| (inlet.name.clone(), inlet)).collect();
     let door = Arc::new(Door { inlets, limits, room, drain: Drain::new(Instant::now()), observe });
     let receive = || post(receive::<Observe>).fallback(refuse_method::<Observe>);
     let fixed = || any(receive_anywhere::<Observe>);
@@ -121,8 +119,8 @@ where
 {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let asked = Asked { path: path.clone(), headers: request.headers().clone() };
-    let there = || door.inlets.values().filter(|inlet| inlet.wire.serves(&path));
-    let inlet = there().find(|inlet| inlet.wire.admit(&asked).is_ok()).or_else(|| there().next());
+    let there: Vec<_> = door.inlets.all().into_iter().filter(|inlet| inlet.wire.serves(&path)).collect();
+    let inlet = there.iter().find(|inlet| inlet.wire.admit(&asked).is_ok()).or_else(|| there.first()).cloned();
     door.serve(inlet, path, request).await
 }
 
@@ -141,7 +139,7 @@ where
 
 impl<Observe: Fn(&'static str, u16)> Door<Observe> {
     /// From the first look at a request to its answer.
-    async fn serve(&self, inlet: Option<&Inlet>, path: String, request: Request) -> Response {
+    async fn serve(&self, inlet: Option<Arc<Inlet>>, path: String, request: Request) -> Response {
         let (parts, mut body) = request.into_parts();
         let asked = Asked { path, headers: parts.headers };
         let Some(inlet) = inlet else {
@@ -155,7 +153,7 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         if parts.method != Method::POST {
             return self.observed(Answer::NotPost.into_response());
         }
-        let answer = match self.take(inlet, &asked, &mut body).await {
+        let answer = match self.take(&inlet, &asked, &mut body).await {
             Ok(Taken::Settled(verdict)) => Answer::Settled(verdict),
             Ok(Taken::Reply(response)) => return self.observed(response),
             Err(refused) => {
@@ -184,7 +182,7 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
     /// Where any source asks for something, an unknown name is answered like a wrong token, so that names cannot be found
     /// by trying.
     fn unknown(&self) -> Answer {
-        let guarded = self.inlets.values().any(|inlet| !inlet.wire.is_open());
+        let guarded = self.inlets.all().iter().any(|inlet| !inlet.wire.is_open());
         if guarded { Answer::Unauthorised } else { Answer::NotFound }
     }
 

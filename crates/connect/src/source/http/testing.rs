@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::{Client, RequestBuilder};
 
-use super::{Http, Inlet, Limits, router};
+use super::{Http, Inlet, Inlets, Limits, router};
 use crate::source::{Body, Next, Source};
 
 /// The source commits its records as they come.
@@ -21,7 +21,7 @@ impl Served {
     pub(crate) async fn start((mut source, inlet): (Http, Inlet), limits: Limits) -> Self {
         let records = Arc::new(Mutex::new(Vec::new()));
         let url = format!("/v1/events/{}", inlet.name);
-        let address = serve(router(vec![inlet], limits, |_, _| {})).await;
+        let address = serve(router(Inlets::of([inlet]), limits, |_, _| {})).await;
         let committed = records.clone();
         tokio::spawn(async move {
             while let Ok(Next::Batch(batch)) = source.next().await {

@@ -46,7 +46,7 @@ impl Served {
         let (source, inlet) = http("ci", &settings, "run").unwrap();
         let statuses = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&statuses);
-        let router = router(vec![inlet], limits, move |_, status| heard.lock().unwrap().push(status));
+        let router = router(Inlets::of([inlet]), limits, move |_, status| heard.lock().unwrap().push(status));
         let address = serve(router).await;
         let url = format!("http://{address}/v1/events/ci");
         (source, Self { client: Client::new(), url, statuses, positions: Arc::default() })
@@ -155,7 +155,7 @@ async fn who_may_not_push_is_told_the_same_whether_the_source_exists_or_not() {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 
     let (_source, open) = http("open", &Settings::default(), "run").unwrap();
-    let address = serve(router(vec![open], Limits::default(), |_, _| {})).await;
+    let address = serve(router(Inlets::of([open]), Limits::default(), |_, _| {})).await;
     let response = Client::new().post(format!("http://{address}/v1/events/none")).send().await.unwrap();
     assert_eq!(read(response).await.0, 404);
 }
@@ -168,7 +168,7 @@ async fn a_page_of_another_site_cannot_push_where_no_token_is_asked_for() {
             source.commit(batch.mark).await.unwrap();
         }
     });
-    let address = serve(router(vec![open], Limits::default(), |_, _| {})).await;
+    let address = serve(router(Inlets::of([open]), Limits::default(), |_, _| {})).await;
     let own = format!("http://{address}");
     for (origin, status) in [(None, 200), (Some(own.as_str()), 200), (Some("https://evil.example"), 403)] {
         let mut request = Client::new().post(format!("http://{address}/v1/events/open")).body("{}");
