@@ -100,11 +100,18 @@ pub(crate) async fn run(
 impl Configured {
     async fn follow(&mut self, stop: &CancellationToken) {
         let outcome = |outcome| METRICS.config_reloads.with_label_values(&[outcome]).inc();
-        let config = match Config::read(&self.file) {
+        // An editor that writes in place empties the file first.
+        let is_empty = std::fs::metadata(&self.file).is_ok_and(|file| file.len() == 0);
+        let read = if is_empty {
+            Err(anyhow::anyhow!("the file is empty"))
+        } else {
+            Config::read(&self.file).map_err(Into::into)
+        };
+        let config = match read {
             Ok(config) => config,
             Err(error) => {
                 outcome("refused");
-                let error = format!("{:#}", anyhow::Error::from(error));
+                let error = format!("{error:#}");
                 tracing::error!(error, "new configuration refused, the old one stays");
                 return;
             }

@@ -46,6 +46,8 @@ pub(crate) struct Sources {
 struct Entered {
     /// What its settings and secrets say, to see when they say something else.
     print: Print,
+    /// Whether its ids are only remembered, or not, because another source may bring the same events, or none may.
+    shares: Option<bool>,
     /// Ends it alone.
     stop: CancellationToken,
     /// Standard input cannot be read from its beginning again.
@@ -69,8 +71,7 @@ impl Sources {
         let mut sources = Self { store, roster, inlets, clock, opened, entered, changes };
         for (name, settings) in &config.sources {
             let mark = marks.get(name).cloned().unwrap_or_default();
-            let print = print(config, name, settings);
-            sources.enter(config, name, settings, &mark, print).await.with_context(|| format!("sources.{name}"))?;
+            sources.enter(config, name, settings, &mark).await.with_context(|| format!("sources.{name}"))?;
         }
         Ok(sources)
     }
@@ -127,14 +128,22 @@ impl Sources {
         tasks: &mut JoinSet<String>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let prints: BTreeMap<&String, Print> =
-            config.sources.iter().map(|(name, settings)| (name, print(config, name, settings))).collect();
-        let stays = |(name, entered): (&String, &Entered)| prints.get(name) == Some(&entered.print);
-        let gone: Vec<String> = self.entered.iter().filter(|one| !stays(*one)).map(|(name, _)| name.clone()).collect();
+        let is_another = |(name, entered): &(&String, &Entered)| {
+            config.sources.get(*name).is_none_or(|settings| {
+                let shares = || shares_kind(config, name, settings.kind);
+                let is_other_road = entered.shares.is_some_and(|before| before != shares());
+                entered.print != print(config, name, settings) || is_other_road
+            })
+        };
+        let gone: Vec<String> = self.entered.iter().filter(is_another).map(|(name, _)| name.clone()).collect();
         for name in gone {
             if self.entered[&name].is_stdin {
                 tracing::warn!(source = name, "standard input is read on as it is until a restart");
                 continue;
+            }
+            // Of one that is exchanged senders hear to try again, until its successor is there.
+            if !config.sources.contains_key(&name) {
+                self.inlets.leave(&name);
             }
             if !self.end(&name, tasks, stop).await? {
                 return Ok(());
@@ -145,7 +154,7 @@ impl Sources {
                 continue;
             }
             let mark = self.store.marks()?.remove(name).unwrap_or_default();
-            if let Err(error) = self.enter(config, name, settings, &mark, prints[name]).await {
+            if let Err(error) = self.enter(config, name, settings, &mark).await {
                 tracing::error!(source = name, error = format!("{error:#}"), "source cannot be opened");
                 self.enter_failed(config, name, settings, &error);
             }
@@ -155,7 +164,6 @@ impl Sources {
 
     /// Lets a source finish; false if the whole service is to stop before.
     async fn end(&mut self, name: &str, tasks: &mut JoinSet<String>, stop: &CancellationToken) -> anyhow::Result<bool> {
-        self.inlets.leave(name);
         let is_known = |feed: &&Arc<Feed>| feed.name == name;
         let feed = self.roster.feeds().iter().find(is_known).cloned();
         let Some(entered) = self.entered.remove(name) else { return Ok(true) };
@@ -181,12 +189,13 @@ impl Sources {
         name: &str,
         settings: &config::Source,
         mark: &Mark,
-        print: Print,
     ) -> anyhow::Result<()> {
         let start = self.clock.now().micros().to_string();
         let (inflow, inlet) = connectors::open_source(name, settings, mark, &start).await?;
-        let feed = feed(config, name, settings, inflow.keeps_position(), inflow.manners());
-        self.note(name, settings, print);
+        let manners = inflow.manners();
+        let feed = feed(config, name, settings, inflow.keeps_position(), manners);
+        let shares = (!manners.repeats).then_some(feed.repeats);
+        self.note(name, settings, print(config, name, settings), shares);
         self.roster.enter(&feed);
         if let Some(inlet) = inlet {
             self.inlets.enter(inlet);
@@ -202,12 +211,12 @@ impl Sources {
         let feed = feed(config, name, settings, true, manners);
         let doing = format!("open it: {error:#}; mend it and send SIGHUP");
         feed.cannot_open(&SourceError { doing, remedy: Remedy::Person, source: None });
-        self.note(name, settings, Print::default());
+        self.note(name, settings, Print::default(), None);
         self.roster.enter(&feed);
     }
 
-    fn note(&mut self, name: &str, settings: &config::Source, print: Print) {
-        let entered = Entered { print, stop: CancellationToken::new(), is_stdin: settings.stdin.is_some() };
+    fn note(&mut self, name: &str, settings: &config::Source, print: Print, shares: Option<bool>) {
+        let entered = Entered { print, shares, stop: CancellationToken::new(), is_stdin: settings.stdin.is_some() };
         self.entered.insert(name.to_owned(), entered);
     }
 }
@@ -222,15 +231,11 @@ fn feed(config: &Config, name: &str, settings: &config::Source, keeps_position: 
     Arc::new(feed.with(pace, Manners { repeats, ..manners }).of(system))
 }
 
-/// What makes a source another one than before: its settings, its secrets, and whether its events may come by another
-/// road too.
+/// What makes a source another one than before: its settings and its secrets.
 fn print(config: &Config, name: &str, settings: &config::Source) -> Print {
     let secrets = settings.systems().into_iter().flat_map(System::secrets);
     let secrets = secrets.filter_map(|(_, secret)| secret.read().ok());
-    let shares = shares_kind(config, name, settings.kind);
-    secrets.fold(config.prints.source(name).with(&[u8::from(shares)]), |print, secret| {
-        print.with(secret.expose().as_bytes())
-    })
+    secrets.fold(config.prints.source(name), |print, secret| print.with(secret.expose().as_bytes()))
 }
 
 /// Whether another source may bring logs of this kind.

@@ -96,9 +96,13 @@ async fn a_configuration_that_is_broken_is_refused_as_a_whole_and_the_old_one_st
     let lapwing = home.start().await;
     let refused = async || lapwing.metric("lapwing_config_reloads_total{outcome=\"refused\"}").await;
     let before = refused().await;
+    std::fs::write(home.path("lapwing.yaml"), "").expect("it can be written");
+    until("the refusal", async || (refused().await > before).then_some(())).await;
+    let before = refused().await;
     home.configure("sources: {other: {kind: auto, http: {}}, worse: {kind: auto}}\n");
     until("the refusal", async || (refused().await > before).then_some(())).await;
-    assert!(lapwing.log_has("new configuration refused, the old one stays"));
+    until("the log to say so", async || lapwing.log_has("new configuration refused, the old one stays").then_some(()))
+        .await;
     assert_eq!(status(&lapwing, "push", "1", "").await, 200);
     assert_eq!(status(&lapwing, "other", "1", "").await, 404);
 }
