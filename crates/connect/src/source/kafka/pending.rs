@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::group::Partition;
-use crate::source::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, HEAD_BYTES, Mark, Record, Refusal};
+use crate::source::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Gap, HEAD_BYTES, Mark, Record, Refusal};
 
 /// Longest record that is handed over whole.
 const RECORD_BYTES_MAX: usize = 16 * 1_048_576;
@@ -19,13 +19,14 @@ pub(super) struct Pending {
     bytes: usize,
     /// The next offset of each partition once these records are handled.
     ends: BTreeMap<Partition, i64>,
+    gaps: Vec<Gap>,
     /// When the batch goes out even if it is not full; none while it is empty.
     due: Option<Instant>,
 }
 
 impl Pending {
     pub(super) fn new(linger: Duration) -> Self {
-        Self { linger, records: Vec::new(), bytes: 0, ends: BTreeMap::new(), due: None }
+        Self { linger, records: Vec::new(), bytes: 0, ends: BTreeMap::new(), gaps: Vec::new(), due: None }
     }
 
     /// Adds one message. A tombstone carries no record, only an offset to get past.
@@ -40,6 +41,13 @@ impl Pending {
         };
         self.bytes += payload.len();
         self.records.push((partition.clone(), Record { position: format!("{partition}@{offset}"), body }));
+    }
+
+    /// Records are missing from the partition, which goes on with this offset.
+    pub(super) fn miss(&mut self, partition: Partition, next: i64, gap: Gap, now: Instant) {
+        self.due = Some(now);
+        self.ends.insert(partition, next);
+        self.gaps.push(gap);
     }
 
     /// Forgets what came from partitions that now belong to others: they read it again.
@@ -74,9 +82,9 @@ impl Pending {
             partition_of.push(u16::try_from(place).expect("a batch holds fewer records than that"));
         }
         let partitions = partitions.iter().map(|partition| partition.to_string().into()).collect();
-        let ends = std::mem::take(&mut self.ends);
+        let (ends, gaps) = (std::mem::take(&mut self.ends), std::mem::take(&mut self.gaps));
         let mark = ends.into_iter().map(|(partition, end)| (partition.to_string(), end.to_string())).collect();
-        Some(Batch { records, partitions, partition_of, mark: Mark(mark), ..Batch::default() })
+        Some(Batch { records, partitions, partition_of, mark: Mark(mark), gaps, ..Batch::default() })
     }
 }
 

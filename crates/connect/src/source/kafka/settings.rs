@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 /// What the source sets itself: the guarantees rest on these.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "auto.offset.reset",
     "bootstrap.servers",
     "enable.auto.commit",
@@ -17,6 +17,7 @@ const OURS: [&str; 9] = [
     "group.protocol",
     "metadata.broker.list",
     "partition.assignment.strategy",
+    "statistics.interval.ms",
 ];
 
 /// Topics of Apache Kafka, read as a member of a consumer group.
