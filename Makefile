@@ -1,7 +1,7 @@
 # The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos bench bench-peers bench-daemon agree docs console venv advisories
+.PHONY: help demo test check chaos bench bench-peers bench-daemon agree docs console venv kafka advisories
 
 # Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
@@ -80,6 +80,16 @@ venv: ## .venv with the Python servers and schema checkers that some tests talk 
 .venv/ready: .ci/requirements.txt
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check -r .ci/requirements.txt
+	@touch $@
+
+kafka: ## .kafka with the jars of Apache Kafka, whose brokers some tests start
+	@.ci/need mvn java
+	@$(MAKE) --no-print-directory .kafka/ready
+
+.kafka/ready: tests/kafka/pom.xml
+	rm -rf .kafka
+	mvn --quiet --batch-mode --file tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+		-DoutputDirectory="$(CURDIR)/.kafka"
 	@touch $@
 
 advisories: ## known vulnerabilities in dependencies (asks the network)

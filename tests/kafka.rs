@@ -166,3 +166,24 @@ async fn records_that_were_deleted_before_they_were_read_are_an_alert_and_readin
     assert!(why.starts_with("log: 40 records of audit/0 (offsets 10 to 49) were deleted"), "{why}");
     assert_eq!(lapwing.metric("lapwing_source_gaps_total{source=\"log\"}").await, 1.0);
 }
+
+#[cfg(feature = "kafka-tls")]
+#[tokio::test]
+async fn a_guarded_broker_lets_in_who_shows_the_password_over_tls_and_nobody_else() {
+    let Some(cluster) = Cluster::start(1, Door::Scram).await else { return };
+    cluster.create("audit", 1).await;
+    let receiver = Receiver::start().await;
+    let home = home(&cluster, &receiver);
+    let lapwing = home.start().await;
+    cluster.produce("audit", "zstd", records(0..50)).await;
+    all_are_told(&receiver, 50).await;
+    assert!(lapwing.terminate().await.success());
+
+    let source = cluster.source("audit", "lapwing").replace(harness::kafka::USER.1, "wrong");
+    home.configure(&format!("sources:\n  log: {source}\n"));
+    let lapwing = home.start().await;
+    until("the refusal", async || lapwing.log_has("Authentication failed").then_some(())).await;
+    assert!(lapwing.log_has("source failed, trying again"));
+    assert_eq!(lapwing.metric("lapwing_source_up{source=\"log\"}").await, 0.0);
+    assert!(!lapwing.log_has("wrong"), "the password is not shown");
+}
