@@ -8,9 +8,24 @@ use std::collections::BTreeMap;
 
 use sonic_rs::{JsonContainerTrait, JsonValueMutTrait, JsonValueTrait, Value};
 
-use super::{Limits, Piece, Refusal, RejectReason, by_position, id, moment, owned, parse, text, trim};
-use crate::event::{Actor, ActorSort, Event, Facets, Kind, Outcome, Pipeline, Target, Uid};
+use super::kind::{Reading, Told};
+use super::{Kind, Limits, Piece, Refusal, RejectReason, by_position, id, moment, owned, parse, text, trim};
+use crate::event::{Actor, ActorSort, Event, Facets, Outcome, Pipeline, Target, Uid};
 use crate::time::Timestamp;
+
+pub(super) static READING: Reading = Reading {
+    log_source: Some(("github", "webhook")),
+    fits,
+    event,
+    told: Told::ByDocument(facets),
+    ..Reading::PLAIN
+};
+
+fn fits(document: &Value) -> bool {
+    let has = |name: &str| document.get(name).is_some();
+    let delivery = document.get("headers").is_some_and(|headers| header(headers, "x-github-event").is_some());
+    delivery || has("sender") && (has("repository") || has("organization") || has("installation"))
+}
 
 /// Members of a body that live on while things happen to them, so that their times are not the event's.
 const LASTING: [&str; 8] =
@@ -35,7 +50,7 @@ const TIMES: [&str; 14] = [
 ];
 
 /// The event of one delivery.
-pub(super) fn event(piece: &Piece<'_>, limits: &Limits) -> Result<Event, Refusal> {
+fn event(piece: &Piece<'_>, limits: &Limits) -> Result<Event, Refusal> {
     let document = &piece.document;
     let headers = document.get("headers").filter(|headers| headers.is_object());
     let (mut body, received) = match headers {
@@ -67,7 +82,7 @@ pub(super) fn header<'a>(headers: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// What a delivery says in the words that all kinds share.
-pub(super) fn facets(body: &Value) -> Facets {
+fn facets(body: &Value) -> Facets {
     let action = [text(body, "event"), text(body, "action")];
     Facets {
         actor: actor(body),

@@ -364,7 +364,7 @@ fn a_log_source_that_nothing_feeds_is_named_with_what_was_meant() {
             "(product `aws`, service `cloudtrial`); did you mean service `cloudtrail`?",
         ),
         ("{product: asw, service: cloudtrail}", "did you mean product `aws`?"),
-        ("{product: aws, service: cloudtrail, category: x}", "no kind has a `category`, leave it out"),
+        ("{product: aws, service: cloudtrail, category: x}", "its kind has no such `category`, leave it out"),
         ("{product: windows, category: y}", "(product `windows`, category `y`); docs/kinds.md lists those that do"),
         ("{category: proxy}", "(category `proxy`); docs/kinds.md lists those that do"),
     ] {
