@@ -18,8 +18,9 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::deliver::Mood;
-use crate::feed::Feed;
+use crate::feed::Health;
 use crate::metrics::METRICS;
+use crate::roster::Roster;
 use crate::store::{Reader, Told};
 
 mod alerts;
@@ -42,8 +43,8 @@ pub(crate) struct App {
     pub archive: PathBuf,
     /// The rules in use.
     pub rules: Arc<arc_swap::ArcSwap<RuleSet>>,
-    /// Sources, each with the name of its system.
-    pub feeds: Vec<(Arc<Feed>, &'static str)>,
+    /// The sources.
+    pub roster: Arc<Roster>,
     /// Sinks: name, system, how they are doing.
     pub sinks: Vec<(String, &'static str, watch::Receiver<Mood>)>,
     /// Alerts as they change.
@@ -141,9 +142,16 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
         Some("the disk refuses commits: see the log\n")
     };
     match said {
-        None => "ready\n".into_response(),
+        None => ("ready\n".to_owned() + &failing(&app)).into_response(),
         Some(said) => (StatusCode::SERVICE_UNAVAILABLE, said).into_response(),
     }
+}
+
+/// The sources that fail, a line each: the others go on, so the service is ready all the same.
+fn failing(app: &App) -> String {
+    let feeds = app.roster.feeds();
+    let failing = feeds.iter().filter(|feed| feed.health() == Health::Failing);
+    failing.map(|feed| format!("source {} fails: see /api/v1/status\n", feed.name)).collect()
 }
 
 /// What waits for a sink is asked of the store at each scrape: a sink that rests for minutes says nothing. Nor
@@ -156,7 +164,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Resp
     }
     let now = app.clock.now();
     METRICS.committing.set(i64::from(app.committing.load(Ordering::Relaxed)));
-    for (feed, _) in &app.feeds {
+    for feed in app.roster.feeds().iter() {
         if let Some(lag) = feed.lag(now) {
             METRICS.source_lag.with_label_values(&[&feed.name]).set(lag.micros() as f64 / 1e6);
         }

@@ -17,7 +17,12 @@ use serde::{Deserialize, Deserializer};
 use crate::rules::Places;
 
 mod expand;
+mod prints;
 mod sense;
+mod system;
+
+pub(crate) use prints::{Print, Prints};
+pub(crate) use system::System;
 
 /// The top of the file.
 #[derive(Debug, Deserialize)]
@@ -81,6 +86,9 @@ pub(crate) struct Config {
     /// Limits of ingest by HTTP.
     #[serde(default)]
     pub ingest: Ingest,
+    /// No setting: what the parts of the file say, to see when they say something else.
+    #[serde(skip)]
+    pub(crate) prints: Prints,
 }
 
 /// One source: its kind of log and exactly one of the systems below.
@@ -104,6 +112,14 @@ pub(crate) struct Source {
     pub stdin: Option<Stdin>,
     /// `POST /v1/events/{name}`.
     pub http: Option<source::http::Settings>,
+    /// GitHub webhooks.
+    pub github: Option<source::github::Settings>,
+    /// GitLab webhooks and audit event streams.
+    pub gitlab: Option<source::gitlab::Settings>,
+    /// What is sent to a Splunk HTTP Event Collector.
+    pub splunk: Option<source::splunk::Settings>,
+    /// Amazon Data Firehose, delivering to an HTTP endpoint.
+    pub firehose: Option<source::firehose::Settings>,
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     pub cloudwatch: Option<source::cloudwatch::Settings>,
@@ -258,12 +274,13 @@ impl Config {
     /// [`ConfigError`] with the place of the first fault.
     pub(crate) fn parse(path: &str, text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let text = expand::expand(path, text, lookup)?;
-        let config: Self = yaml_serde::from_str(&text).map_err(|error| {
+        let mut config: Self = yaml_serde::from_str(&text).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
             let message = error.to_string();
             let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
             ConfigError::Place { path: path.to_owned(), line, column, message: advised(message) }
         })?;
+        config.prints = Prints::of(&text);
         match config.nonsense() {
             Some(message) => Err(ConfigError::Sense { path: path.to_owned(), message }),
             None => Ok(config),

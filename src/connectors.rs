@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use connect::sink::{PagerDuty, Sink, Slack, Stdout, Webhook};
-use connect::source::{Mark, file, http, stdin};
+use connect::source::{Mark, file, firehose, github, gitlab, http, splunk, stdin};
 use engine::time::Span;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::config;
+use crate::config::{self, System};
 use crate::feed::{self, Feed, Manners};
 use crate::workers::Load;
 
@@ -75,19 +75,6 @@ impl Inflow {
             Self::Kafka(_) => Manners { delay: Span::seconds(30), repeats: true, says_idle: true },
         }
     }
-
-    /// Its name in the API.
-    pub(crate) fn system(&self) -> &'static str {
-        match self {
-            Self::File(_) => "file",
-            Self::Stdin(_) => "stdin",
-            Self::Http(_) => "http",
-            #[cfg(feature = "aws")]
-            Self::CloudWatch(_) => "cloudwatch",
-            #[cfg(feature = "kafka")]
-            Self::Kafka(_) => "kafka",
-        }
-    }
 }
 
 /// Opens a source where `mark` says that it was left. `start` names this run of the process, for positions
@@ -101,27 +88,28 @@ pub(crate) async fn open_source(
     mark: &Mark,
     start: &str,
 ) -> anyhow::Result<Opened> {
-    if let Some(settings) = &settings.file {
-        return Ok((Inflow::File(file::File::new(settings, mark)), None));
-    }
-    if let Some(settings) = &settings.http {
-        let (source, inlet) = http::http(name, settings, start).context("token")?;
-        return Ok((Inflow::Http(source), Some(inlet)));
-    }
-    #[cfg(feature = "aws")]
-    if let Some(settings) = &settings.cloudwatch {
-        let clock = connect::clock::Clock::Wall;
-        let source = connect::source::cloudwatch::CloudWatch::open(settings, mark, clock)
-            .await
-            .context("set up CloudWatch Logs")?;
-        return Ok((Inflow::CloudWatch(Box::new(source)), None));
-    }
-    #[cfg(feature = "kafka")]
-    if let Some(settings) = &settings.kafka {
-        let source = connect::source::kafka::Kafka::open(settings, mark).context("set up Kafka consumer")?;
-        return Ok((Inflow::Kafka(Box::new(source)), None));
-    }
-    Ok((Inflow::Stdin(stdin::Stdin::new(start, LINE_BYTES_MAX)), None))
+    let pushed = |(source, inlet)| (Inflow::Http(source), Some(inlet));
+    let system = settings.systems().pop().context("no system is named")?;
+    Ok(match system {
+        System::File(settings) => (Inflow::File(file::File::new(settings, mark)), None),
+        System::Stdin => (Inflow::Stdin(stdin::Stdin::new(start, LINE_BYTES_MAX)), None),
+        System::Http(settings) => pushed(http::http(name, settings, start).context("token")?),
+        System::Github(settings) => pushed(github::github(name, settings, start).context("secret")?),
+        System::Gitlab(settings) => pushed(gitlab::gitlab(name, settings, start).context("token")?),
+        System::Splunk(settings) => pushed(splunk::splunk(name, settings, start).context("token")?),
+        System::Firehose(settings) => pushed(firehose::firehose(name, settings, start).context("access_key")?),
+        #[cfg(feature = "aws")]
+        System::CloudWatch(settings) => {
+            let clock = connect::clock::Clock::Wall;
+            let source = connect::source::cloudwatch::CloudWatch::open(settings, mark, clock).await;
+            (Inflow::CloudWatch(Box::new(source.context("set up CloudWatch Logs")?)), None)
+        }
+        #[cfg(feature = "kafka")]
+        System::Kafka(settings) => {
+            let source = connect::source::kafka::Kafka::open(settings, mark).context("set up Kafka consumer")?;
+            (Inflow::Kafka(Box::new(source)), None)
+        }
+    })
 }
 
 /// Builds a sink.

@@ -6,6 +6,10 @@
 const CONFIG: &str = include_str!("config.rs");
 const FILE: &str = include_str!("../crates/connect/src/source/file.rs");
 const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
+const GITHUB: &str = include_str!("../crates/connect/src/source/github.rs");
+const GITLAB: &str = include_str!("../crates/connect/src/source/gitlab.rs");
+const SPLUNK: &str = include_str!("../crates/connect/src/source/splunk.rs");
+const FIREHOSE: &str = include_str!("../crates/connect/src/source/firehose.rs");
 const CLOUDWATCH: &str = include_str!("../crates/connect/src/source/cloudwatch/settings.rs");
 const KAFKA: &str = include_str!("../crates/connect/src/source/kafka/settings.rs");
 const WEBHOOK: &str = include_str!("../crates/connect/src/sink/webhook.rs");
@@ -16,12 +20,16 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 17] = [
+const SECTIONS: [(&str, &str, &str); 21] = [
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
     ("### `stdin`", CONFIG, "Stdin"),
     ("### `http`", HTTP, "Settings"),
+    ("### `github`", GITHUB, "Settings"),
+    ("### `gitlab`", GITLAB, "Settings"),
+    ("### `splunk`", SPLUNK, "Settings"),
+    ("### `firehose`", FIREHOSE, "Settings"),
     ("### `cloudwatch`", CLOUDWATCH, "Settings"),
     ("### `kafka`", KAFKA, "Settings"),
     ("## `sinks.<name>`", CONFIG, "Sink"),

@@ -16,9 +16,13 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::health::{Health, Trouble};
 use crate::fail::{self, Point};
 use crate::metrics::METRICS;
 use crate::workers::{Load, Reached};
+use connect::clock::Clock;
+
+mod health;
 
 /// Waits after a failure double from here …
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -45,6 +49,8 @@ pub(crate) struct Manners {
 pub(crate) struct Feed {
     /// Its name in the configuration.
     pub name: String,
+    /// The system behind it, as the API names it.
+    pub system: &'static str,
     /// Its kind of log.
     pub format: Format,
     /// Whether its marks are positions that a restart continues from; those of HTTP only name requests.
@@ -66,17 +72,10 @@ pub(crate) struct Feed {
     /// Microseconds of the newest event time; the smallest number before the first event.
     newest: AtomicI64,
     health: watch::Sender<Health>,
-}
-
-/// Whether a source works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
-    /// It yields, or waits for more.
-    Running,
-    /// There will be no more.
-    Finished,
-    /// Its system fails.
-    Failing,
+    /// What keeps it from working.
+    trouble: Mutex<Option<Trouble>>,
+    /// Whether its task has ended, or never began.
+    ended: AtomicBool,
 }
 
 /// Commits on their way back to one source.
@@ -93,8 +92,25 @@ impl Feed {
         let (done, newest) = (Done::default(), AtomicI64::new(i64::MIN));
         let (partition, health) = (name.as_str().into(), watch::Sender::new(Health::Running));
         let (says_idle, idle, revoked) = (true, AtomicBool::new(false), Mutex::default());
-        let (pace, repeats) = (PACE, true);
-        Self { name, format, keeps_position, pace, repeats, partition, done, says_idle, idle, revoked, newest, health }
+        let (system, pace, repeats, trouble) = ("memory", PACE, true, Mutex::default());
+        let ended = AtomicBool::new(false);
+        Self {
+            name,
+            system,
+            format,
+            keeps_position,
+            pace,
+            repeats,
+            partition,
+            done,
+            says_idle,
+            idle,
+            revoked,
+            newest,
+            health,
+            trouble,
+            ended,
+        }
     }
 
     /// With what its configuration says of times, and its system's manners.
@@ -103,6 +119,11 @@ impl Feed {
         // What is waited for must not be too late when it comes.
         let pace = Pace { lateness: pace.lateness.max(pace.delay), ..pace };
         Self { pace, repeats, says_idle, ..self }
+    }
+
+    /// Of this system.
+    pub(crate) fn of(self, system: &'static str) -> Self {
+        Self { system, ..self }
     }
 
     /// Whether all that there was has been handed over, as far as it says: nothing that is older is to be expected.
@@ -170,8 +191,45 @@ impl Feed {
         drop(self.health.subscribe().wait_for(|health| *health == Health::Finished).await);
     }
 
+    /// What keeps it from working, if it fails.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it runs: it was opened and has not come to its end.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.ended.load(Ordering::Relaxed)
+    }
+
+    /// It could not even be opened, so it does not run.
+    pub(crate) fn cannot_open(&self, error: &SourceError) {
+        self.ended.store(true, Ordering::Relaxed);
+        // Nothing will try it again by itself: people are told at once.
+        for _ in 0..2 {
+            self.fails(error);
+        }
+    }
+
+    /// Its system failed once more.
+    fn fails(&self, error: &SourceError) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = Some(Trouble::after(trouble.take(), error, Clock::Wall.now()));
+        drop(trouble);
+        self.is(Health::Failing);
+    }
+
+    fn show_backlog(&self, records: Option<u64>) {
+        if let Some(records) = records {
+            let records = i64::try_from(records).unwrap_or(i64::MAX);
+            METRICS.source_backlog.with_label_values(&[&self.name]).set(records);
+        }
+    }
+
     /// From here on it works, or not.
     pub(crate) fn is(&self, health: Health) {
+        if health != Health::Failing {
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.health.send_replace(health);
         METRICS.source_up.with_label_values(&[&self.name]).set(i64::from(health != Health::Failing));
     }
@@ -224,6 +282,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
             () = sleep_until(rest.unwrap_or_else(Instant::now)), if open && rest.is_some() => Input::Retry,
             next = source.next(), if open && held.is_none() && rest.is_none() => Input::Next(next),
         };
+        feed.show_backlog(source.backlog());
         match input {
             Input::Stop => {
                 // What is held has not been accepted; it is read again after the next start.
@@ -265,7 +324,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
             }
             Input::Next(Err(error)) => {
                 report(&feed, &error);
-                feed.is(Health::Failing);
+                feed.fails(&error);
                 feed.doubt_end();
                 retry = Some(wait(retry, error.remedy));
             }
@@ -276,6 +335,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
     if exhausted {
         feed.is(Health::Finished);
     }
+    feed.ended.store(true, Ordering::Relaxed);
 }
 
 /// Tells the source what is durable.
@@ -297,18 +357,8 @@ fn wait(before: Option<(Instant, Duration)>, remedy: Remedy) -> (Instant, Durati
 
 fn report(feed: &Feed, error: &SourceError) {
     METRICS.source_errors.with_label_values(&[&feed.name]).inc();
-    let error = anyhow::Error::msg(chain(error));
+    let error = health::chain(error);
     tracing::warn!(source = %feed.name, %error, "source failed, trying again");
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text += &format!(": {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

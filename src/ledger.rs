@@ -16,13 +16,14 @@ use engine::detect::{Caps, Change, Reach, State};
 use engine::hash::Seed;
 use engine::normalise::Reject;
 use engine::rule::{RuleSet, Severity};
+use engine::time::Timestamp;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, Kept};
 use crate::fail::{self, Point};
-use crate::feed::Feed;
 use crate::metrics::METRICS;
+use crate::roster::Roster;
 use crate::store::{Commit, Recovered, Store, Told, UNREADABLE};
 use crate::workers::{Collected, Matched, Waited};
 use connect::clock::Clock;
@@ -69,6 +70,8 @@ pub(crate) struct Ledger {
     counted: (u64, u64),
     /// What people were told of windows that are full.
     full: health::Fullness,
+    /// Since when each source has failed of which people were told so.
+    told_failing: BTreeMap<String, Timestamp>,
     /// What one step changed; empty between steps.
     caused: Vec<Change>,
     /// When each source was last said to send what cannot be read.
@@ -105,7 +108,7 @@ impl Ledger {
         store: Arc<Store>,
         recovered: Recovered,
         current: Arc<ArcSwap<RuleSet>>,
-        feeds: &[Arc<Feed>],
+        roster: Arc<Roster>,
         settings: Settings,
         clock: Clock,
     ) -> anyhow::Result<Self> {
@@ -120,7 +123,7 @@ impl Ledger {
             state.step(&rules, step, &mut changes);
         }
         let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
-        let (voices, news) = Voices::open(feeds, state.partitions(), Instant::now(), clock.now());
+        let (voices, news) = Voices::open(roster, state.partitions(), Instant::now(), clock.now());
         let counted = (state.evicted(), state.late());
         let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes, Instant::now());
         fail::point(Point::Restored);
@@ -137,6 +140,7 @@ impl Ledger {
             snapshots,
             counted,
             full: health::Fullness::new(counted.0),
+            told_failing: BTreeMap::new(),
             caused: Vec::new(),
             warned: BTreeMap::new(),
             clock,
@@ -172,7 +176,7 @@ impl Ledger {
             }
         }
         fail::point(Point::Saving);
-        if let Err(error) = self.snapshots.last(self.number, &self.state).and_then(|()| self.store.close_cleanly()) {
+        if let Err(error) = self.snapshots.last(self.number, &self.state) {
             tracing::warn!(error = format!("{error:#}"), "last snapshot not written, the journal serves as well");
         }
         fail::point(Point::Saved);
@@ -279,12 +283,7 @@ impl Ledger {
 /// Writes those changes whose alerts the store does not hold, and answers how many commits that took. With the
 /// rules of the last run there are none: windows only take up where they were. A rule that asks for less since
 /// then finds its alert here, and people must hear of it.
-fn tell_unknown(
-    store: &Store,
-    mut changes: Vec<Change>,
-    number: u64,
-    now: engine::time::Timestamp,
-) -> anyhow::Result<u64> {
+fn tell_unknown(store: &Store, mut changes: Vec<Change>, number: u64, now: Timestamp) -> anyhow::Result<u64> {
     let reader = store.reader()?;
     let mut known = std::collections::BTreeMap::new();
     for change in &changes {

@@ -14,11 +14,13 @@ mod ledger;
 mod metrics;
 mod pipeline;
 mod reload;
+mod roster;
 mod route;
 mod rules;
 #[cfg(test)]
 mod sample;
 mod service;
+mod sources;
 mod store;
 mod upkeep;
 mod workers;

@@ -68,6 +68,8 @@ metrics! {
     source_lag: GaugeVec, "lapwing_source_lag_seconds", "Wall time less the newest event time", ["source"];
     source_up: IntGaugeVec, "lapwing_source_up", "1 while the source works, 0 while its system fails", ["source"];
     source_errors: IntCounterVec, "lapwing_source_errors_total", "Failures of the system behind a source", ["source"];
+    source_gaps: IntCounterVec, "lapwing_source_gaps_total", "Times that records of a source were found to be missing for good: deleted before they were read, or altered", ["source"];
+    source_backlog: IntGaugeVec, "lapwing_source_backlog", "Records or messages that are known to wait at the system behind a source, where it says so", ["source"];
     alerts: IntCounterVec, "lapwing_alerts_total", "Alerts raised", ["severity"];
     alert_revisions: IntCounterVec, "lapwing_alert_revisions_total", "Changes of alerts that people were told", ["severity"];
     commit_seconds: Histogram, "lapwing_commit_seconds", "Time of one durable commit";
@@ -84,6 +86,7 @@ metrics! {
     dead_letters: IntGaugeVec, "lapwing_dead_letters", "Messages that were given up", ["sink"];
     revisions_unreadable: IntCounter, "lapwing_revisions_unreadable_total", "Changes of alerts that the store could not read back; nobody was told";
     rules: IntGauge, "lapwing_rules", "Rules that are loaded";
+    config_reloads: IntCounterVec, "lapwing_config_reloads_total", "Times that the configuration was read again: followed, refused as a whole, or waiting for a restart in what is no source", ["outcome"];
     rules_reloads: IntCounterVec, "lapwing_rules_reloads_total", "Reloads of the rules by outcome", ["outcome"];
     http_requests: IntCounterVec, "lapwing_http_requests_total", "HTTP answers by route and status", ["route", "status"];
     http_connections: IntGauge, "lapwing_http_connections", "Connections that are open";
@@ -112,14 +115,24 @@ impl Metrics {
 
     /// Makes the series of a source exist from the start, at zero, so that an absence is never a guess.
     pub(crate) fn expect_source(&self, source: &str) {
-        for counter in [&self.events, &self.events_matched, &self.events_duplicate, &self.bytes, &self.source_errors] {
+        let known = [&self.events, &self.events_matched, &self.events_duplicate, &self.bytes];
+        for counter in known.into_iter().chain([&self.source_errors, &self.source_gaps]) {
             counter.with_label_values(&[source]).inc_by(0);
         }
         self.source_up.with_label_values(&[source]).set(1);
         self.source_missing.with_label_values(&[source]).set(0);
     }
 
-    /// Likewise for a sink.
+    /// A source left the configuration: what it counted stays, what it is like now does not.
+    pub(crate) fn forget_source(&self, source: &str) {
+        for gauge in [&self.source_up, &self.source_missing, &self.source_backlog] {
+            // It may never have been shown.
+            drop(gauge.remove_label_values(&[source]));
+        }
+        drop(self.source_lag.remove_label_values(&[source]));
+    }
+
+    /// Makes the series of a sink exist from the start.
     pub(crate) fn expect_sink(&self, sink: &str) {
         for outcome in ["delivered", "retry", "refused", "misconfigured", "gone"] {
             self.deliveries.with_label_values(&[sink, outcome]).inc_by(0);

@@ -17,11 +17,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::connectors::Inflow;
 use crate::deliver::{self, Delivery};
-use crate::feed::Feed;
 use crate::ledger::{Ledger, Listeners};
 use crate::route::{self, Routes};
+use crate::sources::Sources;
 use crate::store::Store;
 use crate::workers;
 use connect::clock::Clock;
@@ -34,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// Everything that flows, wired but not yet running.
 pub(crate) struct Pipeline {
     /// Where records come from.
-    pub inflows: Vec<(Arc<Feed>, Inflow)>,
+    pub sources: Sources,
     /// What they are matched against; swapped on reload.
     pub rules: Arc<ArcSwap<RuleSet>>,
     /// Threads that match.
@@ -59,17 +58,14 @@ impl Pipeline {
     /// # Errors
     /// When a thread cannot be started or ends in a panic.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { inflows, rules, workers, ledger, listeners, routes, deliveries, store, clock } = self;
+        let Self { sources, rules, workers, ledger, listeners, routes, deliveries, store, clock } = self;
         let (inbox, records) = mpsc::channel(INBOX);
         let (routing, delivering) = (CancellationToken::new(), CancellationToken::new());
         let called = deliveries.iter().map(|delivery| delivery.news.clone()).collect();
         let news = listeners.router.clone();
 
         // source: raw records with marks
-        let mut sources = JoinSet::new();
-        for (feed, inflow) in inflows {
-            sources.spawn(inflow.run(feed, inbox.clone(), stop.clone()));
-        }
+        let mut reading = tokio::spawn(sources.run(inbox, stop.clone()));
         // normalise, and all of detect that needs no memory
         let (matched, mut threads) = workers::start(workers, records, rules, Limits::default())?;
         // detect and alert: windows, episodes, one durable commit a group of batches
@@ -83,18 +79,24 @@ impl Pipeline {
         }
 
         stop.cancelled().await;
-        if let Ok(joined) = tokio::time::timeout(GRACE, join_all(&mut sources)).await {
-            joined?;
+        if let Ok(joined) = tokio::time::timeout(GRACE, &mut reading).await {
+            joined.context("sources task")??;
         } else {
             tracing::error!("the disk took nothing in time: what was not accepted is read again");
-            sources.shutdown().await;
+            reading.abort();
+            // Its end is what was asked for.
+            drop(reading.await);
         }
-        drop(inbox);
         tokio::task::spawn_blocking(|| join(threads)).await.context("join threads")??;
         routing.cancel();
         router.await.context("router task")?;
         delivering.cancel();
-        join_all(&mut sinks).await
+        join_all(&mut sinks).await?;
+        // Nobody writes any more, so the next start need not look at every page.
+        if let Err(error) = store.close_cleanly() {
+            tracing::warn!(error = format!("{error:#}"), "stop not noted as clean: the next start checks the store");
+        }
+        Ok(())
     }
 }
 

@@ -1,4 +1,5 @@
-//! New rules and mappings without a stop: compiled aside, swapped at a batch border, refused as a whole if one is broken.
+//! New rules, mappings and sources without a stop. Rules are compiled aside, swapped at a batch border, and refused as a
+//! whole if one is broken; so is a configuration.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{Config, Prints};
 use crate::metrics::METRICS;
 use crate::rules::{Places, compile_all};
 
@@ -19,7 +21,18 @@ const RESTED: Duration = Duration::from_millis(300);
 /// A file that never rests is read as it is after this long.
 const RESTED_MAX: Duration = Duration::from_secs(3);
 
-/// Calls to read the rules again. Listens from its making on, so that no change after a first reading is missed.
+/// A configuration file that may change.
+#[derive(Debug)]
+pub(crate) struct Configured {
+    /// Where it stands.
+    pub file: PathBuf,
+    /// What its parts said when they were followed last.
+    pub prints: Prints,
+    /// Who follows what it says of sources.
+    pub changed: mpsc::Sender<Config>,
+}
+
+/// Calls to read rules and configuration again. Listens from its making on, so that no change after a first reading is missed.
 #[derive(Debug)]
 pub(crate) struct Calls {
     hangup: Signal,
@@ -28,13 +41,14 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Listens to SIGHUP and watches the user's rules and mappings.
+    /// Listens to SIGHUP and watches the user's rules and mappings, and the configuration's `file`.
     ///
     /// # Errors
     /// When the system offers no watching at all; a single path that cannot be watched is only a warning.
-    pub(crate) fn listen(places: &Places) -> anyhow::Result<Self> {
+    pub(crate) fn listen(places: &Places, file: Option<&Path>) -> anyhow::Result<Self> {
         let (changed, changes) = mpsc::channel(1);
-        let watched: Vec<PathBuf> = places.watched().flat_map(std::path::absolute).collect();
+        let watched: Vec<PathBuf> =
+            places.watched().map(PathBuf::as_path).chain(file).flat_map(std::path::absolute).collect();
         let ours = watched.clone();
         // A full channel already says what this would.
         let mut watcher = recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -49,18 +63,19 @@ impl Calls {
                 Some(_) | None => (path.as_path(), RecursiveMode::Recursive),
             };
             if let Err(error) = watcher.watch(seen, mode) {
-                tracing::warn!(path = %path.display(), %error, "rules not watched: reload with SIGHUP");
+                tracing::warn!(path = %path.display(), %error, "not watched: reload with SIGHUP");
             }
         }
         Ok(Self { hangup: signal(SignalKind::hangup())?, changes, _watcher: watcher })
     }
 }
 
-/// Reads the rules anew at each call until told to stop.
+/// Reads rules and configuration anew at each call until told to stop.
 pub(crate) async fn run(
     mut calls: Calls,
     places: Places,
     rules: Arc<ArcSwap<RuleSet>>,
+    mut configured: Option<Configured>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     loop {
@@ -76,6 +91,44 @@ pub(crate) async fn run(
         let wanted = places.clone();
         let compiled = tokio::task::spawn_blocking(move || compile_all(&wanted)).await?;
         swap(&rules, compiled);
+        if let Some(configured) = &mut configured {
+            configured.follow(&stop).await;
+        }
+    }
+}
+
+impl Configured {
+    async fn follow(&mut self, stop: &CancellationToken) {
+        let outcome = |outcome| METRICS.config_reloads.with_label_values(&[outcome]).inc();
+        // An editor that writes in place empties the file first.
+        let is_empty = std::fs::metadata(&self.file).is_ok_and(|file| file.len() == 0);
+        let read = if is_empty {
+            Err(anyhow::anyhow!("the file is empty"))
+        } else {
+            Config::read(&self.file).map_err(Into::into)
+        };
+        let config = match read {
+            Ok(config) => config,
+            Err(error) => {
+                outcome("refused");
+                let error = format!("{error:#}");
+                tracing::error!(error, "new configuration refused, the old one stays");
+                return;
+            }
+        };
+        if config.prints.rest == self.prints.rest {
+            outcome("ok");
+        } else {
+            outcome("restart");
+            tracing::warn!("the configuration changed in more than its sources: that waits for a restart");
+        }
+        self.prints.rest = config.prints.rest;
+        // Also if it says the same: a secret may have changed, or what could not be opened may work now.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            // Whoever follows has ended only if all ends.
+            sent = self.changed.send(config) => drop(sent),
+        }
     }
 }
 
@@ -123,7 +176,7 @@ mod tests {
     #[tokio::test]
     async fn mappings_are_watched_as_rules_are() {
         let folder = tempfile::tempdir().unwrap();
-        let mut calls = Calls::listen(&places(Vec::new(), vec![folder.path().to_owned()])).unwrap();
+        let mut calls = Calls::listen(&places(Vec::new(), vec![folder.path().to_owned()]), None).unwrap();
         std::fs::write(folder.path().join("json.yml"), "new").unwrap();
         calls.changes.recv().await.unwrap();
     }
@@ -133,7 +186,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rules.yml");
         std::fs::write(&path, "old").unwrap();
-        let mut calls = Calls::listen(&places(vec![path.clone()], Vec::new())).unwrap();
+        let mut calls = Calls::listen(&places(vec![path.clone()], Vec::new()), None).unwrap();
         for round in 0..3 {
             let new = folder.path().join("rules.yml~");
             std::fs::write(&new, format!("{round}")).unwrap();

@@ -1,33 +1,35 @@
 //! The service: store, pipeline and web server, wired from a configuration.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use connect::source::{http, http::Inlet};
-use engine::detect::{Caps, Pace};
-use engine::normalise::Format;
-use engine::time::{Span, Timestamp};
+use connect::source::{http, http::Inlets};
+use engine::detect::Caps;
+use engine::time::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, broadcast, watch};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::connections::{self, Limits};
 use crate::api::{self, App};
 use crate::config::{self, Config};
-use crate::connectors::{self, Inflow};
+use crate::connectors;
 use crate::deliver::{Delivery, Mood};
-use crate::feed::{Feed, Manners};
+use crate::feed::Feed;
 use crate::ledger::{Ledger, Listeners, Settings};
 use crate::metrics::METRICS;
 use crate::pipeline::Pipeline;
 use crate::reload;
+use crate::roster::Roster;
 use crate::route::Routes;
 use crate::rules::{Places, compile_all};
-use crate::store::{Reader, Recovered, Store};
+use crate::sources::{self, Sources};
+use crate::store::{Reader, Store};
 use crate::upkeep::{self, Upkeep};
 use connect::clock::Clock;
 use connect::secret::Secret;
@@ -43,42 +45,39 @@ pub(crate) struct Lapwing {
     pipeline: Pipeline,
     router: axum::Router,
     listener: TcpListener,
+    roster: Arc<Roster>,
     places: Places,
+    configured: Option<reload::Configured>,
     calls: reload::Calls,
     upkeep: Upkeep,
 }
 
-/// What the configuration opened.
-struct Sources {
-    inflows: Vec<(Arc<Feed>, Inflow)>,
-    inlets: Vec<Inlet>,
-    systems: Vec<(Arc<Feed>, &'static str)>,
-}
-
 impl Lapwing {
-    /// Opens everything that the configuration names and listens.
+    /// Opens everything that the configuration names and listens. `file` is where it stands, to be read again when it
+    /// changes.
     ///
     /// # Errors
     /// When something in it cannot work: a broken rule, a port in use, a damaged store.
-    pub(crate) async fn open(config: Config, stop: &CancellationToken) -> anyhow::Result<Self> {
+    pub(crate) async fn open(config: Config, file: Option<&Path>, stop: &CancellationToken) -> anyhow::Result<Self> {
         let clock = Clock::Wall;
         let started = clock.now();
         METRICS.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         METRICS.process_start.set(started.micros() as f64 / 1e6);
         let places = config.places();
-        let calls = reload::Calls::listen(&places)?;
+        let calls = reload::Calls::listen(&places, file)?;
         let compiled = compile_all(&places)?;
         METRICS.rules.set(i64::try_from(compiled.rules().len()).unwrap_or(i64::MAX));
 
         let store = Arc::new(Store::open(&config.data)?);
         abandon_others(&store, &config, started)?;
         let recovered = store.recover().context("read what the last run left")?;
-        let sources = open_sources(&config, &recovered, &started.micros().to_string()).await?;
+        let (changed, configs) = mpsc::channel(sources::CONFIGS_WAITING);
+        let sources = Sources::open(&config, store.clone(), &recovered.marks, clock.clone(), configs).await?;
         let deliveries = open_sinks(&config)?;
         let rules = Arc::new(ArcSwap::from_pointee(compiled));
-        let feeds: Vec<Arc<Feed>> = sources.inflows.iter().map(|(feed, _)| feed.clone()).collect();
+        let roster = sources.roster();
         let settings = remembered(&config);
-        let ledger = Ledger::open(store.clone(), recovered, rules.clone(), &feeds, settings, clock.clone())?;
+        let ledger = Ledger::open(store.clone(), recovered, rules.clone(), roster.clone(), settings, clock.clone())?;
         let upkeep = Upkeep::open(&store, &config, clock.clone())?;
         let listeners = Listeners {
             router: Arc::new(Notify::new()),
@@ -89,7 +88,7 @@ impl Lapwing {
             reader: store.reader()?,
             archive: config.data.join("archive"),
             rules: rules.clone(),
-            feeds: sources.systems,
+            roster: roster.clone(),
             sinks: deliveries
                 .iter()
                 .map(|delivery| (delivery.name.clone(), delivery.sink.kind(), delivery.mood.subscribe()))
@@ -104,12 +103,12 @@ impl Lapwing {
             started,
             stop: stop.clone(),
         };
-        let router = api::router(Arc::new(app), ingest(&config, sources.inlets));
+        let router = api::router(Arc::new(app), ingest(&config, sources.inlets()));
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
         let sinks = config.sinks.keys().cloned().collect();
         let pipeline = Pipeline {
-            inflows: sources.inflows,
+            sources,
             rules,
             workers: workers(&config),
             ledger,
@@ -119,7 +118,9 @@ impl Lapwing {
             store,
             clock,
         };
-        Ok(Self { pipeline, router, listener, places, calls, upkeep })
+        let prints = config.prints;
+        let configured = file.map(|file| reload::Configured { file: file.to_owned(), prints, changed });
+        Ok(Self { pipeline, router, listener, roster, places, configured, calls, upkeep })
     }
 
     /// The address that it listens on.
@@ -132,7 +133,7 @@ impl Lapwing {
 
     /// Its sources.
     pub(crate) fn feeds(&self) -> Vec<Arc<Feed>> {
-        self.pipeline.inflows.iter().map(|(feed, _)| feed.clone()).collect()
+        self.roster.feeds().to_vec()
     }
 
     /// A reader of its store.
@@ -152,7 +153,8 @@ impl Lapwing {
         tracing::info!(%address, "listening");
         let mut server =
             tokio::spawn(connections::serve(self.listener, self.router, Limits::of_system(), stop.clone()));
-        let reload = tokio::spawn(reload::run(self.calls, self.places, self.pipeline.rules.clone(), stop.clone()));
+        let rules = self.pipeline.rules.clone();
+        let reload = tokio::spawn(reload::run(self.calls, self.places, rules, self.configured, stop.clone()));
         let upkeep = tokio::spawn(upkeep::run(self.upkeep, stop.clone()));
         let ran = self.pipeline.run(stop.clone()).await;
         stop.cancel();
@@ -184,7 +186,7 @@ fn token(config: &Config) -> anyhow::Result<Option<blake3::Hash>> {
 }
 
 /// The door for pushed events.
-fn ingest(config: &Config, inlets: Vec<Inlet>) -> axum::Router {
+fn ingest(config: &Config, inlets: Arc<Inlets>) -> axum::Router {
     let limits = http::Limits {
         body_bytes_max: config.ingest.body_mib_max << 20,
         ack_timeout: config.ingest.ack_timeout,
@@ -208,36 +210,6 @@ fn remembered(config: &Config) -> Settings {
         folder: config.data.clone(),
         caps: Caps { keys_max, bytes_max: mib_max.saturating_mul(1 << 20), ..Caps::default() },
     }
-}
-
-async fn open_sources(config: &Config, recovered: &Recovered, start: &str) -> anyhow::Result<Sources> {
-    let mut sources = Sources { inflows: Vec::new(), inlets: Vec::new(), systems: Vec::new() };
-    for (name, settings) in &config.sources {
-        let mark = recovered.marks.get(name).cloned().unwrap_or_default();
-        let (inflow, inlet) =
-            connectors::open_source(name, settings, &mark, start).await.with_context(|| format!("sources.{name}"))?;
-        let manners = inflow.manners();
-        let lateness = span(settings.lateness);
-        let pace = Pace { delay: settings.delay.map_or(manners.delay.min(lateness), span), lateness };
-        // An event that comes by two roads is one event.
-        let repeats = manners.repeats || shares_kind(config, name, settings.kind);
-        let feed = Feed::new(name.clone(), settings.kind, inflow.keeps_position());
-        let feed = Arc::new(feed.with(pace, Manners { repeats, ..manners }));
-        sources.systems.push((feed.clone(), inflow.system()));
-        sources.inlets.extend(inlet);
-        sources.inflows.push((feed, inflow));
-    }
-    Ok(sources)
-}
-
-/// Whether another source may bring logs of this kind.
-fn shares_kind(config: &Config, name: &str, kind: Format) -> bool {
-    let may_be = |other: Format| kind == Format::Auto || other == Format::Auto || other == kind;
-    config.sources.iter().any(|(other, settings)| other != name && may_be(settings.kind))
-}
-
-fn span(duration: Duration) -> Span {
-    Span::from_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn open_sinks(config: &Config) -> anyhow::Result<Vec<Delivery>> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use connect::clock::Clock;
-use connect::source::{Batch, Body, HEAD_BYTES, Mark, Record, Refusal};
+use connect::source::{Batch, Body, Gap, HEAD_BYTES, Mark, Record, Refusal};
 use engine::alert::redact::redact;
 use engine::detect::{Raw, Seen, Sighting, sight, sight_raw};
 use engine::event::{Event, Kind, Kinds};
@@ -62,6 +62,8 @@ pub(crate) struct Matched {
     pub reached: Vec<Reached>,
     /// What could not be read.
     pub rejects: Vec<Reject>,
+    /// What is missing for good.
+    pub gaps: Vec<Gap>,
     /// Events normalised.
     pub events: u64,
     /// How many of them rules matched; written when they are counted.
@@ -194,7 +196,8 @@ impl Matched {
     /// Nothing yet, of partitions of these names.
     pub(crate) fn new(feed: Arc<Feed>, rules: Arc<RuleSet>, partitions: &[Arc<str>], mark: Mark) -> Self {
         let reached = feed.partitions(partitions);
-        Self { feed, rules, mark, found: Vec::new(), reached, rejects: Vec::new(), events: 0, matched: 0, bytes: 0 }
+        let (found, rejects, gaps) = (Vec::new(), Vec::new(), Vec::new());
+        Self { feed, rules, mark, found, reached, rejects, gaps, events: 0, matched: 0, bytes: 0 }
     }
 
     /// An event of this partition happened then, as it says.
@@ -223,6 +226,7 @@ impl Matched {
 fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut Vec<Event>) -> Matched {
     let Deal { load: Load { feed, batch }, rules } = deal;
     let mut matched = Matched::new(feed, rules, &batch.partitions, batch.mark);
+    matched.gaps = batch.gaps;
     let now = Clock::Wall.now();
     let mut position = String::new();
     for (index, record) in batch.records.iter().enumerate() {

@@ -48,12 +48,12 @@ async fn kills_at_every_step_and_at_random_lose_no_alert_and_count_nothing_twice
 }
 
 #[tokio::test]
-async fn a_service_that_lay_frozen_for_longer_than_every_lease_tells_the_same_in_order() {
+async fn a_service_that_lay_frozen_for_minutes_of_its_clock_tells_the_same_in_order() {
     const FREEZES: usize = 12;
     let seed = Chance::seeded().below(u64::MAX);
     let mut episode = Episode::new(seed, FREEZES).await;
     episode.moody();
-    // Leases last two minutes, a sink's timeout ten seconds, the wait for an HTTP answer thirty.
+    // A sink's timeout is ten seconds, the wait for an HTTP answer thirty.
     let wall = Wall::new(episode.home.path("clock"));
     let mut ahead = 0;
     episode.receiver.take_any_time();

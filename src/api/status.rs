@@ -44,7 +44,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, R
         "rules": app.rules.load().rules().len(),
         "dead_records": dead,
         "committing": app.committing.load(Ordering::Relaxed),
-        "sources": app.feeds.iter().map(|(feed, system)| source(feed, system, now)).collect::<Vec<_>>(),
+        "sources": app.roster.feeds().iter().map(|feed| source(feed, now)).collect::<Vec<_>>(),
         "sinks": sinks,
         "alerts": {
             "informational": informational, "low": low, "medium": medium, "high": high, "critical": critical,
@@ -52,7 +52,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, R
     })))
 }
 
-fn source(feed: &Feed, system: &str, now: Timestamp) -> Value {
+fn source(feed: &Feed, now: Timestamp) -> Value {
     let name = [feed.name.as_str()];
     let kind = match feed.format {
         Format::Known(kind) => kind.name(),
@@ -63,7 +63,7 @@ fn source(feed: &Feed, system: &str, now: Timestamp) -> Value {
         .map(|reason| METRICS.rejects.with_label_values(&[feed.name.as_str(), reason.name()]).get())
         .sum();
     let mut body = json!({
-        "name": feed.name, "kind": kind, "type": system,
+        "name": feed.name, "kind": kind, "type": feed.system,
         "events": METRICS.events.with_label_values(&name).get(),
         "rejects": rejects,
         "state": match feed.health() {
@@ -72,6 +72,10 @@ fn source(feed: &Feed, system: &str, now: Timestamp) -> Value {
             Health::Failing => "failing",
         },
     });
+    if let Some(trouble) = feed.trouble() {
+        body["failing_since"] = json!(trouble.since);
+        body["error"] = json!(trouble.words);
+    }
     if let Some(lag) = feed.lag(now) {
         body["lag_seconds"] = json!(lag.micros() as f64 / 1e6);
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Outcome, print, say};
 use crate::args::{Findings, Given, Lints};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, System};
 use crate::connectors;
 use crate::rules::Places;
 
@@ -67,8 +67,9 @@ fn check_config(path: &Path) -> anyhow::Result<Places> {
     let unreadable = |of: String| format!("{}: {of}", path.display());
     config.token.as_ref().map(Secret::read).transpose().with_context(|| unreadable("token".to_owned()))?;
     for (name, source) in &config.sources {
-        let token = source.http.as_ref().and_then(|http| http.token.as_ref());
-        token.map(Secret::read).transpose().with_context(|| unreadable(format!("sources.{name}.http.token")))?;
+        for (setting, secret) in source.systems().into_iter().flat_map(System::secrets) {
+            secret.read().with_context(|| unreadable(format!("sources.{name}.{setting}")))?;
+        }
     }
     for (name, sink) in &config.sinks {
         connectors::build_sink(sink).map_err(|error| error.context(format!("{}: sinks.{name}", path.display())))?;

@@ -54,7 +54,7 @@ async fn play(folder: &std::path::Path, listen: SocketAddr, once: bool) -> anyho
     let config = Config::parse("the demo", &text, &|_| None)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let lapwing = Lapwing::open(config, &stop).await?;
+    let lapwing = Lapwing::open(config, None, &stop).await?;
     let address = lapwing.address()?;
     say(&format!("playing one day of example-org into Lapwing; console: http://{address}/  (Ctrl-C ends)"));
     let watched = stop.clone();

@@ -19,7 +19,7 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<Outcome> {
     runtime()?.block_on(async {
         let stop = CancellationToken::new();
         stop_on_signal(stop.clone())?;
-        let lapwing = Lapwing::open(config, &stop).await?;
+        let lapwing = Lapwing::open(config, Some(path), &stop).await?;
         lapwing.run(stop).await?;
         tracing::info!("stopped");
         Ok(Outcome::Done)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connect::source;
 
-use super::{Config, Retention, Sink, Source};
+use super::{Config, Retention, Sink, Source, system};
 
 /// Shorter waits end before the disk has answered.
 const ACK_LEAST: Duration = Duration::from_millis(100);
@@ -30,8 +30,8 @@ impl Config {
             }
         }
         for (name, source) in &self.sources {
-            if source.systems() != 1 {
-                return Some(format!("sources.{name}: give exactly one of file, stdin, http, cloudwatch, kafka"));
+            if source.systems().len() != 1 {
+                return Some(format!("sources.{name}: give exactly one of {}", system::NAMES));
             }
             if let Some(message) = source.untimely().or_else(|| source.unreadable()) {
                 return Some(format!("sources.{name}: {message}"));
@@ -115,21 +115,6 @@ impl Config {
 }
 
 impl Source {
-    fn systems(&self) -> usize {
-        #[cfg(feature = "aws")]
-        let aws = self.cloudwatch.is_some();
-        #[cfg(not(feature = "aws"))]
-        let aws = false;
-        #[cfg(feature = "kafka")]
-        let kafka = self.kafka.is_some();
-        #[cfg(not(feature = "kafka"))]
-        let kafka = false;
-        [self.file.is_some(), self.stdin.is_some(), self.http.is_some(), aws, kafka]
-            .into_iter()
-            .filter(|given| *given)
-            .count()
-    }
-
     /// What cannot be meant of its file.
     fn unreadable(&self) -> Option<String> {
         let file = self.file.as_ref()?;

@@ -57,18 +57,20 @@ impl Ledger {
                 draft.commit.marks.entry(batch.feed.name.clone()).or_default().0.extend(batch.mark.0.clone());
             }
             dead_records(batch, &mut draft.commit);
+            self.miss_records(batch, &mut draft);
         }
         let news = self.voices.news(now, |kinds| self.state.deadline(kinds));
         self.miss(&news, &mut draft);
         draft.reach(news);
         self.flush(&mut draft);
         self.ail(&mut draft);
+        self.fail(&mut draft);
         let Draft { mut commit, changes, .. } = draft;
-        if group.is_empty() && commit.steps.is_empty() {
+        commit.changes = changes.into_vec();
+        if group.is_empty() && commit.steps.is_empty() && commit.changes.is_empty() {
             self.number -= 1;
             return None;
         }
-        commit.changes = changes.into_vec();
         self.seen.remember(commit.number, &commit.seen);
         commit.seen_from = self.seen.first();
         Some((commit, kept))
@@ -128,6 +130,27 @@ impl Ledger {
         for source in self.voices.newly_missing(news) {
             tracing::error!(%source, "source fails for long: nobody waits for it any more");
             draft.changes.take(health::missing(&source, self.clock.now()));
+        }
+    }
+
+    /// A source that fails for long is told once for each time that it does.
+    fn fail(&mut self, draft: &mut Draft) {
+        let now = self.clock.now();
+        for feed in self.voices.feeds() {
+            let Some(trouble) = feed.trouble().filter(|trouble| trouble.is_for_people(now)) else { continue };
+            if self.told_failing.insert(feed.name.clone(), trouble.since) != Some(trouble.since) {
+                draft.changes.take(health::failing(&feed.name, &trouble, now));
+            }
+        }
+    }
+
+    /// What a source will never bring is told in the commit that goes past it.
+    fn miss_records(&self, batch: &Matched, draft: &mut Draft) {
+        let source = &batch.feed.name;
+        for gap in &batch.gaps {
+            METRICS.source_gaps.with_label_values(&[source]).inc();
+            tracing::error!(%source, gap = gap.id, "records are missing for good: {}", gap.what);
+            draft.changes.take(health::gap(source, gap, self.clock.now()));
         }
     }
 

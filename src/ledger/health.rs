@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use connect::source::Gap;
 use engine::alert::{Alert, AlertId};
 use engine::detect::{Change, Key, Standing};
 use engine::event::{Actor, Kind, Network, Target};
 use engine::rule::{RuleId, Severity};
 use engine::time::{Span, Timestamp};
+
+use crate::feed::Trouble;
 
 /// Windows that are full are one alert a day.
 const DAY: Span = Span::seconds(86_400);
@@ -81,6 +84,39 @@ pub(super) fn missing(source: &str, now: Timestamp) -> Change {
         key: Key::from([("source".to_owned(), source.to_owned())]),
         count: 1,
         anchor: now.to_string(),
+        now,
+    });
+    Change { alert, revision: 1, tell: true, standing: Standing::Open }
+}
+
+/// Records of a source are missing for good. The same gap is the same alert, however often it is found.
+pub(super) fn gap(source: &str, gap: &Gap, now: Timestamp) -> Change {
+    let alert = alert(Said {
+        rule: "lapwing-source-gap",
+        title: "Records are missing: nobody will ever read them",
+        why: format!("{source}: {}", gap.what),
+        runbook: "Find out who deleted or altered them: to cut a log is an attacker's way to hide. If time or size removed \
+                  them before they were read, raise the retention of the system or see why the source was behind \
+                  (lapwing_source_lag_seconds, lapwing_source_backlog).",
+        key: Key::from([("source".to_owned(), source.to_owned())]),
+        count: 1,
+        anchor: gap.id.clone(),
+        now,
+    });
+    Change { alert, revision: 1, tell: true, standing: Standing::Open }
+}
+
+/// The system behind a source fails, for so long or in such a way that a person has to look.
+pub(super) fn failing(source: &str, trouble: &Trouble, now: Timestamp) -> Change {
+    let alert = alert(Said {
+        rule: "lapwing-source-failing",
+        title: "A source fails: its logs are not watched",
+        why: format!("{source} fails since {}, {} times so far: {}", trouble.since, trouble.failures, trouble.words),
+        runbook: "`lapwing check --connect` says what is missing. It is tried again on and on; once it works, what it \
+                  held back is read.",
+        key: Key::from([("source".to_owned(), source.to_owned())]),
+        count: trouble.failures,
+        anchor: trouble.since.to_string(),
         now,
     });
     Change { alert, revision: 1, tell: true, standing: Standing::Open }

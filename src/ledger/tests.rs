@@ -1,12 +1,12 @@
 use connect::clock::Hand;
-use connect::source::Mark;
+use connect::source::{Gap, Mark};
 use engine::detect::{Sighting, Step, Voice};
 use engine::normalise::Format;
 use engine::time::Timestamp;
 use rusqlite::Connection;
 
 use super::*;
-use crate::feed::{Manners, PACE};
+use crate::feed::{Feed, Manners, PACE};
 use crate::sample;
 
 /// A ledger, and a second hand on its database that can make it fail.
@@ -36,7 +36,7 @@ fn bench() -> Bench {
         store,
         recovered,
         Arc::new(ArcSwap::from_pointee(sample::rules())),
-        &[],
+        Arc::default(),
         settings(folder.path()),
         clock,
     )
@@ -132,7 +132,7 @@ fn a_rule_that_asks_for_less_after_a_restart_tells_what_the_journal_holds() {
     let open = |rules: RuleSet| {
         let recovered = store.recover().unwrap();
         let rules = Arc::new(ArcSwap::from_pointee(rules));
-        Ledger::open(store.clone(), recovered, rules, &[], settings(folder.path()), Clock::Wall).unwrap();
+        Ledger::open(store.clone(), recovered, rules, Arc::default(), settings(folder.path()), Clock::Wall).unwrap();
         let mut told = Vec::new();
         store
             .route(10, Timestamp::default(), |alert| {
@@ -166,6 +166,22 @@ fn of_very_many_unreadable_records_some_are_kept_and_the_rest_is_counted() {
 }
 
 #[test]
+fn records_that_are_missing_are_told_in_the_commit_that_goes_past_them_and_once_however_often_they_are_found() {
+    let mut bench = bench();
+    let gap = Gap { id: "events/0@7".to_owned(), what: "7 records were deleted before they were read".to_owned() };
+    let feed = Arc::new(Feed::new("west".to_owned(), Format::Auto, true));
+    for number in [1, 2] {
+        let mut batch = Matched::new(feed.clone(), bench.ledger.rules.clone(), &[], Mark::default());
+        batch.gaps = vec![gap.clone()];
+        let (commit, _) = bench.ledger.apply(&mut [batch], Instant::now()).unwrap();
+        bench.ledger.store.commit(&commit).unwrap();
+        let [change] = commit.changes.as_slice() else { panic!("{:?}", commit.changes) };
+        assert!(change.alert.why.starts_with("west: 7 records were deleted"), "{}", change.alert.why);
+        assert_eq!((bench.rows("alerts"), bench.rows("revisions")), (1, 1), "found {number} times");
+    }
+}
+
+#[test]
 fn new_rules_go_by_time_though_nothing_comes_but_never_before_what_older_ones_have_matched() {
     let mut bench = bench();
     let before = bench.ledger.rules.clone();
@@ -189,8 +205,8 @@ fn an_hour_in_which_the_process_was_down_has_passed_once_its_source_is_at_its_en
         let manners = Manners { delay: PACE.delay, repeats: true, says_idle: true };
         let feed = Arc::new(Feed::new("west".to_owned(), Format::Auto, true).with(PACE, manners));
         let (rules, clock) = (Arc::new(ArcSwap::from_pointee(sample::rules())), Clock::Hand(Hand::at(at(second))));
-        let (recovered, feeds) = (store.recover().unwrap(), std::slice::from_ref(&feed));
-        (Ledger::open(store.clone(), recovered, rules, feeds, settings(folder.path()), clock).unwrap(), feed)
+        let (recovered, roster) = (store.recover().unwrap(), Arc::new(Roster::new(vec![feed.clone()])));
+        (Ledger::open(store.clone(), recovered, rules, roster, settings(folder.path()), clock).unwrap(), feed)
     };
     let (mut ledger, feed) = open(10_000);
     let mut batch = Matched::new(feed, ledger.rules.clone(), &[], Mark::default());

@@ -19,6 +19,7 @@ use engine::event::Kinds;
 use engine::time::{Span, Timestamp};
 
 use crate::feed::{Feed, Health};
+use crate::roster::Roster;
 use crate::workers::Reached;
 
 /// A partition that brings nothing for so long is silent, if its source does not say otherwise.
@@ -41,6 +42,9 @@ pub(super) fn clock(wall: Timestamp) -> Reach {
 /// Every partition of every source.
 #[derive(Debug)]
 pub(super) struct Voices {
+    roster: Arc<Roster>,
+    /// The sources as of the last look.
+    feeds: Arc<Vec<Arc<Feed>>>,
     partitions: BTreeMap<Arc<str>, Heard>,
     looked: Instant,
 }
@@ -64,16 +68,17 @@ impl Voices {
     /// Takes up what the last run knew, and answers what to say first: what was silent may have something to say now,
     /// sources are new, and some are no longer configured. `wall` is what our clock shows `now`.
     pub(super) fn open<'r>(
-        feeds: &[Arc<Feed>],
+        roster: Arc<Roster>,
         known: impl Iterator<Item = &'r Reach> + Clone,
         now: Instant,
         wall: Timestamp,
     ) -> (Self, Vec<Reach>) {
         let stopped = known.clone().find(|reach| *reach.partition == *CLOCK).map_or(wall, |reach| reach.newest);
         let down = Duration::from_micros(wall.since(stopped).micros().unsigned_abs());
-        let (mut voices, mut news) = (Self { partitions: BTreeMap::new(), looked: now }, Vec::new());
+        let feeds = roster.feeds();
+        let (mut voices, mut news) = (Self { roster, feeds, partitions: BTreeMap::new(), looked: now }, Vec::new());
         for reach in known.filter(|reach| *reach.partition != *CLOCK) {
-            match feeds.iter().find(|feed| feed.has(&reach.partition)) {
+            match voices.feeds.clone().iter().find(|feed| feed.has(&reach.partition)) {
                 Some(feed) => {
                     let reach = Reach { pace: feed.pace, voice: Voice::Speaking, ..reach.clone() };
                     let partition = reach.partition.clone();
@@ -86,13 +91,45 @@ impl Voices {
                 None => {}
             }
         }
-        for feed in feeds {
-            let is_known = voices.partitions.keys().any(|partition| feed.has(partition));
+        voices.listen_to_unknown(now, &mut news);
+        (voices, news)
+    }
+
+    /// The sources as of the last look.
+    pub(super) fn feeds(&self) -> &[Arc<Feed>] {
+        &self.feeds
+    }
+
+    /// A source of which no partition is known stands for its partitions.
+    fn listen_to_unknown(&mut self, now: Instant, news: &mut Vec<Reach>) {
+        for feed in self.feeds.clone().iter() {
+            let is_known = self.partitions.keys().any(|partition| feed.has(partition));
             for reached in feed.partitions(&[]).into_iter().filter(|_| !is_known) {
-                news.push(voices.listen(feed, unheard(feed, &reached), now));
+                news.push(self.listen(feed, unheard(feed, &reached), now));
             }
         }
-        (voices, news)
+    }
+
+    /// Sources may have come, gone, or begun anew with other settings.
+    fn follow_roster(&mut self, now: Instant, news: &mut Vec<Reach>) {
+        let feeds = self.roster.feeds();
+        if Arc::ptr_eq(&feeds, &self.feeds) {
+            return;
+        }
+        self.feeds = feeds;
+        for (_, heard) in std::mem::take(&mut self.partitions) {
+            match self.feeds.iter().find(|feed| feed.name == heard.feed.name).cloned() {
+                Some(feed) if Arc::ptr_eq(&feed, &heard.feed) => {
+                    self.partitions.insert(heard.reach.partition.clone(), heard);
+                }
+                Some(feed) => {
+                    let reach = Reach { pace: feed.pace, voice: Voice::Speaking, ..heard.reach };
+                    news.push(self.listen(&feed, reach, now));
+                }
+                None => news.push(Reach { voice: Voice::Ended, ..heard.reach }),
+            }
+        }
+        self.listen_to_unknown(now, news);
     }
 
     fn listen(&mut self, feed: &Arc<Feed>, reach: Reach, now: Instant) -> Reach {
@@ -141,6 +178,7 @@ impl Voices {
             self.stood_still(passed, now);
         }
         let mut news = self.revoked();
+        self.follow_roster(now, &mut news);
         news.extend(self.partitions.values_mut().filter_map(|heard| heard.news(now, &deadline)));
         news
     }
@@ -240,6 +278,10 @@ mod tests {
         Arc::new(feed.with(PACE, Manners { delay: PACE.delay, repeats: true, says_idle }))
     }
 
+    fn roster(feed: &Arc<Feed>) -> Arc<Roster> {
+        Arc::new(Roster::new(vec![feed.clone()]))
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_millis(second * 1_000)
     }
@@ -259,8 +301,7 @@ mod tests {
     /// A source that brought an event of second 1,000 at the start; a window always waits.
     fn bench(says_idle: bool) -> Bench {
         let (feed, start) = (feed("west", says_idle), Instant::now());
-        let (mut voices, news) =
-            Voices::open(std::slice::from_ref(&feed), std::iter::empty(), start, Timestamp::default());
+        let (mut voices, news) = Voices::open(roster(&feed), std::iter::empty(), start, Timestamp::default());
         assert_eq!(said(&news), [(Voice::Speaking, Timestamp::EARLIEST)]);
         voices.hear(&feed, &reached(&feed, 1_000), start);
         Bench { voices, feed, start, deadline: Some(Timestamp::EARLIEST) }
@@ -344,7 +385,7 @@ mod tests {
     #[test]
     fn before_its_first_event_a_source_has_no_time_that_goes_on() {
         let (feed, start) = (feed("west", false), Instant::now());
-        let (voices, _) = Voices::open(std::slice::from_ref(&feed), std::iter::empty(), start, Timestamp::default());
+        let (voices, _) = Voices::open(roster(&feed), std::iter::empty(), start, Timestamp::default());
         let mut bench = Bench { voices, feed, start, deadline: Some(Timestamp::EARLIEST) };
         assert_eq!(bench.pass(1..=99), [(Voice::Silent, Timestamp::EARLIEST)]);
     }
@@ -369,7 +410,7 @@ mod tests {
     fn after_an_hour_down(says_idle: bool) -> Vec<(Voice, Timestamp)> {
         let (feed, start) = (feed("west", says_idle), Instant::now());
         let known = [clock(at(5_000)), Reach { newest: at(1_000), voice: Voice::Silent, ..Reach::new("west", PACE) }];
-        let (voices, news) = Voices::open(std::slice::from_ref(&feed), known.iter(), start, at(8_600));
+        let (voices, news) = Voices::open(roster(&feed), known.iter(), start, at(8_600));
         assert_eq!(said(&news), [(Voice::Speaking, at(1_000))], "what came in the meantime is read first");
         let mut bench = Bench { voices, feed, start, deadline: Some(at(4_000)) };
         let mut all = bench.pass(1..=2);
@@ -389,7 +430,7 @@ mod tests {
     fn a_partition_whose_source_has_left_the_configuration_has_ended_and_others_may_speak_again() {
         let known = Reach { newest: at(7), ..Reach::new("gone/3", PACE) };
         let kept = Reach { newest: at(8), voice: Voice::Silent, ..Reach::new("west/0", PACE) };
-        let (_, news) = Voices::open(&[feed("west", true)], [&known, &kept].into_iter(), Instant::now(), at(9));
+        let (_, news) = Voices::open(roster(&feed("west", true)), [&known, &kept].into_iter(), Instant::now(), at(9));
         assert_eq!(said(&news), [(Voice::Ended, at(7)), (Voice::Speaking, at(8))]);
     }
 

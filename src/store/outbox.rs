@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// Gives up what is queued for sinks that are not among these, renamed or removed since: nobody would
-    /// ever lease it. Answers how many messages that were.
+    /// ever take it. Answers how many messages that were.
     ///
     /// # Errors
     /// When the disk refuses.

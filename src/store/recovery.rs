@@ -30,6 +30,14 @@ pub(crate) struct Recovered {
 }
 
 impl Store {
+    /// How far each source has been handled, as of the last commit.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn marks(&self) -> anyhow::Result<BTreeMap<String, Mark>> {
+        marks(&self.writer())
+    }
+
     /// Reads what the last run left.
     ///
     /// # Errors
@@ -43,12 +51,7 @@ impl Store {
             .context("read commit number")?;
         found.number = number.map_or(0, count);
 
-        let mut marks = connection.prepare("SELECT source, partition, position FROM positions")?;
-        let mut rows = marks.query([]).context("read positions")?;
-        while let Some(row) = rows.next()? {
-            let mark: &mut Mark = found.marks.entry(row.get(0)?).or_default();
-            mark.0.insert(row.get(1)?, row.get(2)?);
-        }
+        found.marks = marks(&connection)?;
 
         let mut seen = connection.prepare("SELECT number, ids FROM seen ORDER BY number")?;
         let mut rows = seen.query([]).context("read seen ids")?;
@@ -71,6 +74,17 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// How far each source has been handled.
+fn marks(connection: &Connection) -> anyhow::Result<BTreeMap<String, Mark>> {
+    let mut select = connection.prepare("SELECT source, partition, position FROM positions")?;
+    let mut rows = select.query([]).context("read positions")?;
+    let mut marks = BTreeMap::<String, Mark>::new();
+    while let Some(row) = rows.next()? {
+        marks.entry(row.get(0)?).or_default().0.insert(row.get(1)?, row.get(2)?);
+    }
+    Ok(marks)
 }
 
 /// Refuses a file of an older schema whose windows this build cannot read, before anything in it is changed: the version

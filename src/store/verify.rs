@@ -89,7 +89,7 @@ pub(crate) fn verify(folder: &Path, progress: &mut dyn FnMut(&'static str, u64, 
         texts(&connection, contents)?;
         lanes(&connection, contents)?;
         windows(&connection, contents)?;
-        frames(&connection, &folder.join("archive"), contents, progress)
+        frames(&connection, folder, contents, progress)
     };
     look(&mut contents).map_err(super::damage)?;
     Ok(contents)
@@ -239,10 +239,11 @@ fn windows(connection: &Connection, contents: &mut Contents) -> anyhow::Result<(
 /// Every place of an archived event lies in a frame that can be unpacked and has that line.
 fn frames(
     connection: &Connection,
-    archive: &Path,
+    folder: &Path,
     contents: &mut Contents,
     progress: &mut dyn FnMut(&'static str, u64, u64),
 ) -> anyhow::Result<()> {
+    let archive = folder.join("archive");
     let frames = "SELECT segment, offset, length, max(line) AS line, count(*) AS events FROM archived GROUP BY 1, 2, 3";
     let total: i64 = connection
         .query_row(&format!("SELECT ifnull(sum(length), 0) FROM ({frames})"), [], |row| row.get(0))
@@ -255,13 +256,44 @@ fn frames(
         contents.archived.0 += count(row.get(4)?);
         contents.archived.1 += length;
         progress("unpacking the archive", contents.archived.1, count(total));
-        match archive::lines(archive, &place) {
+        match archive::lines(&archive, &place) {
             Ok(lines) if lines > u64::from(place.line) => {}
             Ok(lines) => {
                 contents.fault(format!("archive segment {segment}: the frame at {offset} has {lines} lines only"))
             }
+            Err(_) if !refers(folder, segment)? => {}
             Err(error) => contents.fault(format!("archive segment {segment}: frame at {offset}: {error}")),
         }
     }
     Ok(())
+}
+
+/// Whether the store refers to this segment now: a service that runs may have removed it since our reading began.
+fn refers(folder: &Path, segment: u64) -> anyhow::Result<bool> {
+    let refers = "SELECT EXISTS(SELECT 1 FROM archived WHERE segment = ?1)";
+    open(folder)?.query_row(refers, [sql(segment)], |row| row.get(0)).context("ask for a segment again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn a_segment_that_retention_removes_meanwhile_is_no_damage_and_one_that_is_missing_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let place = "INSERT INTO archived VALUES ('', ?1, 'file', 0, ?1, 0, 9, 0)";
+        for segment in [1, 2] {
+            store.writer().execute(place, [segment]).unwrap();
+        }
+        let mut removing = |stage: &'static str, _, _| {
+            if stage == "unpacking the archive" {
+                store.writer().execute("DELETE FROM archived WHERE segment = 2", []).unwrap();
+            }
+        };
+        let contents = verify(folder.path(), &mut removing).unwrap();
+        let [fault] = contents.faults.as_slice() else { panic!("{:?}", contents.faults) };
+        assert!(fault.starts_with("archive segment 1: "), "{fault}");
+    }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,6 +16,9 @@ use super::{Receiver, until};
 
 /// Lines of the log that a failing test shows.
 const LOG_SHOWN: usize = 40;
+
+/// A service that has not refused to run by then has started.
+const REFUSAL_MAX: Duration = Duration::from_secs(60);
 
 /// What a service says that halts at the fail point which it was given.
 const HALTED: &str = "LAPWING_FAIL: reached";
@@ -56,9 +60,24 @@ impl Home {
 
     /// Starts a service that must refuse to run; what it says.
     pub(crate) fn refusal(&self) -> String {
-        let output = self.command().stderr(Stdio::piped()).output().expect("the binary starts");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut stderr = child.stderr.take().expect("stderr is piped");
+        let said = std::thread::spawn(move || std::io::read_to_string(&mut stderr).unwrap_or_default());
+        let limit = Instant::now() + REFUSAL_MAX;
+        let ended = loop {
+            match child.try_wait().expect("a child can be asked") {
+                Some(status) => break Some(status),
+                None if Instant::now() > limit => break None,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        if ended.is_none() {
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ends");
+        }
+        let said = said.join().expect("stderr can be read");
+        let status = ended.unwrap_or_else(|| panic!("it runs and was to refuse: {said}"));
+        assert_eq!(status.code(), Some(1), "{said}");
         assert!(!said.contains("panicked"), "{said}");
         said
     }

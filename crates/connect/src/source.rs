@@ -10,12 +10,16 @@ pub mod cloudwatch;
 mod contract;
 mod cuts;
 pub mod file;
+pub mod firehose;
+pub mod github;
+pub mod gitlab;
 pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod lines;
 pub mod memory;
 mod receipt;
+pub mod splunk;
 pub mod stdin;
 
 use std::collections::BTreeMap;
@@ -42,6 +46,11 @@ pub trait Source: Send {
     /// # Errors
     /// [`SourceError`] when the system could not be told; what it covers is read again some day.
     fn commit(&mut self, mark: Mark) -> impl Future<Output = Result<(), SourceError>> + Send;
+
+    /// Records that are known to wait at the system behind it, if that says so. Asks nobody.
+    fn backlog(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What a source has to say.
@@ -71,6 +80,17 @@ pub struct Batch {
     pub mark: Mark,
     /// Set by sources that answer their sender: what is refused further in is noted here before the commit.
     pub receipt: Option<Arc<Receipt>>,
+    /// What is missing for good between what was read before and these records.
+    pub gaps: Vec<Gap>,
+}
+
+/// Records that nobody will ever read: they were deleted before their turn, or altered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// What makes it this gap, unique within the source: whoever finds it again names it alike.
+    pub id: String,
+    /// What is missing and why, in a sentence for a person.
+    pub what: String,
 }
 
 impl Batch {

@@ -16,7 +16,7 @@ use proptest::sample::Index;
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::*;
-use crate::feed::{Health, Manners};
+use crate::feed::{Feed, Health, Manners};
 use crate::store::Query;
 use crate::workers::{self, Load};
 
@@ -159,9 +159,9 @@ impl Life {
         let manners = Manners { delay: PACE.delay, repeats: plan.repeats, says_idle: false };
         let feed = |source: &&str| Feed::new((*source).to_owned(), Format::Auto, true).with(PACE, manners);
         let feeds: Vec<Arc<Feed>> = SOURCES.iter().map(feed).map(Arc::new).collect();
-        let clock = Clock::Hand(Hand::at(Timestamp::default()));
+        let (roster, clock) = (Arc::new(Roster::new(feeds.clone())), Clock::Hand(Hand::at(Timestamp::default())));
         let ledger =
-            Ledger::open(store.clone(), recovered, Arc::new(ArcSwap::new(rules())), &feeds, settings(folder), clock)
+            Ledger::open(store.clone(), recovered, Arc::new(ArcSwap::new(rules())), roster, settings(folder), clock)
                 .unwrap();
         let listeners = Listeners {
             router: Arc::new(Notify::new()),

@@ -27,6 +27,14 @@ impl Brackets {
         }
     }
 
+    /// How many of the next bytes change nothing, as they are plain text of a string: most of a log is.
+    pub(crate) fn plain(self, next: &[u8]) -> usize {
+        if !self.string || self.escaped {
+            return 0;
+        }
+        memchr::memchr3(b'"', b'\\', b'\n', next).unwrap_or(next.len())
+    }
+
     /// Whether the bytes so far stand outside every bracket and string.
     pub(crate) fn outside(self) -> bool {
         self.depth == 0 && !self.string
@@ -45,15 +53,17 @@ pub(crate) fn value_end(text: &[u8]) -> Option<usize> {
     if !matches!(text.first(), Some(b'{' | b'[')) {
         return None;
     }
-    let mut brackets = Brackets::default();
-    for (at, byte) in text.iter().enumerate() {
+    let (mut brackets, mut at) = (Brackets::default(), 0);
+    while let Some(byte) = text.get(at) {
         if *byte == b'\n' && brackets.in_string() {
             return None;
         }
         brackets.step(*byte);
+        at += 1;
         if brackets.outside() {
-            return Some(at + 1);
+            return Some(at);
         }
+        at += brackets.plain(&text[at..]);
     }
     None
 }

@@ -1,4 +1,5 @@
-//! Cuts a posted body into records: lines, the elements of an array, or one document.
+//! Cuts a posted body into records: lines, the elements of an array or of CloudTrail's `{"Records":[…]}`, or one
+//! document.
 //!
 //! Lazily and without copying, so that a body of a million tiny records costs no more memory than its bytes; and
 //! never failing: what is not JSON becomes a record that the pipeline refuses, so that every byte is answered for.
@@ -52,13 +53,19 @@ pub(crate) struct Cut {
 }
 
 impl Cuts {
-    /// Finds the shape of `text`. A record above `bytes_max` is refused, except `{"Records":[…]}`, which
-    /// is many records and has the body's own limit.
-    pub(crate) fn new(text: Bytes, bytes_max: usize) -> Self {
+    /// Finds the shape of `text`. A record above `bytes_max` is refused, except a document that holds `Records` and more,
+    /// which is opened further in and has the body's own limit.
+    pub(crate) fn new(mut text: Bytes, bytes_max: usize) -> Self {
         let start = text.len() - text.trim_ascii_start().len();
         let (shape, at) = match text.get(start) {
             Some(b'[') => (Shape::Array(Part::Elements), start + 1),
-            Some(b'{') if is_one_value(&text[start..]) => (Shape::Document, start),
+            Some(b'{') if is_one_value(&text[start..]) => match records_of(&text[start..]) {
+                Some(records) => {
+                    text.truncate(start + records.end);
+                    (Shape::Array(Part::Elements), start + records.start)
+                }
+                None => (Shape::Document, start),
+            },
             _ => (Shape::Lines, 0),
         };
         Self { text, shape, at, number: 0, bytes_max }
@@ -123,6 +130,7 @@ impl Cuts {
             }
             brackets.step(*byte);
             end += 1;
+            end += brackets.plain(&self.text[end..]);
         }
         self.at = self.text.len().min(end + 1);
         (start..end, next)
@@ -175,7 +183,21 @@ fn is_one_value(text: &[u8]) -> bool {
 
 /// Whether this is the wrapper that CloudTrail puts around its records.
 fn holds_records(text: &[u8]) -> bool {
-    text.strip_prefix(b"{").is_some_and(|inner| inner.trim_ascii_start().starts_with(b"\"Records\""))
+    behind_name(text).is_some()
+}
+
+/// Where the value of `Records` begins, if that is the first member.
+fn behind_name(text: &[u8]) -> Option<usize> {
+    let rest = text.strip_prefix(b"{")?.trim_ascii_start().strip_prefix(b"\"Records\"")?;
+    let value = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    Some(text.len() - value.len())
+}
+
+/// What stands behind the bracket that opens `Records` up to that which closes it, if nothing else is in the document.
+fn records_of(text: &[u8]) -> Option<Range<usize>> {
+    let start = behind_name(text)?;
+    let end = start + value_end(&text[start..]).filter(|_| text[start] == b'[')?;
+    (text[end..].trim_ascii() == b"}").then_some(start + 1..end)
 }
 
 #[cfg(test)]
@@ -207,6 +229,14 @@ mod tests {
             ("[1,{\"b\":", vec!["1 1", "2 {\"b\":", "3 ["], "an array that was cut off is not accepted in silence"),
             ("[1] 2", vec!["1 1", "2 2"], "what follows an array is answered for"),
             ("nonsense", vec!["1 nonsense"], "no JSON at all"),
+            ("{\"Records\":[{\"a\":1},{\"b\":2}]}\n", vec!["1 {\"a\":1}", "2 {\"b\":2}"], "what CloudTrail writes"),
+            ("{ \"Records\" : [ ] }", vec![], "no records"),
+            (
+                "{\"Records\":[1],\"a\":2}",
+                vec!["1 {\"Records\":[1],\"a\":2}"],
+                "records and more are opened further in",
+            ),
+            ("{\"Records\":{\"a\":[]}}", vec!["1 {\"Records\":{\"a\":[]}}"], "no array"),
         ] {
             assert_eq!(cut(text, 100), records, "{reason}");
         }
@@ -217,7 +247,12 @@ mod tests {
         assert_eq!(cut("{\"a\":1}\n{\"a\":123456}\n{\"b\":1}", 8), ["1 {\"a\":1}", "2 TooLong", "3 {\"b\":1}"]);
         assert_eq!(cut("[{\"a\":1},{\"a\":123456}]", 8), ["1 {\"a\":1}", "2 TooLong"]);
         assert_eq!(cut("{\"a\":123456}", 8), ["1 TooLong"]);
-        assert_eq!(cut("{ \"Records\":[1,2]}", 8), ["1 { \"Records\":[1,2]}"], "many records in one wrapper");
+        assert_eq!(cut("{ \"Records\":[1,123456789]}", 8), ["1 1", "2 TooLong"], "each by itself");
+        assert_eq!(
+            cut("{\"Records\":[1],\"a\":2}", 8),
+            ["1 {\"Records\":[1],\"a\":2}"],
+            "many records in one document"
+        );
     }
 
     #[test]

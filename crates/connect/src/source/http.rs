@@ -4,22 +4,29 @@
 //! request in and waits. [`Http`] is the source: it folds requests into batches, and answers each request
 //! once all its records are committed. A sender that reads `200` knows its records are durable.
 
-mod answer;
+pub(crate) mod answer;
 mod door;
 mod drain;
+mod inlets;
 mod intake;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
+pub(crate) mod wire;
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::sync::Arc;
+use std::vec;
 
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 pub use self::door::{Limits, router};
-use super::cuts::Cuts;
+pub use self::inlets::Inlets;
+use self::wire::{Plain, Token, Wire};
+use super::cuts::{Cut, Cuts};
 use super::receipt::Receipt;
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Mark, Next, Record, Refusal, Source, SourceError};
 use crate::secret::{Secret, SecretError};
@@ -48,6 +55,12 @@ pub struct Settings {
 /// [`SecretError`] if there should be a token and there is none: an unset variable must not become a token
 /// that everybody knows.
 pub fn http(name: &str, settings: &Settings, start: &str) -> Result<(Http, Inlet), SecretError> {
+    let token = settings.token.as_ref().map(Token::read).transpose()?;
+    Ok(pushed(name, Plain { token }, start))
+}
+
+/// Both halves of a source that a sender of this kind pushes to.
+pub(crate) fn pushed(name: &str, wire: impl Wire + 'static, start: &str) -> (Http, Inlet) {
     let (sender, pushes) = mpsc::channel(REQUESTS_WAITING_MAX);
     let source = Http {
         name: name.to_owned(),
@@ -59,32 +72,47 @@ pub fn http(name: &str, settings: &Settings, start: &str) -> Result<(Http, Inlet
         unsettled: VecDeque::new(),
         waiting: VecDeque::new(),
     };
-    // Equal hashes are found in constant time, so a token cannot be guessed byte by byte.
-    let token = settings.token.as_ref().map(Secret::read).transpose()?;
-    let token = token.map(|token| blake3::hash(token.expose().as_bytes()));
-    Ok((source, Inlet { name: name.to_owned(), token, pushes: sender }))
+    (source, Inlet { name: name.to_owned(), wire: Arc::new(wire), pushes: sender })
 }
 
 /// The web server's half: who may push, and where to.
 #[derive(Debug)]
 pub struct Inlet {
     name: String,
-    token: Option<blake3::Hash>,
+    wire: Arc<dyn Wire>,
     pushes: mpsc::Sender<Push>,
 }
 
 /// One request, let in.
 #[derive(Debug)]
 struct Push {
-    cuts: Cuts,
+    records: Records,
     key: Option<String>,
     reply: oneshot::Sender<Verdict>,
     permit: OwnedSemaphorePermit,
 }
 
+/// The records of a request.
+#[derive(Debug)]
+enum Records {
+    Cut(Cuts),
+    Unpacked(vec::IntoIter<Cut>),
+}
+
+impl Iterator for Records {
+    type Item = Cut;
+
+    fn next(&mut self) -> Option<Cut> {
+        match self {
+            Self::Cut(cuts) => cuts.next(),
+            Self::Unpacked(records) => records.next(),
+        }
+    }
+}
+
 /// What became of one request's records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Verdict {
+pub(crate) struct Verdict {
     accepted: u64,
     rejected: u64,
     /// The first of the rejected.
@@ -92,7 +120,7 @@ struct Verdict {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-struct Reject {
+pub(crate) struct Reject {
     line: u64,
     reason: &'static str,
 }
@@ -118,7 +146,7 @@ pub struct Http {
 
 #[derive(Debug)]
 struct Cutting {
-    cuts: Peekable<Cuts>,
+    records: Peekable<Records>,
     /// What positions of this request begin with.
     key: String,
 }
@@ -179,8 +207,8 @@ impl Source for Http {
 
 impl Http {
     fn begin(&mut self, push: Push) {
-        let mut cuts = push.cuts.peekable();
-        if cuts.peek().is_none() {
+        let mut records = push.records.peekable();
+        if records.peek().is_none() {
             answer(push.reply, Verdict::default());
             return;
         }
@@ -188,7 +216,7 @@ impl Http {
         // A key holds no space, so a sender cannot take the name of another's request.
         let key = push.key.unwrap_or_else(|| format!("no key {}.{}", self.start, self.requests));
         self.waiting.push_back(Waiting { verdict: Verdict::default(), reply: push.reply, _permit: push.permit });
-        self.current = Some(Cutting { cuts, key });
+        self.current = Some(Cutting { records, key });
     }
 
     /// As much as fits into one batch of the requests that are here.
@@ -207,7 +235,7 @@ impl Http {
             };
             let mut share = Share::default();
             while records.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
-                let Some(cut) = cutting.cuts.next() else { break };
+                let Some(cut) = cutting.records.next() else { break };
                 bytes += cut.body.len();
                 if let Body::Refused { reason, .. } = cut.body {
                     receipt.reject(records.len(), word(reason));
@@ -215,7 +243,7 @@ impl Http {
                 share.lines.push(cut.line);
                 records.push(Record { position: format!("{}#{}", cutting.key, cut.line), body: cut.body });
             }
-            share.last = cutting.cuts.peek().is_none();
+            share.last = cutting.records.peek().is_none();
             if share.last {
                 self.current = None;
             }

@@ -10,7 +10,7 @@ use super::{Reject, Verdict};
 
 /// Every way a request ends.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// All or some of the records are durable.
     Settled(Verdict),
     /// The body could not even be cut into records.
@@ -52,7 +52,18 @@ struct Problem {
 }
 
 impl Answer {
-    fn status(&self) -> StatusCode {
+    /// Whether all that could be read is durable, and what could not is kept as a dead letter.
+    pub(crate) fn is_durable(&self) -> bool {
+        matches!(self, Self::Settled(_))
+    }
+
+    /// What happened, in a sentence.
+    pub(crate) fn message(self) -> String {
+        self.problem().message
+    }
+
+    /// The status of plain HTTP.
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Settled(verdict) if verdict.rejected == 0 => StatusCode::OK,
             Self::Settled(_) | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
@@ -68,7 +79,8 @@ impl Answer {
         }
     }
 
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+    /// What goes along with the status.
+    pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let fixed = |name, value| Some((name, HeaderValue::from_static(value)));
         match self {
             Self::Unauthorised => fixed(WWW_AUTHENTICATE, "Bearer realm=\"lapwing\""),
@@ -91,8 +103,9 @@ impl Answer {
             Self::Unreadable(message) => ("malformed", message, "nothing was accepted; correct the request"),
             Self::Unauthorised => (
                 "unauthorised",
-                "the bearer token is missing or wrong".to_owned(),
-                "send `Authorization: Bearer …` with the token of this source",
+                "what the sender shows is missing or wrong".to_owned(),
+                "show what the source is configured with: `Authorization: Bearer …`, or the token, key or signature of its \
+                 system",
             ),
             Self::Foreign => (
                 "foreign_origin",

@@ -1,16 +1,15 @@
 //! The door: one route for all inlets. Lets a request in, or says why not, and waits for its verdict.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, EXPECT};
+use axum::http::Method;
+use axum::http::header::EXPECT;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{any, post};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -18,20 +17,20 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::drain::Drain;
 use super::intake::{self, Held};
-use super::{Inlet, Push, Verdict};
-use crate::host;
+use super::wire::{Asked, Opened, Room};
+use super::{Inlet, Inlets, Push, Records, Verdict};
 use crate::source::brackets::is_lines;
-use crate::source::cuts::Cuts;
 
-/// The route, as the observer hears it.
+/// The route of a source, as the observer hears it.
 const ROUTE: &str = "/v1/events/{source}";
+/// Below it, where a sender appends a path of its system.
+const BELOW: &str = "/v1/events/{source}/{*path}";
+/// Paths of systems whose senders cannot be given another: what they show says which source is meant.
+const FIXED: [&str; 3] = ["/services/collector", "/services/collector/{*path}", "/v1/logs"];
 
 /// How long the rest of a refused body is read, so that its sender sees the answer and no reset. Whoever has no token
 /// can send one, byte by byte, on every connection that we serve.
 const DISCARD_MAX: Duration = Duration::from_secs(5);
-
-/// Longest `Idempotency-Key`.
-const KEY_BYTES_MAX: usize = 255;
 
 /// What all inlets share.
 #[derive(Clone, Debug)]
@@ -62,7 +61,7 @@ impl Default for Limits {
 }
 
 struct Door<Observe> {
-    inlets: BTreeMap<String, Inlet>,
+    inlets: Arc<Inlets>,
     limits: Limits,
     room: Arc<Semaphore>,
     /// What is answered for, by all inlets: they share the room too.
@@ -70,7 +69,7 @@ struct Door<Observe> {
     observe: Observe,
 }
 
-/// Serves `POST /v1/events/{source}` for all inlets.
+/// Serves `POST /v1/events/{source}` for all inlets that there are at the moment.
 ///
 /// The body is NDJSON, a JSON array, one object, or `{"Records":[…]}`; plain, gzip or zstd. Answers: 200 once
 /// all records are durable; 400 with line numbers if some were refused (the others *are* durable); 401;
@@ -78,14 +77,16 @@ struct Door<Observe> {
 /// names the request's records, so that a repeat is recognised.
 ///
 /// `observe` hears the route and the status of each answer.
-pub fn router<Observe>(inlets: Vec<Inlet>, limits: Limits, observe: Observe) -> Router
+pub fn router<Observe>(inlets: Arc<Inlets>, limits: Limits, observe: Observe) -> Router
 where
     Observe: Fn(&'static str, u16) + Send + Sync + 'static,
 {
     let room = Arc::new(Semaphore::new(limits.waiting_bytes_max.min(Semaphore::MAX_PERMITS)));
-    let inlets = inlets.into_iter().map(|inlet| (inlet.name.clone(), inlet)).collect();
     let door = Arc::new(Door { inlets, limits, room, drain: Drain::new(Instant::now()), observe });
-    Router::new().route(ROUTE, post(receive::<Observe>).fallback(refuse_method::<Observe>)).with_state(door)
+    let receive = || post(receive::<Observe>).fallback(refuse_method::<Observe>);
+    let fixed = || any(receive_anywhere::<Observe>);
+    let routes = Router::new().route(ROUTE, receive()).route(BELOW, any(receive_below::<Observe>));
+    FIXED.into_iter().fold(routes, |routes, path| routes.route(path, fixed())).with_state(door)
 }
 
 async fn receive<Observe>(
@@ -96,34 +97,96 @@ async fn receive<Observe>(
 where
     Observe: Fn(&'static str, u16) + Send + Sync + 'static,
 {
-    let (parts, mut body) = request.into_parts();
-    let answer = match door.take(&source, &parts.headers, &mut body).await {
-        Ok(verdict) => Answer::Settled(verdict),
-        Err(refused) => {
-            // A sender that asked first has not begun to send and must not be told to go on. One that was too slow had
-            // its time.
-            if !parts.headers.contains_key(EXPECT) && !matches!(refused, Answer::Slow) {
-                let rest = intake::discard(&mut body, 2 * door.limits.body_bytes_max);
-                if timeout(DISCARD_MAX.min(door.limits.read_timeout), rest).await.is_err() {
-                    tracing::debug!(%source, "a refused body was not read to its end");
-                }
-            }
-            door.timed(refused)
-        }
-    };
-    door.answered(answer)
+    door.serve(door.inlets.get(&source), String::new(), request).await
+}
+
+async fn receive_below<Observe>(
+    State(door): State<Arc<Door<Observe>>>,
+    Path((source, path)): Path<(String, String)>,
+    request: Request,
+) -> Response
+where
+    Observe: Fn(&'static str, u16) + Send + Sync + 'static,
+{
+    let inlet = door.inlets.get(&source).filter(|inlet| inlet.wire.serves(&path));
+    door.serve(inlet, path, request).await
+}
+
+/// At a path of its system a sender names no source: the one whose token it shows is meant.
+async fn receive_anywhere<Observe>(State(door): State<Arc<Door<Observe>>>, request: Request) -> Response
+where
+    Observe: Fn(&'static str, u16) + Send + Sync + 'static,
+{
+    let path = request.uri().path().trim_start_matches('/').to_owned();
+    let asked = Asked { path: path.clone(), headers: request.headers().clone() };
+    let there: Vec<_> = door.inlets.all().into_iter().filter(|inlet| inlet.wire.serves(&path)).collect();
+    let inlet = there.iter().find(|inlet| inlet.wire.admit(&asked).is_ok()).or_else(|| there.first()).cloned();
+    door.serve(inlet, path, request).await
+}
+
+/// What became of a request that was let in.
+enum Taken {
+    Settled(Verdict),
+    Reply(Response),
 }
 
 async fn refuse_method<Observe>(State(door): State<Arc<Door<Observe>>>) -> Response
 where
     Observe: Fn(&'static str, u16) + Send + Sync + 'static,
 {
-    door.answered(Answer::NotPost)
+    door.observed(Answer::NotPost.into_response())
 }
 
 impl<Observe: Fn(&'static str, u16)> Door<Observe> {
-    fn answered(&self, answer: Answer) -> Response {
-        let response = answer.into_response();
+    /// From the first look at a request to its answer.
+    async fn serve(&self, inlet: Option<Arc<Inlet>>, path: String, request: Request) -> Response {
+        let (parts, mut body) = request.into_parts();
+        let asked = Asked { path, headers: parts.headers };
+        let Some(inlet) = inlet else {
+            let refused = self.unknown();
+            self.drop_rest(&asked, &mut body).await;
+            return self.observed(refused.into_response());
+        };
+        if let Some(response) = inlet.wire.greet(&parts.method, &asked) {
+            return self.observed(response);
+        }
+        if parts.method != Method::POST {
+            return self.observed(Answer::NotPost.into_response());
+        }
+        let answer = match self.take(&inlet, &asked, &mut body).await {
+            Ok(Taken::Settled(verdict)) => Answer::Settled(verdict),
+            Ok(Taken::Reply(response)) => return self.observed(response),
+            Err(refused) => {
+                // One that was too slow had its time.
+                if !matches!(refused, Answer::Slow) {
+                    self.drop_rest(&asked, &mut body).await;
+                }
+                self.timed(refused)
+            }
+        };
+        self.observed(inlet.wire.answer(&asked, answer))
+    }
+
+    /// Reads on, so that the sender gets to read the answer. One that asked first has not begun to send and must not be
+    /// told to go on.
+    async fn drop_rest(&self, asked: &Asked, body: &mut Body) {
+        if asked.headers.contains_key(EXPECT) {
+            return;
+        }
+        let rest = intake::discard(body, 2 * self.limits.body_bytes_max);
+        if timeout(DISCARD_MAX.min(self.limits.read_timeout), rest).await.is_err() {
+            tracing::debug!("a refused body was not read to its end");
+        }
+    }
+
+    /// Where any source asks for something, an unknown name is answered like a wrong token, so that names cannot be found
+    /// by trying.
+    fn unknown(&self) -> Answer {
+        let guarded = self.inlets.all().iter().any(|inlet| !inlet.wire.is_open());
+        if guarded { Answer::Unauthorised } else { Answer::NotFound }
+    }
+
+    fn observed(&self, response: Response) -> Response {
         (self.observe)(ROUTE, response.status().as_u16());
         response
     }
@@ -135,78 +198,55 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         Answer::Behind(self.drain.wait(whole.saturating_sub(self.room.available_permits()), Instant::now()))
     }
 
-    async fn take(&self, source: &str, headers: &HeaderMap, body: &mut Body) -> Result<Verdict, Answer> {
-        let inlet = self.admit(source, headers)?;
-        let key = idempotency_key(headers)?;
+    async fn take(&self, inlet: &Inlet, asked: &Asked, body: &mut Body) -> Result<Taken, Answer> {
+        inlet.wire.admit(asked)?;
+        let headers = &asked.headers;
+        let key = inlet.wire.name(asked)?;
         let encoding = intake::encoding(headers)?;
         let bytes_max = self.limits.body_bytes_max;
         intake::stated_length(headers, bytes_max)?;
         let sent = timeout(self.limits.read_timeout, intake::read(body, bytes_max, &self.room));
         let sent = sent.await.map_err(|_| Answer::Slow)??;
-        let Held { bytes, permit } = intake::decompress(sent, encoding, bytes_max, &self.room).await?;
-        let cuts = self.cut(bytes).await;
+        inlet.wire.verify(asked, &sent.bytes)?;
+        let Held { bytes, mut permit } = intake::decompress(sent, encoding, bytes_max, &self.room).await?;
+        let records = match self.open(inlet, asked, bytes).await? {
+            Opened::Records(cuts) => Records::Cut(cuts),
+            Opened::Unpacked { records, bytes } => {
+                permit.merge(intake::take(&self.room, bytes)?);
+                Records::Unpacked(records.into_iter())
+            }
+            Opened::Reply(response) => return Ok(Taken::Reply(response)),
+        };
 
         let (reply, verdict) = oneshot::channel();
         let held = permit.num_permits();
-        inlet.pushes.try_send(Push { cuts, key, reply, permit }).map_err(|refused| match refused {
+        inlet.pushes.try_send(Push { records, key, reply, permit }).map_err(|refused| match refused {
             TrySendError::Full(_) => Answer::Behind(1),
             TrySendError::Closed(_) => Answer::Stopping,
         })?;
         match timeout(self.limits.ack_timeout, verdict).await {
             Ok(Ok(verdict)) => {
                 self.drain.settled(held, Instant::now());
-                Ok(verdict)
+                Ok(Taken::Settled(verdict))
             }
             Ok(Err(_)) => Err(Answer::Stopping),
             Err(_) => Err(Answer::Unconfirmed),
         }
     }
 
-    /// The inlet, if the sender may use it. Where any source has a token, an unknown name is answered like
-    /// a wrong token, so that names cannot be found by trying.
-    fn admit(&self, source: &str, headers: &HeaderMap) -> Result<&Inlet, Answer> {
-        let shown = bearer(headers).map(blake3::hash);
-        let Some(inlet) = self.inlets.get(source) else {
-            let guarded = self.inlets.values().any(|inlet| inlet.token.is_some());
-            return Err(if guarded { Answer::Unauthorised } else { Answer::NotFound });
-        };
-        match inlet.token {
-            Some(_) if inlet.token != shown => Err(Answer::Unauthorised),
-            // No page of another site knows the token; without one, any page could push what it likes.
-            None if !host::comes_from_us(headers) => Err(Answer::Foreign),
-            Some(_) | None => Ok(inlet),
-        }
-    }
-
     /// Finding the shape reads as far as the first value goes, so a body whose first line is short stays here. One
     /// large document leaves the runtime for it.
-    async fn cut(&self, bytes: Vec<u8>) -> Cuts {
-        let record_bytes_max = self.limits.record_bytes_max;
+    async fn open(&self, inlet: &Inlet, asked: &Asked, bytes: Vec<u8>) -> Result<Opened, Answer> {
+        let Limits { record_bytes_max, body_bytes_max, .. } = self.limits;
+        let room = Room { record_bytes_max, body_bytes_max };
         let begin = &bytes[..bytes.len().min(64 << 10)];
         if begin.len() == bytes.len() || is_lines(begin) {
-            return Cuts::new(bytes.into(), record_bytes_max);
+            return inlet.wire.open(asked, bytes.into(), room);
         }
-        match tokio::task::spawn_blocking(move || Cuts::new(bytes.into(), record_bytes_max)).await {
-            Ok(cuts) => cuts,
+        let (wire, asked) = (inlet.wire.clone(), asked.clone());
+        match tokio::task::spawn_blocking(move || wire.open(&asked, bytes.into(), room)).await {
+            Ok(opened) => opened,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Answer> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let key = value.as_bytes();
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.iter().all(u8::is_ascii_graphic) {
-        let wanted = format!("the Idempotency-Key must be 1 to {KEY_BYTES_MAX} visible ASCII characters");
-        return Err(Answer::Unreadable(wanted));
-    }
-    Ok(Some(String::from_utf8_lossy(key).into_owned()))
 }

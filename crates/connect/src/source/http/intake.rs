@@ -104,7 +104,8 @@ async fn piece(body: &mut Body) -> Result<Option<Bytes>, Answer> {
     Ok(None)
 }
 
-fn take(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Answer> {
+/// A share of the memory for all bodies, if there is as much.
+pub(super) fn take(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Answer> {
     let permits = u32::try_from(bytes).map_err(|_| Answer::Behind(1))?;
     Arc::clone(room).try_acquire_many_owned(permits).map_err(|_| Answer::Behind(1))
 }

@@ -1,13 +1,12 @@
 //! A real server on a free port and a real client.
 
-use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+use super::testing::{gzip, serve};
 use super::*;
 use crate::source::contract::{numbered, yields_all_in_order};
 
@@ -47,7 +46,7 @@ impl Served {
         let (source, inlet) = http("ci", &settings, "run").unwrap();
         let statuses = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&statuses);
-        let router = router(vec![inlet], limits, move |_, status| heard.lock().unwrap().push(status));
+        let router = router(Inlets::of([inlet]), limits, move |_, status| heard.lock().unwrap().push(status));
         let address = serve(router).await;
         let url = format!("http://{address}/v1/events/ci");
         (source, Self { client: Client::new(), url, statuses, positions: Arc::default() })
@@ -62,21 +61,8 @@ impl Served {
     }
 }
 
-async fn serve(router: axum::Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
-}
-
 async fn read(response: Response) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 #[tokio::test]
@@ -86,9 +72,9 @@ async fn the_http_source_keeps_the_contract() {
     let mut verdicts = Vec::new();
     for body in records.chunks(700) {
         let (reply, verdict) = oneshot::channel();
-        let cuts = Cuts::new(body.join("\n").into(), 1_000);
+        let records = Records::Cut(Cuts::new(body.join("\n").into(), 1_000));
         let permit = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
-        inlet.pushes.try_send(Push { cuts, key: None, reply, permit }).unwrap();
+        inlet.pushes.try_send(Push { records, key: None, reply, permit }).unwrap();
         verdicts.push((body.len() as u64, verdict));
     }
     drop(inlet);
@@ -106,7 +92,7 @@ async fn every_shape_of_body_is_accepted() {
         ("{\"a\":1}\n{\"a\":2}\n", 2),
         ("[{\"a\":1},{\"a\":2},{\"a\":3}]", 3),
         ("{\n\"a\": 1\n}", 1),
-        ("{\"Records\":[1,2]}", 1),
+        ("{\"Records\":[1,2]}", 2),
         ("", 0),
     ] {
         assert_eq!(served.answer(body).await, (200, json!({"accepted": accepted, "rejected": 0})), "{body}");
@@ -169,7 +155,7 @@ async fn who_may_not_push_is_told_the_same_whether_the_source_exists_or_not() {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 
     let (_source, open) = http("open", &Settings::default(), "run").unwrap();
-    let address = serve(router(vec![open], Limits::default(), |_, _| {})).await;
+    let address = serve(router(Inlets::of([open]), Limits::default(), |_, _| {})).await;
     let response = Client::new().post(format!("http://{address}/v1/events/none")).send().await.unwrap();
     assert_eq!(read(response).await.0, 404);
 }
@@ -182,7 +168,7 @@ async fn a_page_of_another_site_cannot_push_where_no_token_is_asked_for() {
             source.commit(batch.mark).await.unwrap();
         }
     });
-    let address = serve(router(vec![open], Limits::default(), |_, _| {})).await;
+    let address = serve(router(Inlets::of([open]), Limits::default(), |_, _| {})).await;
     let own = format!("http://{address}");
     for (origin, status) in [(None, 200), (Some(own.as_str()), 200), (Some("https://evil.example"), 403)] {
         let mut request = Client::new().post(format!("http://{address}/v1/events/open")).body("{}");

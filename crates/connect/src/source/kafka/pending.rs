@@ -76,7 +76,7 @@ impl Pending {
         let partitions = partitions.iter().map(|partition| partition.to_string().into()).collect();
         let ends = std::mem::take(&mut self.ends);
         let mark = ends.into_iter().map(|(partition, end)| (partition.to_string(), end.to_string())).collect();
-        Some(Batch { records, partitions, partition_of, mark: Mark(mark), receipt: None })
+        Some(Batch { records, partitions, partition_of, mark: Mark(mark), ..Batch::default() })
     }
 }
 

@@ -1,0 +1,92 @@
+//! The systems that a source may be of: the one list of them.
+
+use connect::secret::Secret;
+use connect::source;
+
+use super::{Source, Stdin};
+
+/// A system with its settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum System<'s> {
+    /// A file that is followed.
+    File(&'s source::file::Settings),
+    /// Standard input.
+    Stdin,
+    /// Pushed to us, in our own words.
+    Http(&'s source::http::Settings),
+    /// GitHub webhooks.
+    Github(&'s source::github::Settings),
+    /// GitLab webhooks and streams.
+    Gitlab(&'s source::gitlab::Settings),
+    /// What is sent to a Splunk collector.
+    Splunk(&'s source::splunk::Settings),
+    /// Amazon Data Firehose.
+    Firehose(&'s source::firehose::Settings),
+    /// Amazon CloudWatch Logs.
+    #[cfg(feature = "aws")]
+    CloudWatch(&'s source::cloudwatch::Settings),
+    /// Apache Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(&'s source::kafka::Settings),
+}
+
+/// What the file may say, in the order of the documentation.
+pub(super) const NAMES: &str = "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, kafka";
+
+impl Source {
+    /// The systems that it names: exactly one, once the configuration was checked.
+    pub(crate) fn systems(&self) -> Vec<System<'_>> {
+        let given = [
+            self.file.as_ref().map(System::File),
+            self.stdin.map(|Stdin {}| System::Stdin),
+            self.http.as_ref().map(System::Http),
+            self.github.as_ref().map(System::Github),
+            self.gitlab.as_ref().map(System::Gitlab),
+            self.splunk.as_ref().map(System::Splunk),
+            self.firehose.as_ref().map(System::Firehose),
+            #[cfg(feature = "aws")]
+            self.cloudwatch.as_ref().map(System::CloudWatch),
+            #[cfg(feature = "kafka")]
+            self.kafka.as_ref().map(System::Kafka),
+        ];
+        given.into_iter().flatten().collect()
+    }
+}
+
+impl<'s> System<'s> {
+    /// Its name in the file and in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Stdin => "stdin",
+            Self::Http(_) => "http",
+            Self::Github(_) => "github",
+            Self::Gitlab(_) => "gitlab",
+            Self::Splunk(_) => "splunk",
+            Self::Firehose(_) => "firehose",
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(_) => "cloudwatch",
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => "kafka",
+        }
+    }
+
+    /// What senders must show, by the name of its setting; a check reads them.
+    pub(crate) fn secrets(self) -> Vec<(&'static str, &'s Secret)> {
+        match self {
+            Self::Http(settings) => settings.token.iter().map(|token| ("http.token", token)).collect(),
+            Self::Github(settings) => {
+                let previous = settings.previous_secrets.iter().map(|secret| ("github.previous_secrets", secret));
+                std::iter::once(("github.secret", &settings.secret)).chain(previous).collect()
+            }
+            Self::Gitlab(settings) => vec![("gitlab.token", &settings.token)],
+            Self::Splunk(settings) => vec![("splunk.token", &settings.token)],
+            Self::Firehose(settings) => vec![("firehose.access_key", &settings.access_key)],
+            Self::File(_) | Self::Stdin => Vec::new(),
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(_) => Vec::new(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => Vec::new(),
+        }
+    }
+}
