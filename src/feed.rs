@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use connect::source::{Batch, Mark, Next, Remedy, Source, SourceError};
 use engine::detect::Pace;
-use engine::event::Kinds;
 use engine::normalise::Format;
 use engine::time::{Span, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};

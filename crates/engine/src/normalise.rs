@@ -4,14 +4,27 @@
 //! itself. Size and depth are looked at before anything is parsed, because the parser recurses and a deep
 //! document would take the process with it.
 
+mod azure;
+mod azure_audit;
+mod azure_signin;
+mod ci_log;
 mod cloudtrail;
+mod eventbridge;
+mod gcp;
 mod github;
+mod gitlab;
+mod gitlab_audit;
 pub(crate) mod glance;
+mod guardduty;
 mod json;
 mod kind;
+mod kubernetes;
+mod lead;
 pub(crate) mod moment;
+mod okta;
 mod recognise;
 mod scan;
+mod vault;
 mod webhook;
 mod wrapper;
 
@@ -24,8 +37,8 @@ use crate::event::{Event, Facets, Kinds, Uid};
 use crate::field::Path;
 use crate::time::Timestamp;
 
-use self::kind::Told;
 pub use self::kind::Kind;
+use self::kind::Told;
 pub use self::webhook::delivery;
 
 /// How a source declares its records.
@@ -229,8 +242,8 @@ pub(crate) trait Members {
 /// Where the facets of a kind of record are read from; nothing for a kind whose facets need the whole document.
 pub(crate) fn members(kind: Kind) -> &'static [&'static str] {
     match kind.reading().told {
-        Told::ByMembers => &cloudtrail::MEMBERS,
-        Told::ByDocument(_) | Told::ByNothing => &[],
+        Told::Members => &cloudtrail::MEMBERS,
+        Told::Document(_) | Told::Nothing => &[],
     }
 }
 
@@ -243,9 +256,9 @@ pub fn facets(event: &Event) -> Facets {
 /// The same, from the [`members`] of its kind; `document` is needed for a kind that has none.
 pub(crate) fn facets_of<'r>(kind: Kind, members: &'r impl Members, document: Option<&Value>) -> Facets<Cow<'r, str>> {
     match (kind.reading().told, document) {
-        (Told::ByMembers, _) => cloudtrail::facets(members),
-        (Told::ByDocument(read), Some(document)) => read(document).map(Cow::Owned),
-        (Told::ByDocument(_), None) | (Told::ByNothing, _) => Facets::default(),
+        (Told::Members, _) => cloudtrail::facets(members),
+        (Told::Document(read), Some(document)) => read(document).map(Cow::Owned),
+        (Told::Document(_), None) | (Told::Nothing, _) => Facets::default(),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) static READING: Reading = Reading {
     carried: true,
     lists: &["Records"],
     event: |piece, _| event(piece),
-    told: Told::ByMembers,
+    told: Told::Members,
     glance: Some(Look::Trail),
     ..Reading::PLAIN
 };

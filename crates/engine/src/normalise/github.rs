@@ -10,7 +10,7 @@ pub(super) static READING: Reading = Reading {
     log_source: Some(("github", "audit")),
     fits,
     event: |piece, _| event(piece),
-    told: Told::ByDocument(facets),
+    told: Told::Document(facets),
     ..Reading::PLAIN
 };
 

@@ -5,7 +5,10 @@ use sonic_rs::Value;
 
 use super::glance::Look;
 use super::wrapper::Inner;
-use super::{Limits, Piece, Refusal, cloudtrail, github, json, webhook};
+use super::{
+    Limits, Piece, Refusal, azure, azure_audit, azure_signin, ci_log, cloudtrail, eventbridge, gcp, github, gitlab,
+    gitlab_audit, guardduty, json, kubernetes, okta, vault, webhook,
+};
 use crate::event::{Event, Facets};
 
 /// Makes the list. A function cannot make an enum, and a kind that stands in three lists is forgotten in one.
@@ -49,6 +52,30 @@ kinds! {
     GithubWebhook = "github.webhook" in webhook;
     /// Any JSON object.
     Json = "json" in json;
+    /// What EventBridge carries of AWS services.
+    AwsEventbridge = "aws.eventbridge" in eventbridge;
+    /// Findings of GuardDuty.
+    AwsGuardduty = "aws.guardduty" in guardduty;
+    /// GitLab webhooks.
+    GitlabWebhook = "gitlab.webhook" in gitlab;
+    /// GitLab audit events.
+    GitlabAudit = "gitlab.audit" in gitlab_audit;
+    /// Audit logs of Google Cloud.
+    GcpAudit = "gcp.audit" in gcp;
+    /// Okta's System Log.
+    OktaSystem = "okta.system" in okta;
+    /// Azure's activity log and resource logs.
+    AzureActivity = "azure.activity" in azure;
+    /// Sign-ins to Entra ID.
+    AzureSignin = "azure.signin" in azure_signin;
+    /// Entra ID's audit log.
+    AzureAudit = "azure.audit" in azure_audit;
+    /// Audit events of Kubernetes.
+    KubernetesAudit = "kubernetes.audit" in kubernetes;
+    /// Audit log of HashiCorp Vault.
+    VaultAudit = "vault.audit" in vault;
+    /// Lines of the logs of pipelines.
+    CiLog = "ci.log" in ci_log;
 }
 
 impl Kind {
@@ -82,6 +109,8 @@ pub(super) struct Reading {
     pub(super) carried: bool,
     /// Members of a document of many that are lists of its records, cut before they are parsed.
     pub(super) lists: &'static [&'static str],
+    /// Whether bare text is of this kind, for a kind whose records are text.
+    pub(super) is_text: Option<fn(&[u8]) -> bool>,
     /// The event of a record.
     pub(super) event: fn(&Piece<'_>, &Limits) -> Result<Event, Refusal>,
     /// Where its facets are read from.
@@ -94,11 +123,11 @@ pub(super) struct Reading {
 #[derive(Clone, Copy)]
 pub(super) enum Told {
     /// From a few members, which a glance finds as well: CloudTrail's.
-    ByMembers,
+    Members,
     /// From the document.
-    ByDocument(fn(&Value) -> Facets),
+    Document(fn(&Value) -> Facets),
     /// From nothing: nothing is known about the fields of such a record, so nothing is claimed.
-    ByNothing,
+    Nothing,
 }
 
 impl Reading {
@@ -111,8 +140,9 @@ impl Reading {
         open: |_| Inner::Record,
         carried: false,
         lists: &[],
+        is_text: None,
         event: |piece, _| json::event(piece),
-        told: Told::ByNothing,
+        told: Told::Nothing,
         glance: None,
     };
 }

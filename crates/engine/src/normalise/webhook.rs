@@ -13,13 +13,8 @@ use super::{Kind, Limits, Piece, Refusal, RejectReason, by_position, id, moment,
 use crate::event::{Actor, ActorSort, Event, Facets, Outcome, Pipeline, Target, Uid};
 use crate::time::Timestamp;
 
-pub(super) static READING: Reading = Reading {
-    log_source: Some(("github", "webhook")),
-    fits,
-    event,
-    told: Told::ByDocument(facets),
-    ..Reading::PLAIN
-};
+pub(super) static READING: Reading =
+    Reading { log_source: Some(("github", "webhook")), fits, event, told: Told::Document(facets), ..Reading::PLAIN };
 
 fn fits(document: &Value) -> bool {
     let has = |name: &str| document.get(name).is_some();
@@ -49,17 +44,29 @@ const TIMES: [&str; 14] = [
     "pushed_at",
 ];
 
-/// The event of one delivery.
-fn event(piece: &Piece<'_>, limits: &Limits) -> Result<Event, Refusal> {
-    let document = &piece.document;
+/// A webhook as it came: alone, or in the wrapper of a relay.
+pub(super) struct Relayed<'a> {
+    pub(super) headers: Option<&'a Value>,
+    pub(super) body: Value,
+    pub(super) received: Option<Timestamp>,
+}
+
+/// Takes it out of its wrapper, if it is in one.
+pub(super) fn relayed<'a>(document: &'a Value, limits: &Limits) -> Result<Relayed<'a>, Refusal> {
     let headers = document.get("headers").filter(|headers| headers.is_object());
-    let (mut body, received) = match headers {
+    let (body, received) = match headers {
         Some(_) => (body(document, limits)?, document.get("received").and_then(moment::read)),
         None => (document.clone(), None),
     };
     if !body.is_object() {
         return Err(Refusal::shape("no webhook: the body is no JSON object"));
     }
+    Ok(Relayed { headers, body, received })
+}
+
+/// The event of one delivery.
+fn event(piece: &Piece<'_>, limits: &Limits) -> Result<Event, Refusal> {
+    let Relayed { headers, mut body, received } = relayed(&piece.document, limits)?;
     let time = time(&body, received.or(piece.time))
         .ok_or_else(|| Refusal::new(RejectReason::Time, "no readable time of 1970 to 2200 in the webhook"))?;
     let name = headers.and_then(|headers| header(headers, "x-github-event"));

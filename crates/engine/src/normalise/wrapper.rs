@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
+use super::ci_log::{self, Lines, Unread};
 use super::kind::Reading;
 use super::scan::{Elements, begins_with_member};
 use super::{Broken, Format, Kind, Limits, Piece, moment, parse, text, trim};
@@ -27,15 +28,11 @@ pub(super) enum Inner<'a> {
     /// Several.
     Many(&'a [Value]),
     /// One, and what is said of its time.
-    One {
-        record: &'a Value,
-        time: Option<Timestamp>,
-    },
+    One { record: &'a Value, time: Option<Timestamp> },
     /// Text that holds any number, and what is said of their time.
-    Text {
-        text: Cow<'a, str>,
-        time: Option<Timestamp>,
-    },
+    Text { text: Cow<'a, str>, time: Option<Timestamp> },
+    /// Lines of a pipeline's log.
+    Lines(Lines<'a>),
 }
 
 /// Opens the wrappers of one body.
@@ -67,6 +64,9 @@ fn readings(format: Format) -> impl Iterator<Item = &'static Reading> {
 
 impl Opening<'_> {
     fn bytes(&mut self, body: &[u8], position: &str, time: Option<Timestamp>, nesting: usize) {
+        if self.is_text(body) {
+            return self.lines(&ci_log::bare(body, time), position);
+        }
         let many = if nesting > 0 { self.many(body) } else { None };
         if let Some(mut elements) = many {
             for (number, element) in elements.by_ref().enumerate() {
@@ -81,6 +81,31 @@ impl Opening<'_> {
             Ok(document) => self.document(Piece { position, time, document }, nesting),
             Err(refusal) => (self.take)(Err(Broken { refusal, position, body })),
         }
+    }
+
+    /// Whether it is a text whose lines are records. Records of all other kinds are objects.
+    fn is_text(&self, body: &[u8]) -> bool {
+        if is_json(body) {
+            return false;
+        }
+        readings(self.format).filter_map(|reading| reading.is_text).any(|is_text| match self.format {
+            Format::Known(_) => true,
+            Format::Auto => is_text(body),
+        })
+    }
+
+    fn lines(&mut self, lines: &Lines<'_>, position: &str) {
+        let is_one = lines.is_one();
+        lines.each(self.limits, &mut |number, line| {
+            let numbered = || if is_one { position.to_owned() } else { format!("{position}#{number}") };
+            let position = numbered();
+            match line {
+                Ok(document) => (self.take)(Ok(Piece { position: &position, time: None, document })),
+                Err(Unread { refusal, text }) => {
+                    (self.take)(Err(Broken { refusal, position: &position, body: text.as_bytes() }));
+                }
+            }
+        });
     }
 
     /// Documents of many that are cut before they are parsed: arrays, the files that CloudTrail writes to S3,
@@ -117,7 +142,21 @@ impl Opening<'_> {
             Inner::Text { text, time: own } => {
                 self.bytes(trim(text.as_bytes()), position, own.or(*time), nesting - 1);
             }
+            Inner::Lines(lines) => self.lines(&lines, position),
         }
+    }
+}
+
+/// Whether a body begins as an object does, or as an array of such: `[Container]` and `[2026-` do not.
+fn is_json(body: &[u8]) -> bool {
+    let second = |wanted: &[u8]| {
+        let next = body.get(1..).unwrap_or_default().trim_ascii_start().first();
+        next.is_none_or(|next| wanted.contains(next))
+    };
+    match body.first() {
+        Some(b'{') => second(b"\"}"),
+        Some(b'[') => second(b"{[]"),
+        Some(_) | None => false,
     }
 }
 

@@ -149,7 +149,7 @@ const CASES: [(&str, &str, &str, (usize, usize)); 80] = [
     ("trailing_space", "AssumeRole\n", "' Assume'\n", (12, 16)),
     ("trailing_space", "title: Role taken", "title: 'Role taken '", (1, 8)),
     ("typographic_quotes", "AssumeRole\n", "“AssumeRole”\n", (12, 16)),
-    ("unfed", "service: cloudtrail", "service: guardduty", (9, 1)),
+    ("unfed", "service: cloudtrail", "service: inspector", (9, 1)),
     ("unknown_field", "eventName: AssumeRole\n", "eventname: AssumeRole\n", (12, 5)),
     ("unknown_field", "eventName: AssumeRole\n", "userIdentity.username: x\n", (12, 5)),
     ("unknown_field", "eventName: AssumeRole\n", "eventName|fieldref: eventType2\n", (12, 25)),
