@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use connect::source::{Batch, Mark, Next, Remedy, Source, SourceError};
 use engine::detect::Pace;
-use engine::event::{Kind, Kinds};
 use engine::normalise::Format;
 use engine::time::{Span, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
@@ -156,7 +155,7 @@ impl Feed {
     /// Its partitions of these names, before any event; itself, if there are none. Of a source that may bring any kind of
     /// log, every kind is to be expected.
     pub(crate) fn partitions(&self, names: &[Arc<str>]) -> Vec<Reached> {
-        let kinds = self.format.kind().map_or_else(|| Kind::ALL.into_iter().collect(), Kinds::from);
+        let kinds = self.format.kinds();
         let reached = |partition| Reached { partition, newest: None, kinds };
         if names.is_empty() {
             return vec![reached(self.partition.clone())];

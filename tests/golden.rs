@@ -16,7 +16,7 @@ use serde_json::Value;
 use harness::{Lapwing, loudly, shared};
 
 /// Samples by kind of log, as `samples/README.md` lists them.
-const SAMPLES: [(&str, &str); 8] = [
+const SAMPLES: [(&str, &str); 19] = [
     ("aws.cloudtrail", "aws.cloudtrail.jsonl"),
     ("aws.cloudtrail", "aws.cloudtrail.records.json"),
     ("aws.cloudtrail", "aws.cloudtrail.cloudwatch.jsonl"),
@@ -25,6 +25,17 @@ const SAMPLES: [(&str, &str); 8] = [
     ("github.audit", "day/github.audit.jsonl.gz"),
     ("github.webhook", "github.webhook.jsonl"),
     ("json", "json.jsonl"),
+    ("aws.eventbridge", "aws.eventbridge.jsonl"),
+    ("aws.guardduty", "aws.guardduty.jsonl"),
+    ("azure.activity", "azure.jsonl"),
+    ("ci.log", "ci.github.log"),
+    ("ci.log", "ci.log.jsonl"),
+    ("gcp.audit", "gcp.audit.jsonl"),
+    ("gitlab.audit", "gitlab.audit.jsonl"),
+    ("gitlab.webhook", "gitlab.webhook.jsonl"),
+    ("kubernetes.audit", "kubernetes.audit.jsonl"),
+    ("okta.system", "okta.system.jsonl"),
+    ("vault.audit", "vault.audit.jsonl"),
 ];
 
 /// What `lapwing replay` prints for a file, line by line as it stands there. The file is named from its folder: a record
@@ -80,7 +91,7 @@ fn no_sample_is_left_out() {
         for entry in std::fs::read_dir(folder).expect("samples are there") {
             let path: PathBuf = entry.expect("a folder can be listed").path();
             let name = path.strip_prefix(&samples).expect("it lies in it").display().to_string();
-            if [".jsonl", ".json", ".gz"].iter().any(|ending| name.ends_with(ending)) {
+            if [".jsonl", ".json", ".log", ".gz"].iter().any(|ending| name.ends_with(ending)) {
                 found.push(name);
             }
         }

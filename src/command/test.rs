@@ -178,7 +178,8 @@ impl Bench {
         let fits = |kind: &Kind| {
             kind.log_source().is_some_and(|(own_product, own_service)| {
                 let named = product.is_some() || service.is_some();
-                named && category.is_none() && is(product, own_product) && is(service, own_service)
+                let of_category = category.is_none() || category.as_deref() == kind.category();
+                named && of_category && is(product, own_product) && is(service, own_service)
             })
         };
         if let Some(kind) = Kind::ALL.into_iter().find(fits) {

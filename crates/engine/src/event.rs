@@ -9,24 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sonic_rs::Value;
 
+pub use crate::normalise::Kind;
 use crate::time::Timestamp;
-
-/// A kind of log: which vendor's document this is. `docs/kinds.md` is the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Kind {
-    /// AWS CloudTrail records.
-    #[serde(rename = "aws.cloudtrail")]
-    AwsCloudtrail,
-    /// GitHub audit log entries.
-    #[serde(rename = "github.audit")]
-    GithubAudit,
-    /// GitHub webhook deliveries.
-    #[serde(rename = "github.webhook")]
-    GithubWebhook,
-    /// Any JSON object.
-    #[serde(rename = "json")]
-    Json,
-}
 
 /// Some kinds of log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -215,34 +199,6 @@ impl<T> Facets<T> {
                 run: pipeline.run.map(&mut to),
                 environment: pipeline.environment.map(&mut to),
             },
-        }
-    }
-}
-
-impl Kind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::AwsCloudtrail, Self::GithubAudit, Self::GithubWebhook, Self::Json];
-
-    /// Its name in configuration, output and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AwsCloudtrail => "aws.cloudtrail",
-            Self::GithubAudit => "github.audit",
-            Self::GithubWebhook => "github.webhook",
-            Self::Json => "json",
-        }
-    }
-
-    /// The Sigma log source whose rules read it, as (product, service); none for plain JSON, which every
-    /// rule without a product or service reads.
-    #[must_use]
-    pub fn log_source(self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::AwsCloudtrail => Some(("aws", "cloudtrail")),
-            Self::GithubAudit => Some(("github", "audit")),
-            Self::GithubWebhook => Some(("github", "webhook")),
-            Self::Json => None,
         }
     }
 }

@@ -4,13 +4,27 @@
 //! itself. Size and depth are looked at before anything is parsed, because the parser recurses and a deep
 //! document would take the process with it.
 
+mod azure;
+mod azure_audit;
+mod azure_signin;
+mod ci_log;
 mod cloudtrail;
+mod eventbridge;
+mod gcp;
 mod github;
+mod gitlab;
+mod gitlab_audit;
 pub(crate) mod glance;
+mod guardduty;
 mod json;
+mod kind;
+mod kubernetes;
+mod lead;
 pub(crate) mod moment;
+mod okta;
 mod recognise;
 mod scan;
+mod vault;
 mod webhook;
 mod wrapper;
 
@@ -19,10 +33,12 @@ use std::borrow::Cow;
 use sonic_rs::{Deserializer, JsonValueTrait, Value};
 
 use crate::alert::redact::redact;
-use crate::event::{Event, Facets, Kind, Uid};
+use crate::event::{Event, Facets, Kinds, Uid};
 use crate::field::Path;
 use crate::time::Timestamp;
 
+pub use self::kind::Kind;
+use self::kind::Told;
 pub use self::webhook::delivery;
 
 /// How a source declares its records.
@@ -41,6 +57,15 @@ impl Format {
         match self {
             Self::Known(kind) => Some(kind),
             Self::Auto => None,
+        }
+    }
+
+    /// The kinds that its records may be of.
+    #[must_use]
+    pub fn kinds(self) -> Kinds {
+        match self {
+            Self::Known(kind) => kind.reading().beside.iter().copied().chain([kind]).collect(),
+            Self::Auto => Kind::ALL.into_iter().collect(),
         }
     }
 }
@@ -216,9 +241,9 @@ pub(crate) trait Members {
 
 /// Where the facets of a kind of record are read from; nothing for a kind whose facets need the whole document.
 pub(crate) fn members(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::AwsCloudtrail => &cloudtrail::MEMBERS,
-        Kind::Json | Kind::GithubAudit | Kind::GithubWebhook => &[],
+    match kind.reading().told {
+        Told::Members => &cloudtrail::MEMBERS,
+        Told::Document(_) | Told::Nothing => &[],
     }
 }
 
@@ -230,12 +255,10 @@ pub fn facets(event: &Event) -> Facets {
 
 /// The same, from the [`members`] of its kind; `document` is needed for a kind that has none.
 pub(crate) fn facets_of<'r>(kind: Kind, members: &'r impl Members, document: Option<&Value>) -> Facets<Cow<'r, str>> {
-    match (kind, document) {
-        (Kind::AwsCloudtrail, _) => cloudtrail::facets(members),
-        (Kind::GithubAudit, Some(entry)) => github::facets(entry).map(Cow::Owned),
-        (Kind::GithubWebhook, Some(body)) => webhook::facets(body).map(Cow::Owned),
-        // Nothing is known about the fields of such a record, so nothing is claimed.
-        (Kind::Json, _) | (Kind::GithubAudit | Kind::GithubWebhook, None) => Facets::default(),
+    match (kind.reading().told, document) {
+        (Told::Members, _) => cloudtrail::facets(members),
+        (Told::Document(read), Some(document)) => read(document).map(Cow::Owned),
+        (Told::Document(_), None) | (Told::Nothing, _) => Facets::default(),
     }
 }
 
@@ -257,16 +280,8 @@ fn event(format: Format, piece: &Piece<'_>, limits: &Limits) -> Result<Event, Re
     if !piece.document.is_object() {
         return Err(Refusal::shape("a record is a JSON object"));
     }
-    let kind = match format {
-        Format::Known(kind) => kind,
-        Format::Auto => recognise::kind(&piece.document),
-    };
-    match kind {
-        Kind::AwsCloudtrail => cloudtrail::event(piece),
-        Kind::GithubAudit => github::event(piece),
-        Kind::GithubWebhook => webhook::event(piece, limits),
-        Kind::Json => json::event(piece),
-    }
+    let kind = recognise::kind(format, &piece.document);
+    (kind.reading().event)(piece, limits)
 }
 
 /// Bytes that come from outside, into a document that is safe to walk.

@@ -5,8 +5,55 @@ use std::ops::Range;
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
-use super::{Members, Piece, Refusal, RejectReason, by_position, moment, text};
-use crate::event::{Actor, ActorSort, Credential, Event, Facets, Kind, Network, Outcome, Pipeline, Target, Uid};
+use super::glance::Look;
+use super::kind::{Reading, Told};
+use super::wrapper::Inner;
+use super::{Kind, Members, Piece, Refusal, RejectReason, by_position, moment, text};
+use crate::event::{Actor, ActorSort, Credential, Event, Facets, Network, Outcome, Pipeline, Target, Uid};
+
+pub(super) static READING: Reading = Reading {
+    log_source: Some(("aws", "cloudtrail")),
+    fits,
+    open,
+    carried: true,
+    lists: &["Records"],
+    event: |piece, _| event(piece),
+    told: Told::Members,
+    glance: Some(Look::Trail),
+    ..Reading::PLAIN
+};
+
+fn fits(document: &Value) -> bool {
+    let has = |name: &str| document.get(name).is_some();
+    // S3 and SNS notifications have the same members, and sources such as `aws:s3`.
+    let source = text(document, "eventSource").is_some_and(|source| !source.starts_with("aws:"));
+    has("eventVersion") && (source && has("eventName") || has("insightDetails"))
+}
+
+/// The files that CloudTrail writes to S3, the envelopes in which EventBridge carries its records, and the answers of
+/// LookupEvents.
+fn open(document: &Value) -> Inner<'_> {
+    if let Some(records) = document.get("Records").and_then(JsonContainerTrait::as_array) {
+        return Inner::Many(records);
+    }
+    // EventBridge carries findings and state changes of all services too; their envelope is the record.
+    if let Some(detail) = document.get("detail")
+        && text(document, "detail-type").is_some()
+        && is_detail(detail)
+    {
+        return Inner::One { record: detail, time: document.get("time").and_then(moment::read) };
+    }
+    match text(document, "CloudTrailEvent") {
+        Some(event) => Inner::Text { text: event.into(), time: document.get("timestamp").and_then(moment::read) },
+        None => Inner::Record,
+    }
+}
+
+/// ECS has an `eventName` in its details as well, but no source.
+fn is_detail(detail: &Value) -> bool {
+    let has = |name: &str| detail.get(name).is_some();
+    text(detail, "eventName").is_some() && (has("eventSource") || has("eventVersion")) || has("insightDetails")
+}
 
 /// The members that facets are read from.
 pub(super) const MEMBERS: [&str; 64] = [
@@ -111,7 +158,7 @@ const PROVIDERS_OF_PEOPLE: [&str; 4] =
     ["cognito-identity.amazonaws.com", "accounts.google.com", "www.amazon.com", "graph.facebook.com"];
 
 /// The event of one record that is out of its wrapper.
-pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
+fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
     let record = &piece.document;
     let Envelope { name, time, id, recipient } = Envelope::of(record);
     if name.is_none() {

@@ -2,11 +2,27 @@
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
-use super::{Piece, Refusal, RejectReason, by_position, id, moment, owned, text};
-use crate::event::{Actor, ActorSort, Credential, Event, Facets, Kind, Network, Outcome, Pipeline, Target, Uid};
+use super::kind::{Reading, Told};
+use super::{Kind, Piece, Refusal, RejectReason, by_position, id, moment, owned, text};
+use crate::event::{Actor, ActorSort, Credential, Event, Facets, Network, Outcome, Pipeline, Target, Uid};
+
+pub(super) static READING: Reading = Reading {
+    log_source: Some(("github", "audit")),
+    fits,
+    event: |piece, _| event(piece),
+    told: Told::Document(facets),
+    ..Reading::PLAIN
+};
+
+fn fits(document: &Value) -> bool {
+    let has = |name: &str| document.get(name).is_some();
+    text(document, "action").is_some()
+        && (has("@timestamp") || has("created_at"))
+        && (has("_document_id") || text(document, "actor").is_some())
+}
 
 /// The event of one entry.
-pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
+fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
     let entry = &piece.document;
     if text(entry, "action").is_none() {
         return Err(Refusal::shape("no audit log entry: action is missing or no string"));
@@ -23,7 +39,7 @@ pub(super) fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
 }
 
 /// What an entry says in the words that all kinds share.
-pub(super) fn facets(entry: &Value) -> Facets {
+fn facets(entry: &Value) -> Facets {
     let action = owned(entry, "action").unwrap_or_default();
     let outcome =
         if action.ends_with("failed_login") { Outcome::Failure("failed_login".to_owned()) } else { Outcome::Success };

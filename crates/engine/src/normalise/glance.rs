@@ -1,9 +1,18 @@
 //! What a record is, when it happened and which event it is, from a few of its members: a record that no rule matches
 //! need not be parsed for that.
 
-use super::{DEPTH_CEILING, Format, Limits, by_position, json, moment, scan, trim};
-use crate::event::{Kind, Uid};
+use super::{DEPTH_CEILING, Format, Kind, Limits, by_position, json, moment, scan, trim};
+use crate::event::Uid;
 use crate::time::Timestamp;
+
+/// The kinds that it looks at; all others are normalised in full.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Look {
+    /// Records of CloudTrail.
+    Trail,
+    /// Plain JSON.
+    Plain,
+}
 
 /// One of those members.
 #[derive(Clone, Copy, Debug)]
@@ -18,11 +27,11 @@ pub(crate) enum Member<'a> {
 /// The body as text, if it may be one record and nothing about its bytes is unusual.
 pub(crate) fn record<'b>(format: Format, body: &'b [u8], limits: &Limits) -> Option<(Kind, &'b str)> {
     let kind = match format {
-        Format::Known(kind @ (Kind::AwsCloudtrail | Kind::Json)) => kind,
+        Format::Known(kind) => kind,
         // By far the most frequent; what it turns out to be is looked at in `time`.
         Format::Auto => Kind::AwsCloudtrail,
-        Format::Known(Kind::GithubAudit | Kind::GithubWebhook) => return None,
     };
+    kind.reading().glance?;
     let body = trim(body);
     let plain = body.len() <= limits.bytes
         && scan::is_plain(body, limits.depth.min(DEPTH_CEILING))
@@ -32,10 +41,10 @@ pub(crate) fn record<'b>(format: Format, body: &'b [u8], limits: &Limits) -> Opt
 
 /// The members that [`time`] needs; none for a kind that is always normalised in full.
 pub(crate) fn members(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::AwsCloudtrail => &["eventName", "eventTime", "eventVersion", "eventSource"],
-        Kind::Json => &json::TIMES,
-        Kind::GithubAudit | Kind::GithubWebhook => &[],
+    match kind.reading().glance {
+        Some(Look::Trail) => &["eventName", "eventTime", "eventVersion", "eventSource"],
+        Some(Look::Plain) => &json::TIMES,
+        None => &[],
     }
 }
 
@@ -45,8 +54,8 @@ pub(crate) fn time<'a>(format: Format, kind: Kind, member: impl Fn(usize) -> Mem
         Member::Text(text) if !text.is_empty() => Some(text),
         Member::Text(_) | Member::Absent | Member::Object | Member::Other => None,
     };
-    match kind {
-        Kind::AwsCloudtrail => {
+    match kind.reading().glance {
+        Some(Look::Trail) => {
             text(0)?;
             let recognised = || {
                 let version = !matches!(member(2), Member::Absent);
@@ -56,20 +65,20 @@ pub(crate) fn time<'a>(format: Format, kind: Kind, member: impl Fn(usize) -> Mem
             if is_trail { moment::from_text(text(1)?) } else { None }
         }
         // A number may be a time too: then the record is read in full.
-        Kind::Json => {
+        Some(Look::Plain) => {
             let first = (0..json::TIMES.len()).find(|number| !matches!(member(*number), Member::Absent))?;
             moment::from_text(text(first)?)
         }
-        Kind::GithubAudit | Kind::GithubWebhook => None,
+        None => None,
     }
 }
 
 /// The members that [`uid`] needs.
 pub(crate) fn uid_members(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::AwsCloudtrail => &["eventID", "recipientAccountId", "userIdentity", "userIdentity.accountId"],
-        Kind::Json => &json::IDENTITY,
-        Kind::GithubAudit | Kind::GithubWebhook => &[],
+    match kind.reading().glance {
+        Some(Look::Trail) => &["eventID", "recipientAccountId", "userIdentity", "userIdentity.accountId"],
+        Some(Look::Plain) => &json::IDENTITY,
+        None => &[],
     }
 }
 
@@ -86,14 +95,14 @@ pub(crate) fn uid<'a>(
         Member::Absent | Member::Object | Member::Other => None,
     };
     let is_clear = |number| matches!(member(number), Member::Absent | Member::Text(_));
-    match kind {
-        Kind::AwsCloudtrail => {
+    match kind.reading().glance {
+        Some(Look::Trail) => {
             let is_clear = is_clear(0) && is_clear(1) && is_clear(3) && !matches!(member(2), Member::Other);
             let Some(id) = text(0) else { return is_clear.then(|| by_position(position)) };
             let origin = text(1).or_else(|| text(3)).unwrap_or_default();
             is_clear.then(|| Uid { origin: origin.to_owned(), id: id.to_owned() })
         }
-        Kind::Json => {
+        Some(Look::Plain) => {
             let [wrappers, ids] = [json::WRAPPERS.len(), json::IDENTITY.len()];
             if (0..wrappers).any(|number| !matches!(member(number), Member::Absent)) || !(wrappers..ids).all(is_clear) {
                 return None;
@@ -101,6 +110,6 @@ pub(crate) fn uid<'a>(
             let found = (wrappers..ids).find_map(|number| Some((json::IDENTITY[number], text(number)?)));
             Some(found.map_or_else(|| by_position(position), |(name, id)| json::uid(name, id, time)))
         }
-        Kind::GithubAudit | Kind::GithubWebhook => None,
+        None => None,
     }
 }

@@ -2,9 +2,13 @@
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
-use super::{Piece, Refusal, RejectReason, by_position, moment, text};
-use crate::event::{Event, Kind, Uid};
+use super::glance::Look;
+use super::kind::Reading;
+use super::{Kind, Piece, Refusal, RejectReason, by_position, moment, text};
+use crate::event::{Event, Uid};
 use crate::time::Timestamp;
+
+pub(super) static READING: Reading = Reading { glance: Some(Look::Plain), ..Reading::PLAIN };
 
 /// Where the time is looked for; the first that can be read counts.
 pub(super) const TIMES: [&str; 7] =

@@ -27,9 +27,18 @@ pub(crate) fn from_number(number: &Number) -> Option<Timestamp> {
     within(Timestamp::from_micros(micros))
 }
 
-/// RFC 3339, or the same without its zone.
+/// RFC 3339, or the same without its zone, or with one as Ruby writes it: ` UTC`, ` +0200`.
 pub(crate) fn from_text(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| format!("{text}Z").parse().ok()).and_then(within)
+    text.parse().ok().or_else(|| format!("{text}Z").parse().ok()).or_else(|| zoned(text)).and_then(within)
+}
+
+fn zoned(text: &str) -> Option<Timestamp> {
+    let (moment, zone) = text.rsplit_once(' ')?;
+    match zone {
+        "UTC" => format!("{moment}Z").parse().ok(),
+        zone if zone.len() == 5 && zone.is_ascii() => format!("{moment}{}:{}", &zone[..3], &zone[3..]).parse().ok(),
+        _ => None,
+    }
 }
 
 /// The year 9999 in one zone is 10000 in another, which no RFC 3339 can say: such an alert could be stored and

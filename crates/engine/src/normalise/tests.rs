@@ -7,6 +7,8 @@ use crate::event::{Outcome, Pipeline};
 mod bad;
 mod kinds;
 mod laws;
+mod pipelines;
+mod vendors;
 
 fn run(format: Format, body: &[u8]) -> (Vec<Event>, Vec<Reject>) {
     let (mut events, mut rejects) = (Vec::new(), Vec::new());

@@ -8,9 +8,19 @@ use std::collections::BTreeMap;
 
 use sonic_rs::{JsonContainerTrait, JsonValueMutTrait, JsonValueTrait, Value};
 
-use super::{Limits, Piece, Refusal, RejectReason, by_position, id, moment, owned, parse, text, trim};
-use crate::event::{Actor, ActorSort, Event, Facets, Kind, Outcome, Pipeline, Target, Uid};
+use super::kind::{Reading, Told};
+use super::{Kind, Limits, Piece, Refusal, RejectReason, by_position, id, moment, owned, parse, text, trim};
+use crate::event::{Actor, ActorSort, Event, Facets, Outcome, Pipeline, Target, Uid};
 use crate::time::Timestamp;
+
+pub(super) static READING: Reading =
+    Reading { log_source: Some(("github", "webhook")), fits, event, told: Told::Document(facets), ..Reading::PLAIN };
+
+fn fits(document: &Value) -> bool {
+    let has = |name: &str| document.get(name).is_some();
+    let delivery = document.get("headers").is_some_and(|headers| header(headers, "x-github-event").is_some());
+    delivery || has("sender") && (has("repository") || has("organization") || has("installation"))
+}
 
 /// Members of a body that live on while things happen to them, so that their times are not the event's.
 const LASTING: [&str; 8] =
@@ -34,17 +44,29 @@ const TIMES: [&str; 14] = [
     "pushed_at",
 ];
 
-/// The event of one delivery.
-pub(super) fn event(piece: &Piece<'_>, limits: &Limits) -> Result<Event, Refusal> {
-    let document = &piece.document;
+/// A webhook as it came: alone, or in the wrapper of a relay.
+pub(super) struct Relayed<'a> {
+    pub(super) headers: Option<&'a Value>,
+    pub(super) body: Value,
+    pub(super) received: Option<Timestamp>,
+}
+
+/// Takes it out of its wrapper, if it is in one.
+pub(super) fn relayed<'a>(document: &'a Value, limits: &Limits) -> Result<Relayed<'a>, Refusal> {
     let headers = document.get("headers").filter(|headers| headers.is_object());
-    let (mut body, received) = match headers {
+    let (body, received) = match headers {
         Some(_) => (body(document, limits)?, document.get("received").and_then(moment::read)),
         None => (document.clone(), None),
     };
     if !body.is_object() {
         return Err(Refusal::shape("no webhook: the body is no JSON object"));
     }
+    Ok(Relayed { headers, body, received })
+}
+
+/// The event of one delivery.
+fn event(piece: &Piece<'_>, limits: &Limits) -> Result<Event, Refusal> {
+    let Relayed { headers, mut body, received } = relayed(&piece.document, limits)?;
     let time = time(&body, received.or(piece.time))
         .ok_or_else(|| Refusal::new(RejectReason::Time, "no readable time of 1970 to 2200 in the webhook"))?;
     let name = headers.and_then(|headers| header(headers, "x-github-event"));
@@ -67,7 +89,7 @@ pub(super) fn header<'a>(headers: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// What a delivery says in the words that all kinds share.
-pub(super) fn facets(body: &Value) -> Facets {
+fn facets(body: &Value) -> Facets {
     let action = [text(body, "event"), text(body, "action")];
     Facets {
         actor: actor(body),

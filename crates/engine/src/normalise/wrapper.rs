@@ -1,22 +1,43 @@
-//! What records travel in: documents of many, CloudWatch Logs, EventBridge.
+//! What records travel in: documents of many, CloudWatch Logs, envelopes of their vendor.
 //!
-//! Opened for CloudTrail and for `auto`, which then recognises what was inside; every other declared kind is
-//! taken as it is, except that a JSON array always holds one record an element.
+//! Each kind says what its records come in; under `auto` all of them are looked for. A JSON array always holds one
+//! record an element.
+
+use std::borrow::Cow;
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
+use super::ci_log::{self, Lines, Unread};
+use super::kind::Reading;
 use super::scan::{Elements, begins_with_member};
-use super::{Broken, Format, Limits, Piece, moment, parse, text, trim};
-use crate::event::Kind;
+use super::{Broken, Format, Kind, Limits, Piece, moment, parse, text, trim};
 use crate::time::Timestamp;
 
 /// Wrappers inside each other that occur: array, subscription payload, EventBridge envelope, record.
 const NESTING_MAX: usize = 4;
 
+/// The first member of the files that CloudTrail writes to S3: they are cut without being parsed.
+const RECORDS: &str = "Records";
+
+/// What a document turns out to hold.
+pub(super) enum Inner<'a> {
+    /// It is a record itself.
+    Record,
+    /// None: a message that was sent to test a subscription, or a record that stands for one told elsewhere.
+    Nothing,
+    /// Several.
+    Many(&'a [Value]),
+    /// One, and what is said of its time.
+    One { record: &'a Value, time: Option<Timestamp> },
+    /// Text that holds any number, and what is said of their time.
+    Text { text: Cow<'a, str>, time: Option<Timestamp> },
+    /// Lines of a pipeline's log.
+    Lines(Lines<'a>),
+}
+
 /// Opens the wrappers of one body.
 struct Opening<'a> {
-    /// Whether wrappers other than arrays count.
-    wrapped: bool,
+    format: Format,
     limits: &'a Limits,
     take: &'a mut dyn FnMut(Result<Piece<'_>, Broken<'_>>),
 }
@@ -29,15 +50,23 @@ pub(super) fn open(
     limits: &Limits,
     take: &mut dyn FnMut(Result<Piece<'_>, Broken<'_>>),
 ) {
-    let wrapped = match format {
-        Format::Known(Kind::AwsCloudtrail) | Format::Auto => true,
-        Format::Known(Kind::GithubAudit | Kind::GithubWebhook | Kind::Json) => false,
+    Opening { format, limits, take }.bytes(body, position, None, NESTING_MAX);
+}
+
+/// How the kinds are read that may come.
+fn readings(format: Format) -> impl Iterator<Item = &'static Reading> {
+    let (all, declared): (&[Kind], Option<Kind>) = match format {
+        Format::Auto => (&Kind::ALL, None),
+        Format::Known(kind) => (kind.reading().beside, Some(kind)),
     };
-    Opening { wrapped, limits, take }.bytes(body, position, None, NESTING_MAX);
+    all.iter().copied().chain(declared).map(Kind::reading)
 }
 
 impl Opening<'_> {
     fn bytes(&mut self, body: &[u8], position: &str, time: Option<Timestamp>, nesting: usize) {
+        if self.is_text(body) {
+            return self.lines(&ci_log::bare(body, time), position);
+        }
         let many = if nesting > 0 { self.many(body) } else { None };
         if let Some(mut elements) = many {
             for (number, element) in elements.by_ref().enumerate() {
@@ -54,17 +83,50 @@ impl Opening<'_> {
         }
     }
 
+    /// Whether it is a text whose lines are records. Records of all other kinds are objects.
+    fn is_text(&self, body: &[u8]) -> bool {
+        if is_json(body) {
+            return false;
+        }
+        readings(self.format).filter_map(|reading| reading.is_text).any(|is_text| match self.format {
+            Format::Known(_) => true,
+            Format::Auto => is_text(body),
+        })
+    }
+
+    fn lines(&mut self, lines: &Lines<'_>, position: &str) {
+        let is_one = lines.is_one();
+        lines.each(self.limits, &mut |number, line| {
+            let numbered = || if is_one { position.to_owned() } else { format!("{position}#{number}") };
+            let position = numbered();
+            match line {
+                Ok(document) => (self.take)(Ok(Piece { position: &position, time: None, document })),
+                Err(Unread { refusal, text }) => {
+                    (self.take)(Err(Broken { refusal, position: &position, body: text.as_bytes() }));
+                }
+            }
+        });
+    }
+
     /// Documents of many that are cut before they are parsed: arrays, the files that CloudTrail writes to S3,
     /// and whatever else is too long to be one record.
     fn many<'body>(&self, body: &'body [u8]) -> Option<Elements<'body>> {
-        let cut = self.wrapped && (begins_with_member(body, "Records") || body.len() > self.limits.bytes);
-        let of_member = || if cut { Elements::of_member(body, &["Records", "logEvents"]) } else { None };
-        Elements::of_array(body).or_else(of_member)
+        if let Some(elements) = Elements::of_array(body) {
+            return Some(elements);
+        }
+        let cut = begins_with_member(body, RECORDS) || body.len() > self.limits.bytes;
+        if !cut {
+            return None;
+        }
+        let carried = readings(self.format).any(|reading| reading.carried).then_some(&LOG_EVENTS);
+        let own = readings(self.format).flat_map(|reading| reading.lists);
+        let names: Vec<&str> = own.chain(carried).copied().collect();
+        if names.is_empty() { None } else { Elements::of_member(body, &names) }
     }
 
     fn document(&mut self, piece: Piece<'_>, nesting: usize) {
         let Piece { position, time, document } = &piece;
-        let inner = if self.wrapped && nesting > 0 { look(document) } else { Inner::Record };
+        let inner = if nesting > 0 { look(self.format, document) } else { Inner::Record };
         match inner {
             Inner::Record => (self.take)(Ok(piece)),
             Inner::Nothing => {}
@@ -74,59 +136,62 @@ impl Opening<'_> {
                     self.document(Piece { position: &position, time: *time, document: record.clone() }, nesting - 1);
                 }
             }
-            Inner::Detail(detail) => {
-                let time = document.get("time").and_then(moment::read).or(*time);
-                self.document(Piece { position, time, document: detail.clone() }, nesting - 1);
+            Inner::One { record, time: own } => {
+                self.document(Piece { position, time: own.or(*time), document: record.clone() }, nesting - 1);
             }
-            Inner::Message(message) => {
-                let time = document.get("timestamp").and_then(moment::read).or(*time);
-                self.bytes(trim(message.as_bytes()), position, time, nesting - 1);
+            Inner::Text { text, time: own } => {
+                self.bytes(trim(text.as_bytes()), position, own.or(*time), nesting - 1);
             }
+            Inner::Lines(lines) => self.lines(&lines, position),
         }
     }
 }
 
-/// What a document turns out to hold.
-enum Inner<'a> {
-    /// It is a record itself.
-    Record,
-    /// A CloudWatch control message, sent to test a subscription.
-    Nothing,
-    /// The `logEvents` of a subscription payload, or `Records` behind other members.
-    Many(&'a [Value]),
-    /// The record of an EventBridge envelope.
-    Detail(&'a Value),
-    /// A CloudWatch log event, or one of LookupEvents: JSON in a string.
-    Message(&'a str),
+/// Whether a body begins as an object does, or as an array of such: `[Container]` and `[2026-` do not.
+fn is_json(body: &[u8]) -> bool {
+    let second = |wanted: &[u8]| {
+        let next = body.get(1..).unwrap_or_default().trim_ascii_start().first();
+        next.is_none_or(|next| wanted.contains(next))
+    };
+    match body.first() {
+        Some(b'{') => second(b"\"}"),
+        Some(b'[') => second(b"{[]"),
+        Some(_) | None => false,
+    }
 }
 
-fn look(document: &Value) -> Inner<'_> {
-    // A bare record is by far the most frequent, so it is told first.
+fn look(format: Format, document: &Value) -> Inner<'_> {
+    // A bare record of CloudTrail is by far the most frequent, so it is told first.
     if text(document, "eventName").is_some() {
         return Inner::Record;
     }
-    let array = |name| document.get(name).and_then(JsonContainerTrait::as_array);
-    if let Some(records) = array("Records") {
-        return Inner::Many(records);
+    let mut carried = false;
+    for reading in readings(format) {
+        carried |= reading.carried;
+        match (reading.open)(document) {
+            Inner::Record => {}
+            inner => return inner,
+        }
     }
-    match (text(document, "messageType"), array("logEvents")) {
+    if carried { log_event(document) } else { Inner::Record }
+}
+
+/// The member of a CloudWatch subscription payload that holds its log events.
+const LOG_EVENTS: &str = "logEvents";
+
+/// What CloudWatch Logs carries: a subscription payload, or one log event with JSON in a string.
+fn log_event(document: &Value) -> Inner<'_> {
+    let log_events = document.get(LOG_EVENTS).and_then(JsonContainerTrait::as_array);
+    match (text(document, "messageType"), log_events) {
         (Some("CONTROL_MESSAGE"), _) => return Inner::Nothing,
         (Some("DATA_MESSAGE"), Some(log_events)) => return Inner::Many(log_events),
         _ => {}
     }
-    // EventBridge carries findings and state changes of all services; their envelope is the record.
-    if let Some(detail) = document.get("detail")
-        && text(document, "detail-type").is_some()
-        && (text(detail, "eventName").is_some() || detail.get("insightDetails").is_some())
-    {
-        return Inner::Detail(detail);
-    }
-    if let Some(message) = text(document, "CloudTrailEvent") {
-        return Inner::Message(message);
-    }
     let from_cloudwatch = ["eventId", "ingestionTime", "id"].iter().any(|name| document.get(name).is_some());
-    match text(document, "message") {
-        Some(message) if from_cloudwatch && document.get("timestamp").is_some() => Inner::Message(message),
+    match (text(document, "message"), document.get("timestamp")) {
+        (Some(message), Some(time)) if from_cloudwatch => {
+            Inner::Text { text: message.into(), time: moment::read(time) }
+        }
         _ => Inner::Record,
     }
 }

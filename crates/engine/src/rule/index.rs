@@ -121,13 +121,14 @@ pub(super) fn own(kind: Kind) -> LogSource {
     kind.log_source().map_or_else(LogSource::default, |(product, service)| LogSource {
         product: Some(product.to_owned()),
         service: Some(service.to_owned()),
-        category: None,
+        category: kind.category().map(str::to_owned),
     })
 }
 
 /// Whose mapping is for events of a kind that are read as this log source: plain JSON may be a log of another kind
 /// in the form of another schema.
 fn mapped_as(kind: Kind, source: &LogSource) -> Kind {
+    let own = |kind| LogSource { category: None, ..own(kind) };
     let is = |other: &Kind| other.log_source().is_some() && includes(&own(*other), source);
     Kind::ALL.into_iter().find(is).unwrap_or(kind)
 }

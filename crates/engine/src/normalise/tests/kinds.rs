@@ -195,11 +195,12 @@ fn a_digest_is_no_record() {
 }
 
 #[test]
-fn findings_that_come_through_eventbridge_keep_their_envelope() {
+fn what_comes_through_eventbridge_keeps_its_envelope() {
     let finding = r#"{"id":"f-1","detail-type":"GuardDuty Finding","source":"aws.guardduty","time":"2026-11-20T09:14:03Z","detail":{"severity":5}}"#;
     assert_snapshot!(told(Format::Auto, finding), @r#"
-    2026-11-20T09:14:03.000000Z json [json aws.guardduty] f-1
-       (Unknown)
+    2026-11-20T09:14:03.000000Z aws.eventbridge [] f-1
+      GuardDuty Finding (Unknown)
+      on guardduty
     "#);
 }
 

@@ -40,7 +40,7 @@ fn remedy(source: &LogSource) -> String {
         is(&source.product, product) && source.service.as_deref().is_none_or(|part| part.eq_ignore_ascii_case(service))
     };
     if source.category.is_some() && known.iter().any(|known| fits(&known)) {
-        return "; no kind has a `category`, leave it out".to_owned();
+        return "; its kind has no such `category`, leave it out".to_owned();
     }
     let mut services = known.iter().filter(|(product, _)| is(&source.product, product)).map(|(_, service)| *service);
     if let Some(service) = near(&source.service, &mut services) {

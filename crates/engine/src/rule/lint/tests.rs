@@ -149,7 +149,7 @@ const CASES: [(&str, &str, &str, (usize, usize)); 80] = [
     ("trailing_space", "AssumeRole\n", "' Assume'\n", (12, 16)),
     ("trailing_space", "title: Role taken", "title: 'Role taken '", (1, 8)),
     ("typographic_quotes", "AssumeRole\n", "“AssumeRole”\n", (12, 16)),
-    ("unfed", "service: cloudtrail", "service: guardduty", (9, 1)),
+    ("unfed", "service: cloudtrail", "service: inspector", (9, 1)),
     ("unknown_field", "eventName: AssumeRole\n", "eventname: AssumeRole\n", (12, 5)),
     ("unknown_field", "eventName: AssumeRole\n", "userIdentity.username: x\n", (12, 5)),
     ("unknown_field", "eventName: AssumeRole\n", "eventName|fieldref: eventType2\n", (12, 25)),
@@ -364,7 +364,7 @@ fn a_log_source_that_nothing_feeds_is_named_with_what_was_meant() {
             "(product `aws`, service `cloudtrial`); did you mean service `cloudtrail`?",
         ),
         ("{product: asw, service: cloudtrail}", "did you mean product `aws`?"),
-        ("{product: aws, service: cloudtrail, category: x}", "no kind has a `category`, leave it out"),
+        ("{product: aws, service: cloudtrail, category: x}", "its kind has no such `category`, leave it out"),
         ("{product: windows, category: y}", "(product `windows`, category `y`); docs/kinds.md lists those that do"),
         ("{category: proxy}", "(category `proxy`); docs/kinds.md lists those that do"),
     ] {

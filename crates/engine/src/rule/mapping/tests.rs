@@ -7,11 +7,23 @@ use crate::normalise::{Format, Limits};
 use crate::rule::tests::{event, rule, titles};
 use crate::rule::{Given, RuleSet, Scratch};
 
-const SHIPPED: [&str; 4] = [
+const SHIPPED: [&str; 16] = [
     include_str!("../../../../../mappings/aws.cloudtrail.yml"),
+    include_str!("../../../../../mappings/aws.eventbridge.yml"),
+    include_str!("../../../../../mappings/aws.guardduty.yml"),
+    include_str!("../../../../../mappings/azure.activity.yml"),
+    include_str!("../../../../../mappings/azure.audit.yml"),
+    include_str!("../../../../../mappings/azure.signin.yml"),
+    include_str!("../../../../../mappings/ci.log.yml"),
+    include_str!("../../../../../mappings/gcp.audit.yml"),
     include_str!("../../../../../mappings/github.audit.yml"),
     include_str!("../../../../../mappings/github.webhook.yml"),
+    include_str!("../../../../../mappings/gitlab.audit.yml"),
+    include_str!("../../../../../mappings/gitlab.webhook.yml"),
     include_str!("../../../../../mappings/json.yml"),
+    include_str!("../../../../../mappings/kubernetes.audit.yml"),
+    include_str!("../../../../../mappings/okta.system.yml"),
+    include_str!("../../../../../mappings/vault.audit.yml"),
 ];
 
 fn file(path: &str, text: &str) -> RuleFile {
@@ -204,12 +216,13 @@ fn an_explanation_says_under_which_name_the_event_has_it() {
 
 #[test]
 fn what_is_wrong_in_a_file_is_told_where_and_how_to_mend_it() {
+    let known = Kind::ALL.map(Kind::name).join(", ");
     for (text, expected) in [
         (
             "kind: aws.cloudtrial\nfields: {a: [b]}",
-            "1:7: `aws.cloudtrial` is no kind of log that can be mapped; known are aws.cloudtrail, github.audit, github.webhook, json; did you mean `aws.cloudtrail`?",
+            "1:7: `aws.cloudtrial` is no kind of log that can be mapped; known are {known}; did you mean `aws.cloudtrail`?",
         ),
-        ("fields: {a: [b]}", "1:1: `kind` is missing; it is one of aws.cloudtrail, github.audit, github.webhook, json"),
+        ("fields: {a: [b]}", "1:1: `kind` is missing; it is one of {known}"),
         ("kind: json", "1:1: `fields` is missing; write under it lines such as `sourceIPAddress: [source.ip]`"),
         (
             "kind: json\nfeilds: {a: [b]}",
@@ -251,6 +264,7 @@ fn what_is_wrong_in_a_file_is_told_where_and_how_to_mend_it() {
             "3:7: `*.b`: a `*` stands for any rest of a name, and so only at its end",
         ),
     ] {
+        let expected = expected.replace("{known}", &known);
         assert_eq!(faults("", &[text]), format!("Error own1.yml:{expected}\n"), "{text}");
     }
     let many: Vec<String> = (0..65).map(|number| format!("n{number}")).collect();

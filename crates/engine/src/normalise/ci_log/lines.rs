@@ -1,0 +1,136 @@
+//! The lines of a log, in order: what one says holds for those after it.
+
+use std::borrow::Cow;
+
+use sonic_rs::{Object, Value};
+
+use super::super::{Limits, Refusal, RejectReason};
+use super::line::{self, Said};
+use crate::time::Timestamp;
+
+/// A text of one or more lines.
+pub(super) struct Part<'a> {
+    /// The id that its carrier gave it.
+    pub(super) id: Option<&'a str>,
+    /// When its carrier got it.
+    pub(super) time: Option<Timestamp>,
+    pub(super) text: Cow<'a, str>,
+}
+
+/// A log and what is known of all its lines.
+pub(in crate::normalise) struct Lines<'a> {
+    parts: Vec<Part<'a>>,
+    about: Vec<(&'static str, String)>,
+}
+
+/// A line that cannot be read.
+pub(in crate::normalise) struct Unread<'a> {
+    pub(in crate::normalise) refusal: Refusal,
+    pub(in crate::normalise) text: &'a str,
+}
+
+/// What the lines so far have shown.
+#[derive(Default)]
+struct Course {
+    runner: Option<String>,
+    job: Option<String>,
+    step: Option<String>,
+    actor: Option<String>,
+    time: Option<Timestamp>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(parts: Vec<Part<'a>>, about: Vec<(&'static str, String)>) -> Self {
+        Self { parts, about }
+    }
+
+    /// Whether there is but one: then it stands where the whole does.
+    pub(in crate::normalise) fn is_one(&self) -> bool {
+        self.parts.iter().flat_map(|part| pieces(&part.text)).nth(1).is_none()
+    }
+
+    /// Hands out every line that is not blank, with its number from 0: its document, or why it is none.
+    pub(in crate::normalise) fn each(&self, limits: &Limits, take: &mut dyn FnMut(usize, Result<Value, Unread<'_>>)) {
+        let given = |name: &str| self.about.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let mut course = Course {
+            runner: given("runner"),
+            job: given("job"),
+            step: given("step"),
+            actor: given("actor"),
+            time: self.first_time(),
+        };
+        let mut number = 0;
+        for part in &self.parts {
+            course.time = part.time.or(course.time);
+            for (place, piece) in pieces(&part.text).enumerate() {
+                if piece.len() > limits.bytes {
+                    let detail = format!("{} bytes in a line, at most {} are read", piece.len(), limits.bytes);
+                    take(number, Err(Unread { refusal: Refusal::new(RejectReason::Size, detail), text: piece }));
+                } else if let Some(mut document) = self.document(&line::plain(piece), &mut course, number) {
+                    if let Some(id) = part.id {
+                        // One log event may hold several lines.
+                        let id = if place == 0 { id.to_owned() } else { format!("{id}.{place}") };
+                        document.insert("event_id", id.as_str());
+                    }
+                    take(number, Ok(document.into()));
+                }
+                number += 1;
+            }
+        }
+    }
+
+    /// Lines before the first time are of no other time that we know of.
+    fn first_time(&self) -> Option<Timestamp> {
+        let mut lines = self.parts.iter().flat_map(|part| pieces(&part.text));
+        lines.find_map(|piece| line::read(&line::plain(piece), None).time)
+    }
+
+    fn document(&self, line: &str, course: &mut Course, number: usize) -> Option<Object> {
+        let Said { runner, time, job, step, actor, level, command, message } =
+            line::read(line, course.runner.as_deref());
+        course.time = time.or(course.time);
+        let keep = |place: &mut Option<String>, said: Option<&str>| {
+            if let Some(said) = said {
+                *place = Some(said.to_owned()).filter(|said| !said.is_empty());
+            }
+        };
+        keep(&mut course.runner, runner);
+        keep(&mut course.job, job.filter(|_| !self.is_given("job")));
+        keep(&mut course.step, step.filter(|_| !self.is_given("step")));
+        keep(&mut course.actor, actor.filter(|_| !self.is_given("actor")));
+        if message.trim().is_empty() {
+            return None;
+        }
+        let mut document = Object::new();
+        for (name, value) in &self.about {
+            document.insert(name, value.as_str());
+        }
+        document.insert("message", message);
+        document.insert("line", number as u64);
+        document.insert("runner", course.runner.as_deref().unwrap_or("unknown"));
+        let time = course.time.map(|time| time.to_string());
+        let known = [
+            ("time", time.as_deref()),
+            ("job", course.job.as_deref()),
+            ("step", course.step.as_deref()),
+            ("actor", course.actor.as_deref()),
+            ("level", level),
+            ("command", command),
+        ];
+        for (name, value) in known {
+            if let Some(value) = value {
+                document.insert(name, value);
+            }
+        }
+        Some(document)
+    }
+
+    fn is_given(&self, name: &str) -> bool {
+        self.about.iter().any(|(known, _)| *known == name)
+    }
+}
+
+/// The lines of a text. What a terminal would write over stands for itself too, or one could hide behind it.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', '\r']).filter(|piece| !piece.is_empty())
+}
