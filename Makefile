@@ -1,7 +1,7 @@
 # The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos bench bench-peers bench-daemon agree docs console venv kafka advisories
+.PHONY: help demo test check chaos bench bench-peers bench-daemon agree docs console venv kafka million advisories
 
 # Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
@@ -53,6 +53,10 @@ bench-daemon: ## our service beside rsigma's daemon, same bytes, same run: throu
 	"$(BUILT)/rsigma/bin/rsigma" --version 2>/dev/null | grep -qF "$(RSIGMA)" || CARGO_TARGET_DIR="$(abspath $(BUILT))/rsigma/build" \
 		cargo install rsigma --version "=$(RSIGMA)" --locked --root "$(abspath $(BUILT))/rsigma"
 	CARGO_TARGET_DIR="$(abspath $(BUILT))" "$(BUILT)/release/daemon" $(CORPUS)
+
+million: kafka ## a million records through Kafka, with a kill and a rebalance in their middle: speed, lag, what was found
+	@.ci/need cargo cc c++ make
+	cargo test --release --locked --no-default-features --features kafka --test kafka -- --ignored --nocapture
 
 agree: ## whether our engine and rsigma find the same, over all rules and all events that we have
 	@.ci/need cargo cc

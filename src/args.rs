@@ -40,6 +40,10 @@ pub(crate) enum Command {
         /// What to print: words on standard error, or one JSON object a finding on standard output.
         #[arg(long, value_enum, default_value = "text")]
         format: Findings,
+        /// Try each source of the configurations too: whether its system answers, and lets us read what is named. Reads
+        /// only; a service that runs is not disturbed.
+        #[arg(long)]
+        connect: bool,
         #[command(flatten)]
         lints: Lints,
         #[command(flatten)]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use connect::probe::Probe;
 use connect::sink::{PagerDuty, Sink, Slack, Stdout, Webhook};
 use connect::source::{Mark, file, firehose, github, gitlab, http, splunk, stdin};
 use engine::time::Span;
@@ -110,6 +111,26 @@ pub(crate) async fn open_source(
             (Inflow::Kafka(Box::new(source)), None)
         }
     })
+}
+
+/// Tries what a source needs of its system, and changes nothing there.
+pub(crate) async fn probe(system: System<'_>) -> Vec<Probe> {
+    match system {
+        System::File(settings) => file::probe(settings),
+        System::Stdin => vec![Probe::good("standard input", "is there when the service starts")],
+        // Whoever pushes has to try: its secret was read with the configuration.
+        System::Http(_) | System::Github(_) | System::Gitlab(_) | System::Splunk(_) | System::Firehose(_) => {
+            vec![Probe::good("secret", "readable; that senders reach us only they can try")]
+        }
+        #[cfg(feature = "aws")]
+        System::CloudWatch(_) => Vec::new(),
+        #[cfg(feature = "kafka")]
+        System::Kafka(settings) => {
+            let settings = settings.clone();
+            let tried = tokio::task::spawn_blocking(move || connect::source::kafka::probe(&settings)).await;
+            tried.unwrap_or_else(|error| vec![Probe::bad("kafka", error.to_string())])
+        }
+    }
 }
 
 /// Builds a sink.

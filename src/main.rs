@@ -40,7 +40,9 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run { config } => command::run::run(&config),
         Command::Demo { listen, once } => command::demo::run(listen, once),
-        Command::Check { paths, format, lints, given } => command::check::run(&paths, format, &lints, given),
+        Command::Check { paths, format, connect, lints, given } => {
+            command::check::run(&paths, format, connect, &lints, given)
+        }
         Command::Test { paths, regression, format, given } => {
             command::test::run(paths, regression.as_deref(), format, given)
         }

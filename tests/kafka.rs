@@ -7,7 +7,7 @@ mod harness;
 use std::collections::BTreeSet;
 
 use harness::kafka::{Cluster, Door};
-use harness::{Home, Lapwing, Receiver, stopped, until};
+use harness::{Home, Lapwing, Receiver, loudly, stopped, until};
 
 /// Records that raise an alert each, with these numbers.
 fn records(numbers: std::ops::Range<usize>) -> impl Iterator<Item = String> {
@@ -167,6 +167,93 @@ async fn records_that_were_deleted_before_they_were_read_are_an_alert_and_readin
     assert_eq!(lapwing.metric("lapwing_source_gaps_total{source=\"log\"}").await, 1.0);
 }
 
+/// A record that no rule matches, of about the size that CloudTrail's have.
+fn harmless(number: usize) -> String {
+    let record = stopped(&format!("quiet-{number}"), &format!("user-{}", number % 500));
+    let pad = "arn:aws:ec2:eu-west-1:111122223333:instance/i-0abcd1234efgh5678 ".repeat(8);
+    record.replace("StopLogging", "DescribeInstances").replace("org-trail", &pad)
+}
+
+/// `make million` runs it, in a release build: a million records, of which one in a thousand raises an alert.
+#[ignore = "minutes in a release build: make million"]
+#[tokio::test]
+async fn a_million_records_survive_a_kill_and_a_rebalance_in_their_middle() {
+    const RECORDS: usize = 1_000_000;
+    const EACH: usize = 1_000;
+    let Some(cluster) = Cluster::start(1, Door::Open).await else { return };
+    cluster.create("audit", 8).await;
+    let record = |number: usize| {
+        if number.is_multiple_of(EACH) { records(number / EACH..number / EACH + 1).next() } else { None }
+    };
+    for from in (0..RECORDS).step_by(10_000) {
+        let texts = (from..from + 10_000).map(|number| record(number).unwrap_or_else(|| harmless(number)));
+        cluster.produce("audit", "zstd", texts).await;
+    }
+    let receiver = Receiver::start().await;
+    let homes = [(); 2].map(|()| home(&cluster, &receiver));
+    let start = std::time::Instant::now();
+    let rate = |records: usize, since: std::time::Instant| records as f64 / since.elapsed().as_secs_f64();
+    let first = homes[0].start().await;
+    let read =
+        until("a third to be counted", async || Some(counted(&first).await).filter(|read| *read > RECORDS / 3)).await;
+    loudly(&format!("one member: {:.0} records/s with the join of the group", rate(read, start)));
+    let lag = first.metric("lapwing_source_backlog{source=\"log\"}").await;
+    loudly(&format!("records that wait as of the last statistics: {lag}"));
+    first.kill();
+    let killed = std::time::Instant::now();
+    let first = homes[0].start().await;
+    until("it to read on", async || (counted(&first).await > 0).then_some(())).await;
+    loudly(&format!("killed, and reads again after {:.1} s", killed.elapsed().as_secs_f64()));
+    let second = homes[1].start().await;
+    until("the other member to read", async || (counted(&second).await > 0).then_some(())).await;
+    all_are_told(&receiver, RECORDS / EACH).await;
+    until("the end of the topic", async || {
+        let [one, other] = [&first, &second].map(|member| member.metric("lapwing_source_backlog{source=\"log\"}"));
+        (one.await + other.await == 0.0).then_some(())
+    })
+    .await;
+    loudly(&format!(
+        "all: {:.0} records/s over {:.1} s, deaths and waits included",
+        rate(RECORDS, start),
+        start.elapsed().as_secs_f64()
+    ));
+    let counted_after_the_kill = counted(&first).await + counted(&second).await;
+    loudly(&format!("counted after the kill: {counted_after_the_kill} of {RECORDS}, before it at least {read}"));
+    let ids: BTreeSet<String> = receiver.alerts().into_keys().collect();
+    assert_eq!(ids.len(), RECORDS / EACH, "0 lost, 0 new ids");
+}
+
+/// What `lapwing check --connect` says of a configuration with this source, and whether it is content.
+fn check(source: &str) -> (bool, String) {
+    let home = Home::new();
+    home.configure(&format!("sources:\n  log: {source}\n"));
+    let mut check = std::process::Command::new(Lapwing::binary());
+    let output = check.args(["check", "--connect"]).arg(home.path("lapwing.yaml")).output().expect("it starts");
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn a_check_that_connects_says_which_topic_is_missing_and_disturbs_no_member() {
+    let Some(cluster) = Cluster::start(1, Door::Open).await else { return };
+    cluster.create("audit", 3).await;
+    let receiver = Receiver::start().await;
+    let home = home(&cluster, &receiver);
+    let lapwing = home.start().await;
+    cluster.produce("audit", "none", records(0..10)).await;
+    all_are_told(&receiver, 10).await;
+    let (good, said) = check(&cluster.source("audit", "lapwing"));
+    assert!(good && said.contains("sources.log: topic audit: 3 partitions, readable"), "{said}");
+    assert!(said.contains("sources.log: group lapwing: lets us in"), "{said}");
+    let (good, said) = check(&cluster.source("^audi.*", "lapwing"));
+    assert!(good && said.contains("topics ^audi.*: 1 topics have such a name"), "{said}");
+    let (good, said) = check(&cluster.source("audits", "lapwing"));
+    assert!(!good && said.contains("topic audits: FAILS: ") && said.contains("create it, or mend its name"), "{said}");
+    let nobody = cluster.source("audit", "lapwing").replace(&cluster.addresses()[0], "localhost:1");
+    let (good, said) = check(&nobody);
+    assert!(!good && said.contains("brokers localhost:1: FAILS: ") && said.contains("check address, port"), "{said}");
+    assert!(!lapwing.log_has("asks partitions back"), "the member did not notice");
+}
+
 #[cfg(feature = "kafka-tls")]
 #[tokio::test]
 async fn a_guarded_broker_lets_in_who_shows_the_password_over_tls_and_nobody_else() {
@@ -186,4 +273,8 @@ async fn a_guarded_broker_lets_in_who_shows_the_password_over_tls_and_nobody_els
     assert!(lapwing.log_has("source failed, trying again"));
     assert_eq!(lapwing.metric("lapwing_source_up{source=\"log\"}").await, 0.0);
     assert!(!lapwing.log_has("wrong"), "the password is not shown");
+    let (good, said) = check(&source);
+    assert!(!good && said.contains("check address, port, TLS, user and password"), "{said}");
+    assert!(!said.contains("wrong"), "the password is not shown: {said}");
+    assert!(check(&cluster.source("audit", "lapwing")).0);
 }

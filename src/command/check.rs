@@ -14,11 +14,19 @@ use crate::config::{Config, ConfigError, System};
 use crate::connectors;
 use crate::rules::Places;
 
-/// Checks configurations and rules without connecting to anything.
+mod probe;
+
+/// Checks configurations and rules; connects to nothing unless `connect` asks to try the sources.
 ///
 /// # Errors
 /// When a folder cannot be read.
-pub(crate) fn run(paths: &[PathBuf], format: Findings, lints: &Lints, mut given: Given) -> anyhow::Result<Outcome> {
+pub(crate) fn run(
+    paths: &[PathBuf],
+    format: Findings,
+    connect: bool,
+    lints: &Lints,
+    mut given: Given,
+) -> anyhow::Result<Outcome> {
     let (mappings, paths): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(is_mapping);
     let (configs, rules): (Vec<_>, Vec<_>) = paths.into_iter().partition(is_config);
     let rules_too = !rules.is_empty() || configs.is_empty() || !mappings.is_empty();
@@ -26,7 +34,12 @@ pub(crate) fn run(paths: &[PathBuf], format: Findings, lints: &Lints, mut given:
     let mut faults = 0;
     for path in &configs {
         match check_config(path) {
-            Ok(places) => faults += check_rules(&places, format, lints)?,
+            Ok(config) => {
+                if connect {
+                    faults += probe::sources(path, &config, format)?;
+                }
+                faults += check_rules(&config.places(), format, lints)?;
+            }
             Err(error) => {
                 if format == Findings::Text {
                     say(&format!("{error:#}"));
@@ -62,7 +75,7 @@ fn is_config(path: &PathBuf) -> bool {
     !is_blank && !is_rule && !is_json_rule
 }
 
-fn check_config(path: &Path) -> anyhow::Result<Places> {
+fn check_config(path: &Path) -> anyhow::Result<Config> {
     let config = Config::read(path)?;
     let unreadable = |of: String| format!("{}: {of}", path.display());
     config.token.as_ref().map(Secret::read).transpose().with_context(|| unreadable("token".to_owned()))?;
@@ -75,7 +88,7 @@ fn check_config(path: &Path) -> anyhow::Result<Places> {
         connectors::build_sink(sink).map_err(|error| error.context(format!("{}: sinks.{name}", path.display())))?;
     }
     say(&format!("{}: {} sources, {} sinks: good", path.display(), config.sources.len(), config.sinks.len()));
-    Ok(config.places())
+    Ok(config)
 }
 
 /// Prints what is wrong; answers how much of it ends the command at fault.

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod host;
+pub mod probe;
 pub mod retry;
 pub mod secret;
 pub mod sink;

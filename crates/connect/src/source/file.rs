@@ -5,6 +5,7 @@
 
 mod content;
 mod place;
+mod probe;
 mod reading;
 mod rotated;
 mod tail;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Deserializer};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+pub use self::probe::probe;
 pub use self::reading::GUESS_BYTES_MAX;
 use self::tail::{Step, Tail};
 pub use super::brackets::is_lines;

@@ -13,6 +13,7 @@
 mod group;
 mod offsets;
 mod pending;
+mod probe;
 mod settings;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ use tokio::time::Instant;
 use self::group::{Membership, Partition, list};
 use self::offsets::Offsets;
 use self::pending::Pending;
+pub use self::probe::probe;
 pub use self::settings::{Names, Properties, Settings, SettingsError};
 use crate::source::{Mark, Next, Remedy, Source, SourceError};
 
