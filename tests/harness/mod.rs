@@ -80,11 +80,11 @@ const _: () = {
     let _ =
         (Say::After, Say::RetryAfter, Say::Never, Arrival::revision, History::untaken, Told::is_told_in_any_order_by);
     #[cfg(feature = "kafka")]
-    let _ = {
+    {
         use kafka::{Cluster, Door};
         let _ = (Cluster::kill, Cluster::restart, Cluster::create, Cluster::delete_before, Cluster::source);
         let _ = (Cluster::produce::<Vec<String>>, Cluster::answers, Cluster::start, Door::Open, Door::Scram);
-    };
+    }
 };
 
 /// What takes longer than this hangs. Generous: a debug build on a busy machine is slow.
