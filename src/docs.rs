@@ -11,6 +11,7 @@ const GITLAB: &str = include_str!("../crates/connect/src/source/gitlab.rs");
 const SPLUNK: &str = include_str!("../crates/connect/src/source/splunk.rs");
 const FIREHOSE: &str = include_str!("../crates/connect/src/source/firehose.rs");
 const CLOUDWATCH: &str = include_str!("../crates/connect/src/source/cloudwatch/settings.rs");
+const AWS: &str = include_str!("../crates/connect/src/source/aws.rs");
 const KAFKA: &str = include_str!("../crates/connect/src/source/kafka/settings.rs");
 const WEBHOOK: &str = include_str!("../crates/connect/src/sink/webhook.rs");
 const SLACK: &str = include_str!("../crates/connect/src/sink/slack.rs");
@@ -20,7 +21,7 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 21] = [
+const SECTIONS: [(&str, &str, &str); 22] = [
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
@@ -31,6 +32,7 @@ const SECTIONS: [(&str, &str, &str); 21] = [
     ("### `splunk`", SPLUNK, "Settings"),
     ("### `firehose`", FIREHOSE, "Settings"),
     ("### `cloudwatch`", CLOUDWATCH, "Settings"),
+    ("### `role`", AWS, "Role"),
     ("### `kafka`", KAFKA, "Settings"),
     ("## `sinks.<name>`", CONFIG, "Sink"),
     ("### `webhook`", WEBHOOK, "Settings"),
@@ -233,7 +235,8 @@ fn words(sort: &str) -> Option<&'static str> {
         | "Archive"
         | "State"
         | "Retention"
-        | "Ingest" => "see below",
+        | "Ingest"
+        | "Role" => "see below",
         other if other.ends_with("::Settings") || other == "Stdin" => "see below",
         _ => return None,
     };

@@ -3,6 +3,8 @@
 //! A source yields batches of raw records, each batch with the mark that covers it. Only when everything
 //! up to a mark is durable is the mark committed; what was not is read again, and counted once further in.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 mod brackets;
 #[cfg(feature = "aws")]
 pub mod cloudwatch;

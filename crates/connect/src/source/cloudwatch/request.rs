@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::config::Region;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsError;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
@@ -15,9 +11,8 @@ use serde::Serialize;
 
 use super::scan::{Ask, Event, Page};
 use super::settings::Settings;
+use crate::source::aws::{self, Access};
 use crate::source::{Remedy, SourceError};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A page is at most 1 MB.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -45,23 +40,13 @@ struct Wrapped<'a> {
     message: &'a str,
 }
 
-/// A client with the credentials of the environment, the profile, the container or the instance.
+/// A client with the credentials of the environment or of the role.
 pub(super) async fn client(settings: &Settings) -> Result<Client, SourceError> {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(ANSWER_TIMEOUT).build();
-    let mut loader =
-        aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
-    if let Some(region) = &settings.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
-    if let Some(address) = &settings.endpoint_url {
-        loader = loader.endpoint_url(address);
-    }
-    let config = loader.load().await;
-    if config.region().is_none() {
-        let doing = "find the AWS region: set `region` or AWS_REGION".to_owned();
-        return Err(SourceError { doing, remedy: Remedy::Person, source: None });
-    }
-    Ok(Client::new(&config))
+    let (region, role) = (settings.region.as_deref(), settings.role.as_ref());
+    let loaded = Access { region, role, timeout: ANSWER_TIMEOUT }.load().await?;
+    let mut config = aws_sdk_cloudwatchlogs::config::Builder::from(&loaded);
+    config.set_endpoint_url(settings.endpoint_url.clone());
+    Ok(Client::from_conf(config.build()))
 }
 
 /// Asks for one page of `group`.
@@ -113,33 +98,14 @@ fn wrap(group: &str, start: Timestamp, event: &FilteredLogEvent) -> Event {
 fn trouble(group: &str, with_token: bool, error: SdkError<FilterLogEventsError>) -> Trouble {
     let code = error.code().unwrap_or_default().to_owned();
     let doing = format!("read log group {group}");
-    let mut error = SourceError { doing, remedy: remedy(&code, &error), source: Some(error.into()) };
+    let mut error = SourceError { doing, remedy: aws::remedy(&code, &error), source: Some(error.into()) };
     match code.as_str() {
-        "ThrottlingException" | "Throttling" | "LimitExceededException" | "TooManyRequestsException" => {
-            Trouble::Throttled(error)
-        }
+        code if aws::is_throttling(code) => Trouble::Throttled(error),
         "InvalidParameterException" if with_token => {
             error.remedy = Remedy::Wait;
             Trouble::TokenRefused(error)
         }
         _ => Trouble::Failed(error),
-    }
-}
-
-fn remedy(code: &str, error: &SdkError<FilterLogEventsError>) -> Remedy {
-    match code {
-        "ResourceNotFoundException" | "InvalidParameterException" | "ValidationException" => Remedy::Person,
-        "AccessDeniedException" | "UnrecognizedClientException" | "InvalidSignatureException" => Remedy::Person,
-        "ExpiredTokenException" | "InvalidClientTokenId" | "OptInRequired" | "KMSAccessDeniedException" => {
-            Remedy::Person
-        }
-        _ => match error {
-            // Neither network nor timeout: there are no credentials.
-            SdkError::DispatchFailure(failure) if failure.is_other() => Remedy::Person,
-            // The request could not even be built: a wrong address.
-            SdkError::ConstructionFailure(_) => Remedy::Person,
-            _ => Remedy::Wait,
-        },
     }
 }
 

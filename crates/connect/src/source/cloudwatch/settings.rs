@@ -6,6 +6,8 @@ use std::time::Duration;
 use engine::time::{Span, Timestamp};
 use serde::Deserialize;
 
+use crate::source::aws::Role;
+
 /// Log groups of Amazon CloudWatch Logs, read with FilterLogEvents.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +18,8 @@ pub struct Settings {
     pub region: Option<String>,
     /// Another address for the service, such as a VPC endpoint.
     pub endpoint_url: Option<String>,
+    /// A role to assume, such as one of another account.
+    pub role: Option<Role>,
     /// How late an event may become readable and still be found. Default `10m`; for CloudTrail set `30m`.
     #[serde(with = "humantime_serde", default = "overlap")]
     pub overlap: Duration,
