@@ -202,9 +202,9 @@ mod tests {
 
     #[test]
     fn every_line_of_a_file_is_handed_over_once() {
-        let path = crate::sigmahq::built().join(format!("lines-{}.jsonl", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines.jsonl");
         let lines: Vec<String> = (0..300_000).map(|number| format!("{{\"number\":{number:040}}}")).collect();
-        std::fs::create_dir_all(crate::sigmahq::built()).unwrap();
         std::fs::write(&path, lines.join("\n") + "\n").unwrap();
         let mut next = 0;
         let pass = timed(&path, |line| {
@@ -212,13 +212,13 @@ mod tests {
             next += 1;
         })
         .unwrap();
-        std::fs::remove_file(&path).unwrap();
         assert_eq!((pass.events, pass.bytes), (300_000, 51 * 300_000));
     }
 
     #[test]
     fn what_windows_find_is_counted() {
-        let path = crate::sigmahq::built().join(format!("found-{}.jsonl", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("found.jsonl");
         let from = "2026-01-01T00:00:00Z".parse().unwrap();
         let wanted = crate::corpus::Keys { keys: 50, times: 2, late_percent: 0, seed: 1 };
         let lines: Vec<String> = crate::corpus::keys(wanted, from).collect();
@@ -229,7 +229,6 @@ mod tests {
                     correlation: {type: event_count, rules: [read], group-by: [userIdentity.arn], timespan: 1h, condition: {gte: 2}}\n";
         let rules = [RuleFile { path: "r.yml".into(), text: rule.into() }];
         let figures = ours(&case, &rules, &Given::default(), &path).unwrap();
-        std::fs::remove_file(&path).unwrap();
         assert_eq!((figures.events, figures.found), (100, 50));
     }
 }

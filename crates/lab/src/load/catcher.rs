@@ -78,7 +78,8 @@ fn serve(stream: &TcpStream, caught: &Mutex<Vec<Caught>>) -> io::Result<()> {
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         let at = Instant::now();
-        (&mut &*stream).write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+        // First: whoever has its answer may look here.
         caught.lock().unwrap_or_else(PoisonError::into_inner).push(Caught { at, body });
+        (&mut &*stream).write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
     }
 }
