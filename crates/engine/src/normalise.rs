@@ -37,6 +37,7 @@ use crate::event::{Event, Facets, Kinds, Uid};
 use crate::field::Path;
 use crate::time::Timestamp;
 
+pub use self::json::{says_time, with_time};
 pub use self::kind::Kind;
 use self::kind::Told;
 pub use self::webhook::delivery;

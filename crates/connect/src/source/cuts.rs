@@ -6,11 +6,14 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::brackets::{Brackets, value_end};
 use super::lines::head;
 use super::{Body, Refusal};
+
+/// What some tools put in front of a text. No record begins with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A body and how far it has been cut.
 #[derive(Debug)]
@@ -56,6 +59,9 @@ impl Cuts {
     /// Finds the shape of `text`. A record above `bytes_max` is refused, except a document that holds `Records` and more,
     /// which is opened further in and has the body's own limit.
     pub(crate) fn new(mut text: Bytes, bytes_max: usize) -> Self {
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.advance(BYTE_ORDER_MARK.len());
+        }
         let start = text.len() - text.trim_ascii_start().len();
         let (shape, at) = match text.get(start) {
             Some(b'[') => (Shape::Array(Part::Elements), start + 1),
@@ -229,6 +235,7 @@ mod tests {
             ("[1,{\"b\":", vec!["1 1", "2 {\"b\":", "3 ["], "an array that was cut off is not accepted in silence"),
             ("[1] 2", vec!["1 1", "2 2"], "what follows an array is answered for"),
             ("nonsense", vec!["1 nonsense"], "no JSON at all"),
+            ("\u{feff}{\n\"a\":1\n}", vec!["1 {\n\"a\":1\n}"], "a byte order mark is no part of it"),
             ("{\"Records\":[{\"a\":1},{\"b\":2}]}\n", vec!["1 {\"a\":1}", "2 {\"b\":2}"], "what CloudTrail writes"),
             ("{ \"Records\" : [ ] }", vec![], "no records"),
             (

@@ -5,6 +5,7 @@
 //! all of it again, so a record that cannot be read is a dead letter here and no failure there.
 
 use std::io::Read;
+use std::vec;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -20,7 +21,8 @@ use super::http::{Http, Inlet, pushed};
 use crate::clock::Clock;
 use crate::secret::{Secret, SecretError};
 use crate::source::cuts::{Cut, Cuts};
-use crate::source::{Body, HEAD_BYTES, Refusal};
+use crate::source::lines::head;
+use crate::source::{Body, Refusal};
 
 /// What Firehose calls a request; the same when it is sent again.
 const REQUEST_ID: &str = "x-amz-firehose-request-id";
@@ -74,29 +76,23 @@ impl Wire for Firehose {
     fn open(&self, _asked: &Asked, body: Bytes, limits: Room) -> Result<Opened, Answer> {
         let delivery: Delivery<'_> =
             serde_json::from_slice(&body).map_err(|error| Answer::Unreadable(format!("no delivery: {error}")))?;
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        for packed in delivery.records {
-            let corrupt = |head: &[u8]| {
-                let head = head[..head.len().min(HEAD_BYTES)].to_vec();
-                Body::Refused { head, reason: Refusal::Corrupt }
-            };
-            let Ok(data) = STANDARD.decode(packed.data.as_bytes()) else {
-                records.push(Cut { line: records.len() as u64 + 1, body: corrupt(packed.data.as_bytes()) });
-                continue;
-            };
-            let Some(text) = unpack(&data, limits.body_bytes_max.saturating_sub(bytes)) else {
-                records.push(Cut { line: records.len() as u64 + 1, body: corrupt(&data) });
+        let (mut packed, mut bytes) = (Vec::with_capacity(delivery.records.len()), 0);
+        for record in delivery.records {
+            let Some(text) = unpack(&record.data, limits.body_bytes_max.saturating_sub(bytes)) else {
+                let head = head(record.data.as_bytes());
+                packed.push(Body::Refused { head, reason: Refusal::Corrupt });
                 continue;
             };
             bytes += text.len();
             if bytes > limits.body_bytes_max {
                 return Err(Answer::TooLarge(limits.body_bytes_max));
             }
-            for Cut { body, .. } in Cuts::new(text.into(), limits.record_bytes_max) {
-                records.push(Cut { line: records.len() as u64 + 1, body });
-            }
+            packed.push(Body::Whole(text.into()));
         }
-        Ok(Opened::Unpacked { records, bytes })
+        bytes += packed.len() * size_of::<Body>();
+        let record_bytes_max = limits.record_bytes_max;
+        let records = Unpacked { packed: packed.into_iter(), cuts: None, number: 0, record_bytes_max };
+        Ok(Opened::OneByOne { records: Box::new(records), bytes })
     }
 
     fn answer(&self, asked: &Asked, answer: Answer) -> Response {
@@ -114,15 +110,45 @@ impl Wire for Firehose {
     }
 }
 
-/// The text of a record, of at most one byte more than `bytes_max`; nothing if it is packed and does not unpack.
-fn unpack(data: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
+/// The text of a record, of at most one byte more than `bytes_max`; nothing if it does not unpack.
+fn unpack(data: &str, bytes_max: usize) -> Option<Vec<u8>> {
+    let data = STANDARD.decode(data).ok()?;
     if !data.starts_with(&[0x1f, 0x8b]) {
-        return Some(data.to_vec());
+        return Some(data);
     }
     let mut text = Vec::new();
     let limit = bytes_max as u64 + 1;
-    flate2::read::MultiGzDecoder::new(data).take(limit).read_to_end(&mut text).ok()?;
+    flate2::read::MultiGzDecoder::new(&*data).take(limit).read_to_end(&mut text).ok()?;
     Some(text)
+}
+
+/// The records of a delivery, each of which may hold many of ours.
+#[derive(Debug)]
+struct Unpacked {
+    packed: vec::IntoIter<Body>,
+    /// The one that is being cut.
+    cuts: Option<Cuts>,
+    /// Of ours, handed out so far.
+    number: u64,
+    record_bytes_max: usize,
+}
+
+impl Iterator for Unpacked {
+    type Item = Cut;
+
+    fn next(&mut self) -> Option<Cut> {
+        let body = loop {
+            if let Some(Cut { body, .. }) = self.cuts.as_mut().and_then(Iterator::next) {
+                break body;
+            }
+            match self.packed.next()? {
+                Body::Whole(text) => self.cuts = Some(Cuts::new(text, self.record_bytes_max)),
+                refused @ Body::Refused { .. } => break refused,
+            }
+        };
+        self.number += 1;
+        Some(Cut { line: self.number, body })
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +196,21 @@ mod tests {
         assert_eq!(texts, ["Corrupt", "{bad", "{}"]);
         let odd = json!({"records": [{"data": "not base64!"}]}).to_string();
         assert_eq!(answer(&served, "k3y", odd).await.0, 200);
+    }
+
+    #[test]
+    fn a_delivery_of_a_million_tiny_records_takes_little_more_memory_than_its_bytes() {
+        let firehose = Firehose { key: Token::read(&Secret::from_text("k3y".to_owned())).unwrap(), clock: Clock::Wall };
+        let asked = Asked { path: String::new(), headers: axum::http::HeaderMap::new() };
+        let body = delivery(&[&gzip(&b"1\n".repeat(1_000_000)), b"2"]);
+        let limits = Room { record_bytes_max: 1 << 20, body_bytes_max: 16 << 20 };
+        match firehose.open(&asked, body.into(), limits).unwrap() {
+            Opened::OneByOne { records, bytes } => {
+                assert!((2_000_000..2_010_000).contains(&bytes), "{bytes}");
+                assert_eq!(records.last().unwrap().line, 1_000_001);
+            }
+            other => panic!("records one by one, not {other:?}"),
+        }
     }
 
     #[tokio::test]

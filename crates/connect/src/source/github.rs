@@ -79,6 +79,10 @@ impl Wire for Github {
         signature(&asked.headers).map(drop).ok_or(Answer::Unauthorised)
     }
 
+    fn is_signed(&self) -> bool {
+        true
+    }
+
     fn verify(&self, asked: &Asked, sent: &[u8]) -> Result<(), Answer> {
         let signature = signature(&asked.headers).ok_or(Answer::Unauthorised)?;
         let signed = self.keys.iter().any(|key| key.signed(sent, &signature));
@@ -116,9 +120,12 @@ fn signature(headers: &HeaderMap) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
-    use crate::source::http::Limits;
-    use crate::source::http::testing::{Served, gzip};
+    use crate::source::http::testing::{Served, gzip, serve};
+    use crate::source::http::{Inlets, Limits, router};
+    use crate::source::{Next, Source};
 
     fn hook() -> (Http, Inlet) {
         let secret = |text: &str| Secret::from_text(text.to_owned());
@@ -185,6 +192,34 @@ mod tests {
         }
         let record: serde_json::Value = serde_json::from_str(&served.records()[0].1).unwrap();
         assert_eq!(record["body"], r#"{"zen":"a b"}"#);
+    }
+
+    #[tokio::test]
+    async fn bodies_of_which_nobody_knows_the_sender_take_no_room_from_others() {
+        let known = super::super::http::http("push", &Default::default(), "run").unwrap();
+        let (mut source, pushed) = known;
+        let limits = Limits { body_bytes_max: 1_000, waiting_bytes_max: 4_000, ..Limits::default() };
+        let address = serve(router(Inlets::of([hook().1, pushed]), limits, |_, _| {})).await;
+        tokio::spawn(async move {
+            while let Ok(Next::Batch(batch)) = source.next().await {
+                source.commit(batch.mark).await.unwrap();
+            }
+        });
+        let shown = sign("a guess", b"");
+        let begun = format!(
+            "POST /v1/events/hook HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\nx-hub-signature-256: {shown}\r\n\r\n{}",
+            "x".repeat(999)
+        );
+        let mut strangers = Vec::new();
+        for _ in 0..4 {
+            let mut stranger = tokio::net::TcpStream::connect(address).await.unwrap();
+            stranger.write_all(begun.as_bytes()).await.unwrap();
+            strangers.push(stranger);
+        }
+        let client = reqwest::Client::new();
+        let post = |name: &str| client.post(format!("http://{address}/v1/events/{name}")).body(" ".repeat(900));
+        while post("hook").header("x-hub-signature-256", &shown).send().await.unwrap().status() != 429 {}
+        assert_eq!(post("push").send().await.unwrap().status(), 200);
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 pub use self::door::{Limits, router};
 pub use self::inlets::Inlets;
-use self::wire::{Plain, Token, Wire};
+use self::wire::{Plain, Token, Unpack, Wire};
 use super::cuts::{Cut, Cuts};
 use super::receipt::Receipt;
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Mark, Next, Record, Refusal, Source, SourceError};
@@ -97,6 +97,7 @@ struct Push {
 enum Records {
     Cut(Cuts),
     Unpacked(vec::IntoIter<Cut>),
+    OneByOne(Box<dyn Unpack>),
 }
 
 impl Iterator for Records {
@@ -106,6 +107,7 @@ impl Iterator for Records {
         match self {
             Self::Cut(cuts) => cuts.next(),
             Self::Unpacked(records) => records.next(),
+            Self::OneByOne(records) => records.next(),
         }
     }
 }

@@ -4,7 +4,7 @@ use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
 use super::glance::Look;
 use super::kind::Reading;
-use super::{Kind, Piece, Refusal, RejectReason, by_position, moment, text};
+use super::{DEPTH_CEILING, Kind, Piece, Refusal, RejectReason, by_position, moment, scan, text};
 use crate::event::{Event, Uid};
 use crate::time::Timestamp;
 
@@ -17,6 +17,29 @@ pub(super) const TIMES: [&str; 7] =
 /// Where the id of the event is looked for; the first non-empty string counts. Not in `id` or `uid`: those are as
 /// often the id of what the event is about, and its second event would be taken for a repeat of the first.
 const IDS: [&str; 3] = ["event_id", "eventID", "uuid"];
+
+/// Whether an object says when it happened, so that it can be read, in any of the members that are looked at for that; also
+/// if it is no object, as nobody can help that.
+#[must_use]
+pub fn says_time(object: &[u8]) -> bool {
+    // What skips a value recurses.
+    if scan::check(object, DEPTH_CEILING).is_err() {
+        return true;
+    }
+    let is_time = |value: &str| sonic_rs::from_str(value).ok().and_then(|value| moment::read(&value)).is_some();
+    // Lazily: no other value is looked into.
+    sonic_rs::to_object_iter(object)
+        .any(|member| member.map_or(true, |(name, value)| TIMES.contains(&&*name) && is_time(value.as_raw_str())))
+}
+
+/// An object with the time at which its carrier says that it happened, in the member that shippers use for that.
+#[must_use]
+pub fn with_time(object: &[u8], time: Timestamp) -> Vec<u8> {
+    let object = object.trim_ascii();
+    let Some(members) = object.strip_prefix(b"{").map(<[u8]>::trim_ascii_start) else { return object.to_vec() };
+    let comma = if members.starts_with(b"}") { "" } else { "," };
+    [format!("{{\"{}\":\"{time}\"{comma}", TIMES[0]).as_bytes(), members].concat()
+}
 
 /// What the envelopes of EventBridge and CloudEvents have.
 pub(super) const WRAPPERS: [&str; 2] = ["detail-type", "specversion"];

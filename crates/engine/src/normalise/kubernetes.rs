@@ -45,9 +45,10 @@ fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
     }
     let times = ["stageTimestamp", "requestReceivedTimestamp", "timestamp", "metadata.creationTimestamp"];
     let time = lead::time(piece, &times)?;
-    // A request is told once a stage, always under the same id.
+    // A request is told once a stage, always under the same id. A client may choose that id (header `Audit-ID`), and one that
+    // sends the same with all its requests must not pass for one request: the time is the server's.
     let uid = match text(entry, "auditID") {
-        Some(id) => Uid { origin: text(entry, "stage").unwrap_or_default().to_owned(), id: id.to_owned() },
+        Some(id) => Uid { origin: format!("{} {time}", text(entry, "stage").unwrap_or_default()), id: id.to_owned() },
         None => by_position(piece.position),
     };
     Ok(Event { uid, time, kind: Kind::KubernetesAudit, raw: entry.clone() })

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -70,6 +70,11 @@ impl Read for Cursor {
 impl Content {
     /// Opens the file at its beginning.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        // To open a pipe is to wait for its writer, for ever if there is none.
+        if is_pipe(path)? {
+            let why = "a pipe or a socket keeps nothing to go on from: read it as standard input";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let file = Arc::new(File::open(path)?);
         let metadata = file.metadata()?;
         if metadata.is_dir() {
@@ -171,6 +176,12 @@ impl Content {
     pub(super) fn is_file(&self, dev: u64, ino: u64) -> bool {
         self.dev == dev && self.ino == ino
     }
+}
+
+/// Whether what stands at the path is no file that can be read again.
+pub(super) fn is_pipe(path: &Path) -> io::Result<bool> {
+    let kind = std::fs::metadata(path)?.file_type();
+    Ok(kind.is_fifo() || kind.is_socket())
 }
 
 impl Reader {

@@ -1,8 +1,9 @@
 //! Whether files can be read.
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 
 use super::Settings;
+use super::content::Content;
 use crate::probe::Probe;
 
 /// Opens each file and reads its first byte.
@@ -10,9 +11,9 @@ use crate::probe::Probe;
 pub fn probe(settings: &Settings) -> Vec<Probe> {
     let look = |path: &std::path::PathBuf| {
         let what = format!("file {}", path.display());
-        let opened = std::fs::File::open(path).and_then(|mut file| {
-            let size = file.metadata()?.len();
-            file.read(&mut [0]).map(|_| size)
+        let opened = Content::open(path).and_then(|mut content| {
+            let size = content.length()?;
+            content.read(&mut [0]).map(|_| size)
         });
         match opened {
             Ok(size) => Probe::good(what, format!("readable, {size} bytes")),

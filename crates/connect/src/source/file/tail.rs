@@ -14,7 +14,7 @@ use super::place::Place;
 use super::reading::{Filled, Reading};
 use super::rotated::{self, Rotated};
 use crate::source::lines::Framing;
-use crate::source::{Batch, Mark, Record, Remedy, SourceError};
+use crate::source::{Batch, Gap, Mark, Record, Remedy, SourceError};
 
 /// Polls without news before a file that another has replaced is left: its writer may still hold it open.
 const QUIET_POLLS_BEFORE_LEAVING: u32 = 2;
@@ -58,6 +58,8 @@ pub(super) struct Tail {
     queue: VecDeque<Reading>,
     /// Of the next file to be opened at the path.
     generation: u64,
+    /// What was cut off or taken away before it was read, until a batch says so.
+    gaps: Vec<Gap>,
     /// Whether the log already says that there is no file.
     missing: bool,
     done: bool,
@@ -77,6 +79,7 @@ impl Tail {
             current: None,
             queue: VecDeque::new(),
             generation: 0,
+            gaps: Vec::new(),
             missing: false,
             done: false,
         }
@@ -94,6 +97,11 @@ impl Tail {
         let Some(reading) = self.current.take() else {
             return self.open();
         };
+        if !self.gaps.is_empty() {
+            let step = self.batch(&reading, Vec::new());
+            self.current = Some(reading);
+            return Ok(step);
+        }
         let before = reading.place();
         self.read_on(reading, &before).inspect_err(|_| {
             // Nothing of this step has been handed over: begin it anew from the position alone.
@@ -123,10 +131,10 @@ impl Tail {
         step
     }
 
-    fn batch(&self, reading: &Reading, records: Vec<Record>) -> Step {
+    fn batch(&mut self, reading: &Reading, records: Vec<Record>) -> Step {
         let partition = self.path.to_string_lossy().into_owned();
         let mark = Mark([(partition, reading.place().text())].into());
-        Step::Batch(Batch { records, mark, ..Batch::default() })
+        Step::Batch(Batch { records, mark, gaps: std::mem::take(&mut self.gaps), ..Batch::default() })
     }
 
     /// Nothing more stands in the file now: waits, or takes what is left and goes on to the next file.
@@ -188,7 +196,9 @@ impl Tail {
                 tracing::info!(path = %self.path.display(), "no such file yet, waiting for it");
                 self.missing = true;
             }
-            return Ok(Step::Idle);
+            let gaps = std::mem::take(&mut self.gaps);
+            // The mark stays where it was: the next start finds the same gap again, and that is no other.
+            return Ok(if gaps.is_empty() { Step::Idle } else { Step::Batch(Batch { gaps, ..Batch::default() }) });
         };
         self.missing = false;
         let reading = Reading::begin(content, self.generation, self.cut);
@@ -228,8 +238,27 @@ impl Tail {
                 offset = place.offset,
                 "the file was truncated or replaced and its earlier content is not found, reading from the start"
             );
+            self.miss(place);
         }
         self.enqueue(rotated, Some(place))
+    }
+
+    /// Nobody can say whether lines stood behind this place that were never read, so people are told: who wants to hide
+    /// something cuts its log. Of a file of which nothing was read nothing is claimed, nor of a document, which is written
+    /// anew as a whole.
+    fn miss(&mut self, place: &Place) {
+        let Place { dev, ino, generation, offset, .. } = place;
+        let path = self.path.display();
+        let id = format!("{path}@{dev}:{ino}:{generation}:{offset}");
+        let is_document = self.cut.framing == Framing::Document;
+        if is_document || *offset == 0 || self.gaps.iter().any(|known| known.id == id) {
+            return;
+        }
+        let what = format!(
+            "{path} was truncated, replaced or deleted after {offset} bytes of it had been read, and no rotated file has that \
+             content: what stood behind them is lost, if anything did"
+        );
+        self.gaps.push(Gap { id, what });
     }
 
     /// Plans to read `files` one after another, the first from `place` on.
@@ -252,7 +281,10 @@ impl Tail {
 
     fn failed(&self, error: io::Error) -> SourceError {
         let remedy = match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => Remedy::Person,
+            io::ErrorKind::NotFound
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::InvalidInput => Remedy::Person,
             _ => Remedy::Wait,
         };
         SourceError { doing: format!("read {}", self.path.display()), remedy, source: Some(Box::new(error)) }

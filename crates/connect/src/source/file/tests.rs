@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::source::contract::{Seen, drain, numbered, resumes_from_every_mark, yields_all_in_order};
-use crate::source::{Remedy, Source};
+use crate::source::{Gap, Remedy, Source};
 
 /// A folder with a log in it and whoever reads that log.
 struct Log {
@@ -242,6 +242,57 @@ async fn truncation_starts_at_the_new_content_even_if_it_is_longer() {
     }
 }
 
+/// What is missing for good, until the source is idle.
+async fn gaps(source: &mut File) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    while let Next::Batch(batch) = source.next().await.unwrap() {
+        gaps.extend(batch.gaps);
+    }
+    gaps
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_or_deleted_is_a_gap_which_is_the_same_after_a_crash() {
+    for cut in [Some("4\n"), Some(""), None] {
+        for restart in [false, true] {
+            let mut log = Log::new();
+            log.write("app.log", "1\n2\n3\n");
+            assert_eq!(log.read().await, ["1", "2", "3"]);
+            match cut {
+                Some(text) => log.write("app.log", text),
+                // While it is open nothing of a deleted file is lost.
+                None if restart => fs::remove_file(log.path("app.log")).unwrap(),
+                None => continue,
+            }
+            if restart {
+                log.restart();
+            }
+            let found = gaps(&mut log.source).await;
+            assert_eq!(found.len(), 1, "{cut:?}, restart: {restart}");
+            assert!(found[0].what.contains("after 6 bytes"), "{}", found[0].what);
+            assert_eq!(gaps(&mut log.source).await, [], "told once");
+            log.restart();
+            assert_eq!(gaps(&mut log.source).await, found, "nothing was committed since");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_rotation_kept_and_a_document_that_is_written_anew_are_no_gaps() {
+    let mut log = Log::new();
+    log.write("app.log", "1\n2\n");
+    log.read().await;
+    fs::copy(log.path("app.log"), log.path("app.log.1")).unwrap();
+    log.write("app.log", "3\n");
+    assert_eq!(gaps(&mut log.source).await, []);
+
+    let mut document = Log::named("report.json");
+    document.write("report.json", "{\"a\":1}");
+    document.read().await;
+    document.write("report.json", "{\"b\":2}");
+    assert_eq!(gaps(&mut document.source).await, []);
+}
+
 #[tokio::test]
 async fn a_file_that_got_the_inode_of_a_deleted_one_is_not_taken_for_it() {
     let mut log = Log::new();
@@ -344,6 +395,18 @@ async fn a_document_is_waited_for_until_it_is_whole_and_later_lines_are_lines() 
     assert_eq!(log.read().await, ["{\"Records\":\n[1]}"]);
     log.append("trail.json", "{\"a\":1}\n");
     assert_eq!(log.read().await, ["{\"a\":1}"]);
+}
+
+#[tokio::test]
+async fn a_pipe_is_refused_and_nobody_waits_for_its_writer() {
+    let mut log = Log::new();
+    let made = std::process::Command::new("mkfifo").arg(log.path("app.log")).status().unwrap();
+    assert!(made.success());
+    let error = log.source.next().await.unwrap_err();
+    assert_eq!(error.remedy, Remedy::Person);
+    assert!(error.source.unwrap().to_string().contains("standard input"));
+    let probes = probe(&log.settings);
+    assert!(probes[0].found.is_err(), "{}", probes[0]);
 }
 
 #[tokio::test]

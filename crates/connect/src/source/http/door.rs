@@ -32,6 +32,9 @@ const FIXED: [&str; 3] = ["/services/collector", "/services/collector/{*path}", 
 /// can send one, byte by byte, on every connection that we serve.
 const DISCARD_MAX: Duration = Duration::from_secs(5);
 
+/// The part of [`Limits::waiting_bytes_max`] that bodies may take beside it whose signature was not looked at yet.
+const STRANGERS: usize = 4;
+
 /// What all inlets share.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -64,6 +67,8 @@ struct Door<Observe> {
     inlets: Arc<Inlets>,
     limits: Limits,
     room: Arc<Semaphore>,
+    /// For bodies that have to be read before anybody knows whose they are: a stranger must not take the room of others.
+    strangers: Arc<Semaphore>,
     /// What is answered for, by all inlets: they share the room too.
     drain: Drain,
     observe: Observe,
@@ -81,8 +86,10 @@ pub fn router<Observe>(inlets: Arc<Inlets>, limits: Limits, observe: Observe) ->
 where
     Observe: Fn(&'static str, u16) + Send + Sync + 'static,
 {
-    let room = Arc::new(Semaphore::new(limits.waiting_bytes_max.min(Semaphore::MAX_PERMITS)));
-    let door = Arc::new(Door { inlets, limits, room, drain: Drain::new(Instant::now()), observe });
+    let room = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
+    let strangers = room((limits.waiting_bytes_max / STRANGERS).max(limits.body_bytes_max));
+    let room = room(limits.waiting_bytes_max);
+    let door = Arc::new(Door { inlets, limits, room, strangers, drain: Drain::new(Instant::now()), observe });
     let receive = || post(receive::<Observe>).fallback(refuse_method::<Observe>);
     let fixed = || any(receive_anywhere::<Observe>);
     let routes = Router::new().route(ROUTE, receive()).route(BELOW, any(receive_below::<Observe>));
@@ -205,15 +212,24 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         let encoding = intake::encoding(headers)?;
         let bytes_max = self.limits.body_bytes_max;
         intake::stated_length(headers, bytes_max)?;
-        let sent = timeout(self.limits.read_timeout, intake::read(body, bytes_max, &self.room));
-        let sent = sent.await.map_err(|_| Answer::Slow)??;
+        let is_signed = inlet.wire.is_signed();
+        let room = if is_signed { &self.strangers } else { &self.room };
+        let sent = timeout(self.limits.read_timeout, intake::read(body, bytes_max, room));
+        let mut sent = sent.await.map_err(|_| Answer::Slow)??;
         inlet.wire.verify(asked, &sent.bytes)?;
+        if is_signed {
+            sent.permit = intake::take(&self.room, sent.bytes.len())?;
+        }
         let Held { bytes, mut permit } = intake::decompress(sent, encoding, bytes_max, &self.room).await?;
         let records = match self.open(inlet, asked, bytes).await? {
             Opened::Records(cuts) => Records::Cut(cuts),
             Opened::Unpacked { records, bytes } => {
                 permit.merge(intake::take(&self.room, bytes)?);
                 Records::Unpacked(records.into_iter())
+            }
+            Opened::OneByOne { records, bytes } => {
+                permit.merge(intake::take(&self.room, bytes)?);
+                Records::OneByOne(records)
             }
             Opened::Reply(response) => return Ok(Taken::Reply(response)),
         };

@@ -48,6 +48,11 @@ pub(crate) trait Wire: fmt::Debug + Send + Sync {
     /// Whether the headers let the sender in, looked at before a byte of the body is kept.
     fn admit(&self, asked: &Asked) -> Result<(), Answer>;
 
+    /// Whether nothing but the body shows who sent it: until it is here it may be anybody's.
+    fn is_signed(&self) -> bool {
+        false
+    }
+
     /// Whether the body, as it was sent, bears the sender's signature.
     fn verify(&self, _asked: &Asked, _sent: &[u8]) -> Result<(), Answer> {
         Ok(())
@@ -91,9 +96,22 @@ pub(crate) enum Opened {
         /// Their bytes.
         bytes: usize,
     },
+    /// Records that are unpacked one by one, as they are read: a body of millions of tiny ones takes no more memory for
+    /// that. What was unpacked of them already takes so many bytes more than the body did.
+    OneByOne {
+        /// The records.
+        records: Box<dyn Unpack>,
+        /// Bytes beside the body.
+        bytes: usize,
+    },
     /// No records: a question, which is answered at once.
     Reply(Response),
 }
+
+/// Records on their way out of a body.
+pub(crate) trait Unpack: Iterator<Item = Cut> + fmt::Debug + Send {}
+
+impl<Cutter: Iterator<Item = Cut> + fmt::Debug + Send> Unpack for Cutter {}
 
 /// One record that was unpacked, refused if it is above the limit.
 pub(crate) fn cut(line: u64, bytes: Bytes, limits: Room) -> Cut {

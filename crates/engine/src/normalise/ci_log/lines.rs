@@ -8,6 +8,10 @@ use super::super::{Limits, Refusal, RejectReason};
 use super::line::{self, Said};
 use crate::time::Timestamp;
 
+/// Bytes of what is known of all lines of a log, together in all its lines. A job's name of half a megabyte in each of a
+/// hundred thousand lines would take all memory; in logs of runners this is a few megabytes.
+const COPIED_BYTES_MAX: usize = 32 << 20;
+
 /// A text of one or more lines.
 pub(super) struct Part<'a> {
     /// The id that its carrier gave it.
@@ -39,6 +43,13 @@ struct Course {
     time: Option<Timestamp>,
 }
 
+impl Course {
+    /// Of what a line has from those before it.
+    fn bytes(&self) -> usize {
+        [&self.runner, &self.job, &self.step, &self.actor].into_iter().flatten().map(String::len).sum()
+    }
+}
+
 impl<'a> Lines<'a> {
     pub(super) fn new(parts: Vec<Part<'a>>, about: Vec<(&'static str, String)>) -> Self {
         Self { parts, about }
@@ -59,14 +70,22 @@ impl<'a> Lines<'a> {
             actor: given("actor"),
             time: self.first_time(),
         };
-        let mut number = 0;
+        let about: usize = self.about.iter().map(|(_, value)| value.len()).sum();
+        let (mut number, mut copied) = (0, 0_usize);
         for part in &self.parts {
             course.time = part.time.or(course.time);
             for (place, piece) in pieces(&part.text).enumerate() {
-                if piece.len() > limits.bytes {
-                    let detail = format!("{} bytes in a line, at most {} are read", piece.len(), limits.bytes);
+                let mut refuse = |detail| {
                     take(number, Err(Unread { refusal: Refusal::new(RejectReason::Size, detail), text: piece }));
+                };
+                if piece.len() > limits.bytes {
+                    refuse(format!("{} bytes in a line, at most {} are read", piece.len(), limits.bytes));
+                } else if copied > COPIED_BYTES_MAX {
+                    refuse(format!(
+                        "what the log says of all its lines takes more than {COPIED_BYTES_MAX} bytes in them"
+                    ));
                 } else if let Some(mut document) = self.document(&line::plain(piece), &mut course, number) {
+                    copied += about + course.bytes();
                     if let Some(id) = part.id {
                         // One log event may hold several lines.
                         let id = if place == 0 { id.to_owned() } else { format!("{id}.{place}") };

@@ -184,3 +184,17 @@ fn a_secret_in_a_line_is_redacted_like_any_other() {
     let kept = redact(&json_of(&events[0].raw)).into_owned();
     assert!(!kept.contains("wJalrXUtnFEMI") && !kept.contains("hunter2secret"), "{kept}");
 }
+
+#[test]
+fn what_a_log_says_of_all_its_lines_is_not_copied_into_them_without_a_limit() {
+    let (name, lines) = ("j".repeat(400_000), "a\n".repeat(2_000));
+    let wrapped = format!(r#"{{"job":"{name}","time":"2026-11-20T09:14:03Z","log":"{}"}}"#, lines.replace('\n', "\\n"));
+    let named = format!("2026-11-20T09:14:03.0000000Z Complete job name: {name}\n{lines}");
+    for log in [wrapped, named] {
+        let (events, rejects) = run(CI, log.as_bytes());
+        let copied = events.len() * name.len();
+        assert!((10 << 20..40 << 20).contains(&copied), "{copied} bytes of names in {} events", events.len());
+        assert_eq!(rejects[0].reason, RejectReason::Size);
+        assert!(rejects.last().is_some_and(|last| last.reason == RejectReason::Refused), "the others are counted");
+    }
+}

@@ -297,18 +297,31 @@ fn a_list_of_audit_events_of_a_cluster() {
         "objectRef":{"resource":"secrets","namespace":"kube-system"},"responseStatus":{"code":403,"reason":"Forbidden"},"stageTimestamp":"2026-11-20T09:14:04Z"}]}"#;
     let known = told(Format::Known(Kind::KubernetesAudit), body);
     assert_snapshot!(known, @r#"
-    2026-11-20T09:14:03.123456Z kubernetes.audit [ResponseStarted] k-1
+    2026-11-20T09:14:03.123456Z kubernetes.audit [ResponseStarted 2026-11-20T09:14:03.123456Z] k-1
       create pods/exec (Human)
       by ana ana
       with JTI=1
       from 192.0.2.7 kubectl
       on pods/exec shop/web-0
-    2026-11-20T09:14:04.000000Z kubernetes.audit [ResponseComplete] k-2
+    2026-11-20T09:14:04.000000Z kubernetes.audit [ResponseComplete 2026-11-20T09:14:04.000000Z] k-2
       list secrets FAILED Forbidden (App)
       by system:serviceaccount:shop:web system:serviceaccount:shop:web
       on secrets kube-system
     "#);
     assert_eq!(auto(body), known);
+}
+
+#[test]
+fn requests_to_a_cluster_under_an_id_that_their_client_chose_are_not_one() {
+    let stage = |micros: &str| {
+        format!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"mine","stage":"ResponseComplete","verb":"get","requestURI":"/api","stageTimestamp":"2026-11-20T09:14:03.{micros}Z"}}"#
+        )
+    };
+    let uids = |log: &str| run(Format::Auto, log.as_bytes()).0.into_iter().map(|event| event.uid).collect::<Vec<_>>();
+    let [one, other] = [stage("000001"), stage("000002")];
+    assert_ne!(uids(&one), uids(&other));
+    assert_eq!(uids(&one), uids(&format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{one}]}}"#)));
 }
 
 #[test]
