@@ -23,6 +23,10 @@ pub mod memory;
 mod receipt;
 pub mod splunk;
 pub mod stdin;
+#[cfg(feature = "aws")]
+mod stream;
+#[cfg(feature = "aws")]
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -159,6 +163,8 @@ pub enum Refusal {
     TooLong,
     /// Compressed bytes that do not decompress.
     Corrupt,
+    /// An object that is gone, refused or damaged: what is kept names it.
+    Unreadable,
 }
 
 /// How much of a refused record is kept.

@@ -309,5 +309,6 @@ fn word(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::TooLong => "size",
         Refusal::Corrupt => "encoding",
+        Refusal::Unreadable => "refused",
     }
 }
