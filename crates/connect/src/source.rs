@@ -22,6 +22,8 @@ mod lines;
 pub mod memory;
 mod receipt;
 pub mod splunk;
+#[cfg(feature = "aws")]
+pub mod sqs;
 pub mod stdin;
 #[cfg(feature = "aws")]
 mod stream;
