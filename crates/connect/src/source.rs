@@ -21,6 +21,8 @@ pub mod kafka;
 mod lines;
 pub mod memory;
 mod receipt;
+#[cfg(feature = "aws")]
+pub mod s3;
 pub mod splunk;
 #[cfg(feature = "aws")]
 pub mod sqs;
