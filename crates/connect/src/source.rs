@@ -11,6 +11,8 @@ pub mod cloudwatch;
 #[cfg(test)]
 mod contract;
 mod cuts;
+#[cfg(feature = "aws")]
+pub mod digests;
 pub mod file;
 pub mod firehose;
 pub mod github;
