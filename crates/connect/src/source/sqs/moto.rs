@@ -5,7 +5,7 @@ use std::io::Write;
 
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Event, NotificationConfiguration,
-    QueueConfiguration, VersioningConfiguration,
+    QueueConfiguration, TopicConfiguration, VersioningConfiguration,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
@@ -31,17 +31,36 @@ impl Account {
         let place = BucketLocationConstraint::EuCentral1;
         let place = CreateBucketConfiguration::builder().location_constraint(place).build();
         s3.create_bucket().bucket("logs").create_bucket_configuration(place).send().await.unwrap();
-        let asked = sqs.get_queue_attributes().queue_url(&queue_url).attribute_names(QueueAttributeName::QueueArn);
-        let arn = asked.send().await.unwrap().attributes.unwrap()[&QueueAttributeName::QueueArn].clone();
-        let to_queue = QueueConfiguration::builder().queue_arn(arn).events(Event::from("s3:ObjectCreated:*"));
-        let notices = NotificationConfiguration::builder().queue_configurations(to_queue.build().unwrap()).build();
-        s3.put_bucket_notification_configuration()
-            .bucket("logs")
-            .notification_configuration(notices)
-            .send()
-            .await
-            .unwrap();
-        Some(Self { server, s3, sqs, queue_url })
+        let account = Self { server, s3, sqs, queue_url };
+        let to_queue = QueueConfiguration::builder().queue_arn(account.queue_arn().await).events(created());
+        let notices = NotificationConfiguration::builder().queue_configurations(to_queue.build().unwrap());
+        account.notifies(notices.build()).await;
+        Some(account)
+    }
+
+    async fn queue_arn(&self) -> String {
+        let name = QueueAttributeName::QueueArn;
+        let asked = self.sqs.get_queue_attributes().queue_url(&self.queue_url).attribute_names(name.clone());
+        asked.send().await.unwrap().attributes.unwrap()[&name].clone()
+    }
+
+    /// From now on the bucket tells of its objects so.
+    async fn notifies(&self, notices: NotificationConfiguration) {
+        let request =
+            self.s3.put_bucket_notification_configuration().bucket("logs").notification_configuration(notices);
+        request.send().await.unwrap();
+    }
+
+    /// A request to SNS, whose SDK nothing else needs. moto reads service and region from the signature alone.
+    async fn sns(&self, action: &str, more: &[(&str, &str)]) {
+        let scope =
+            "AWS4-HMAC-SHA256 Credential=x/20260101/eu-central-1/sns/aws4_request, SignedHeaders=host, Signature=0";
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Action", action).append_pair("Version", "2010-03-31").extend_pairs(more);
+        let request = reqwest::Client::new().post(&self.server.address).header("authorization", scope);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.finish());
+        let status = request.send().await.unwrap().status();
+        assert!(status.is_success(), "{action}: {status}");
     }
 
     fn settings(&self, visibility: &str) -> Settings {
@@ -71,6 +90,10 @@ impl Account {
         let hidden = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
         (count(QueueAttributeName::ApproximateNumberOfMessages), count(hidden))
     }
+}
+
+fn created() -> Event {
+    Event::from("s3:ObjectCreated:*")
 }
 
 fn trail(records: usize) -> Vec<u8> {
@@ -163,6 +186,19 @@ async fn an_object_that_is_told_of_twice_leads_to_the_same_positions_and_another
     let positions = positions(&read(&mut account.source("5m"), 6).await);
     assert_eq!(positions.len(), 6);
     assert_eq!(positions.iter().collect::<BTreeSet<_>>().len(), 4);
+}
+
+#[tokio::test]
+async fn what_a_bucket_tells_a_topic_that_the_queue_subscribes_to_is_read_as_well() {
+    let Some(account) = Account::start().await else { return };
+    let (topic, queue) = ("arn:aws:sns:eu-central-1:123456789012:trail", account.queue_arn().await);
+    account.sns("CreateTopic", &[("Name", "trail")]).await;
+    account.sns("Subscribe", &[("TopicArn", topic), ("Protocol", "sqs"), ("Endpoint", queue.as_str())]).await;
+    let to_topic = TopicConfiguration::builder().topic_arn(topic).events(created()).build().unwrap();
+    account.notifies(NotificationConfiguration::builder().topic_configurations(to_topic).build()).await;
+    account.put("a b.json.gz", trail(3)).await;
+    let positions = positions(&read(&mut account.source("5m"), 3).await);
+    assert!(positions.iter().all(|position| position.starts_with("logs/a b.json.gz@")), "{positions:?}");
 }
 
 #[tokio::test]
