@@ -15,7 +15,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -53,8 +53,10 @@ pub struct Digests {
 /// Who walks: a step outlives a dropped `next`, and the following one finds what it came to.
 enum Turn {
     Here(Option<Box<Walk>>),
-    Walking(Pin<Box<dyn Future<Output = (Box<Walk>, Result<Step, SourceError>)> + Send>>),
+    Walking(Pin<Box<dyn Future<Output = Walked> + Send>>),
 }
+
+type Walked = (Box<Walk>, Result<Step, SourceError>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +93,7 @@ impl Digests {
             overdue: span(settings.overdue),
             chains,
             round: None,
-            silent: BTreeSet::new(),
+            silent: BTreeMap::new(),
         };
         let (is_new, turn) = (!stored.0.contains_key(SINCE), Turn::Here(Some(Box::new(walk))));
         Ok(Self { clock, poll: span(settings.poll), since, is_new, due: now, turn })

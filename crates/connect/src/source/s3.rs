@@ -39,6 +39,9 @@ use crate::clock::Clock;
 /// Objects that are remembered over all prefixes: about 200 bytes each.
 const PASSED_MAX: usize = 100_000;
 
+/// Prefixes that stars may stand for: accounts times regions.
+const PARTITIONS_MAX: usize = 4_096;
+
 /// A page has up to a thousand objects.
 const PAGE: usize = 1_000;
 
@@ -232,6 +235,12 @@ impl S3 {
         for prefix in found {
             if self.partitions.iter().any(|known| known.prefix == prefix) {
                 continue;
+            }
+            if self.partitions.len() >= PARTITIONS_MAX {
+                let doing =
+                    format!("read s3://{}/{prefix}: more than {PARTITIONS_MAX} prefixes are there", self.bucket);
+                self.trouble = Some(SourceError { doing, remedy: Remedy::Person, source: None });
+                break;
             }
             let name = format!("{}/{prefix}", self.bucket);
             let floor = match (self.stored.remove(&name), &self.start) {

@@ -243,12 +243,13 @@ fn unread(named: &Named, error: SdkError<GetObjectError>) -> Unread {
         Why::Gone | Why::Denied | Why::Corrupt => Remedy::Person,
         Why::Passing => remedy(&code, &error),
     };
-    let doing = match why {
-        Why::Denied => format!(
-            "read {}: the role needs s3:GetObject on it, and kms:Decrypt if it is encrypted with a key of KMS",
-            named.url()
-        ),
-        Why::Gone | Why::Corrupt | Why::Passing => format!("read {}", named.url()),
+    let needs = match code.as_str() {
+        "AccessDenied" => ": the role needs s3:GetObject on it, and kms:Decrypt if a key of KMS encrypts it",
+        "PermanentRedirect" => ": its bucket is in another region, set `region`",
+        "InvalidObjectState" => ": it was moved to an archive, restore it",
+        code if code.starts_with("KMS.") => ": its key of KMS refuses us",
+        _ => "",
     };
+    let doing = format!("read {}{needs}", named.url());
     Unread { why, error: SourceError { doing, remedy, source: Some(error.into()) } }
 }

@@ -9,6 +9,9 @@ use engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+/// Digests at fault that are remembered; one that is forgotten is told again, as the same gap.
+const FAULTY_MAX: usize = 100;
+
 /// What CloudTrail calls the only way that it signs.
 const ALGORITHM: &str = "SHA256withRSA";
 
@@ -53,14 +56,17 @@ pub(super) struct Found {
     pub(super) algorithm: Option<String>,
 }
 
-/// The last digest of a chain; the value of a mark.
+/// How far a chain was verified; the value of a mark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
+    /// The last digest that CloudTrail has signed; nothing before the first.
     pub(super) key: String,
     pub(super) end: Timestamp,
-    /// Nothing, if it was found at fault: then the next one cannot be compared with it.
     pub(super) seal: Option<Seal>,
+    /// Digests behind it that were found at fault. They do not move the chain: anybody who may write into the bucket can
+    /// put one there, under the name of any time to come.
+    pub(super) faulty: Vec<String>,
 }
 
 /// What the next digest says of this one.
@@ -98,6 +104,32 @@ impl Found {
             return Err("its signature is not CloudTrail's for what it says: it was altered".to_owned());
         }
         Ok(Seal { hash, signature: signature.to_ascii_lowercase() })
+    }
+}
+
+impl Link {
+    /// Of a chain of which nothing was verified by this moment.
+    pub(super) fn none(end: Timestamp) -> Self {
+        Self { key: String::new(), end, seal: None, faulty: Vec::new() }
+    }
+
+    /// Whether a digest was looked at.
+    pub(super) fn covers(&self, key: &str) -> bool {
+        file(key) <= file(&self.key) || self.faulty.iter().any(|faulty| faulty == key)
+    }
+
+    /// One more is at fault.
+    pub(super) fn blame(&mut self, key: &str) {
+        if self.faulty.len() >= FAULTY_MAX {
+            self.faulty.remove(0);
+        }
+        self.faulty.push(key.to_owned());
+    }
+
+    /// The chain goes on to this digest.
+    pub(super) fn advance(&mut self, key: &str, end: Timestamp, seal: Seal) {
+        self.faulty.retain(|faulty| file(faulty) > file(key));
+        (self.key, self.end, self.seal) = (key.to_owned(), end, Some(seal));
     }
 }
 
@@ -143,6 +175,11 @@ pub(super) fn region(key: &str) -> Option<&str> {
     // It becomes part of an address.
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (!region.is_empty() && region.bytes().all(is_name)).then_some(region)
+}
+
+/// The name of a file without its folders, which hold the day.
+pub(super) fn file(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or(key)
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -49,5 +49,5 @@ fn poll() -> Duration {
 }
 
 fn overdue() -> Duration {
-    Duration::from_secs(4 * 3_600)
+    Duration::from_secs(14_400)
 }

@@ -271,6 +271,31 @@ async fn a_digest_that_was_copied_from_elsewhere_is_no_proof() {
 }
 
 #[tokio::test]
+async fn a_forged_digest_of_a_time_to_come_blinds_nobody() {
+    let Some(cloud) = Cloud::start().await else { return };
+    let mut trail = cloud.trail(1);
+    let forged =
+        Hour { key: trail.hours[1].key.replace("_eu-central-1_20", "_eu-central-1_29"), ..trail.hours[1].clone() };
+    trail.hours[3].files[0].1 = b"{}".to_vec();
+    for hour in [&trail.hours[0], &trail.hours[1], &forged] {
+        cloud.put(hour).await;
+    }
+    let mut source = cloud.source(1, &Mark::default(), json!({}));
+    let batches = until_idle(&mut source).await;
+    let told = gaps(&batches);
+    assert!(told.len() == 1 && told[0].what.contains("it was put there from"), "{told:?}");
+    let mut stored = Mark::default();
+    batches.iter().for_each(|batch| stored.0.extend(batch.mark.0.clone()));
+    for hour in &trail.hours[2..] {
+        cloud.put(hour).await;
+    }
+    for mut source in [source, cloud.source(1, &stored, json!({}))] {
+        let told = gaps(&until_idle(&mut source).await);
+        assert!(told.len() == 1 && told[0].what.contains("was altered"), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_restart_goes_on_behind_the_last_digest_whose_mark_is_stored() {
     let Some(cloud) = Cloud::start().await else { return };
     let trail = cloud.trail(1);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use engine::time::{Span, Timestamp};
 use tokio::task::JoinSet;
 
-use super::digest::{Digest, Found, Link, LogFile, chain, is_backfill, region};
+use super::digest::{Digest, Found, Link, LogFile, chain, file, is_backfill, region};
 use super::keys::Keys;
 use super::logs;
 use crate::source::aws::object::{Named, Objects, Why};
@@ -22,6 +22,9 @@ const AGAIN: Span = Span::seconds(2 * 86_400);
 /// Log files read at once.
 const FILES_MAX: usize = 8;
 
+/// Chains that are remembered: far more than accounts times regions. Of others it is told again, as the same gap.
+const CHAINS_MAX: usize = 50_000;
+
 /// Unpacked; a digest names at most some thousand log files.
 const DIGEST_BYTES_MAX: u64 = 64 << 20;
 
@@ -37,7 +40,7 @@ pub(super) struct Walk {
     pub(super) chains: BTreeMap<String, Link>,
     pub(super) round: Option<Round>,
     /// Chains of which it was said that nothing comes, and since which digest.
-    pub(super) silent: BTreeSet<(String, String)>,
+    pub(super) silent: BTreeMap<String, String>,
 }
 
 /// One look for new digests.
@@ -101,7 +104,7 @@ impl Walk {
             for listed in page.objects {
                 let Some(trail) = chain(&listed.key) else { continue };
                 let name = format!("{}/{prefix}{trail}{}", self.bucket, suffix(&listed.key));
-                let is_known = self.chains.get(&name).is_some_and(|link| file(&listed.key) <= file(&link.key));
+                let is_known = self.chains.get(&name).is_some_and(|link| link.covers(&listed.key));
                 if !is_known {
                     digests.push_back((name, listed));
                 }
@@ -118,16 +121,17 @@ impl Walk {
             return Ok(self.pass(None));
         }
         let named = Named { bucket: self.bucket.clone(), key: listed.key.clone(), version: None };
-        let before = self.chains.get(&name).cloned();
+        let mut link = self.chains.get(&name).cloned().unwrap_or_else(|| Link::none(listed.modified));
+        let is_first = link.key.is_empty();
         let end = |digest: &Digest| digest.end().unwrap_or(listed.modified);
         let (found, digest) = match self.fetch(&named).await? {
             Ok(read) => read,
             Err(wrong) => {
-                let link = Link { key: named.key.clone(), end: listed.modified, seal: None };
+                link.blame(&named.key);
                 return Ok(self.pass(Some((vec![fault(&named, &wrong)], name, link))));
             }
         };
-        if before.is_none() && end(&digest) < self.since {
+        if is_first && end(&digest) < self.since {
             return Ok(self.pass(None));
         }
         let public_key = match region(&named.key) {
@@ -141,14 +145,16 @@ impl Walk {
             Some(public_key) => found.verify(&digest, &public_key),
             None => Err(format!("CloudTrail has no key {}", digest.digest_public_key_fingerprint)),
         };
-        let mut link = Link { key: named.key.clone(), end: end(&digest), seal: None };
         let mut gaps = Vec::new();
         match sealed {
             // What it says of others is nobody's word.
-            Err(wrong) => gaps.push(fault(&named, &wrong)),
+            Err(wrong) => {
+                gaps.push(fault(&named, &wrong));
+                link.blame(&named.key);
+            }
             Ok(seal) => {
-                if !is_backfill(&named.key) {
-                    match self.joint(&named, &digest, before.as_ref(), (listed.modified, now)).await? {
+                if !is_first && !is_backfill(&named.key) {
+                    match joint(&named, &digest, &link, now.since(listed.modified)) {
                         Joint::Late => {
                             if let Some(round) = &mut self.round {
                                 round.held.insert(name);
@@ -160,7 +166,7 @@ impl Walk {
                     }
                 }
                 gaps.extend(self.verify_files(&digest).await?);
-                link.seal = Some(seal);
+                link.advance(&named.key, end(&digest), seal);
             }
         }
         Ok(self.pass(Some((gaps, name, link))))
@@ -172,6 +178,9 @@ impl Walk {
             round.digests.pop_front();
         }
         let Some((gaps, name, link)) = told else { return Step::More };
+        if self.chains.len() >= CHAINS_MAX && !self.chains.contains_key(&name) {
+            return Step::Told { gaps, moved: None };
+        }
         self.chains.insert(name.clone(), link.clone());
         Step::Told { gaps, moved: Some((name, link)) }
     }
@@ -201,50 +210,6 @@ impl Walk {
         Ok(found.read().map(|digest| (found, digest)))
     }
 
-    /// How a digest fits the one before.
-    async fn joint(
-        &self,
-        named: &Named,
-        digest: &Digest,
-        before: Option<&Link>,
-        (modified, now): (Timestamp, Timestamp),
-    ) -> Result<Joint, SourceError> {
-        let (Some(bucket), Some(key)) = (&digest.previous_bucket, &digest.previous_key) else {
-            // The first of a chain names none.
-            return Ok(before.map_or(Joint::Fits, |before| {
-                let (end, start) = (before.end, &digest.digest_start_time);
-                Joint::Broken(Gap {
-                    id: format!("{}#begins", named.key),
-                    what: format!(
-                        "the chain of digests begins anew with {}: log files between {end} and {start} are vouched for by \
-                         none. Somebody stopped the trail or its log file validation, or deleted the trail",
-                        named.url()
-                    ),
-                })
-            }));
-        };
-        let Some(before) = before else { return Ok(Joint::Fits) };
-        if *key == before.key {
-            let broken = |wrong: String| Joint::Broken(fault(named, &wrong));
-            return Ok(digest.mismatch(before).map_or(Joint::Fits, broken));
-        }
-        if file(key) <= file(&before.key) && *bucket == self.bucket {
-            return Ok(Joint::Broken(fault(named, &format!("it follows {key}, which is not the last one before it"))));
-        }
-        // One that is there was found by the listing before: this one is missing, or late.
-        if now.since(modified) < GRACE {
-            return Ok(Joint::Late);
-        }
-        Ok(Joint::Broken(Gap {
-            id: format!("{key}#missing"),
-            what: format!(
-                "the digest s3://{bucket}/{key} is missing, and whatever was before it since {}: log files of that time \
-                 are vouched for by none",
-                before.end
-            ),
-        }))
-    }
-
     /// What is wrong with the log files that a digest vouches for.
     async fn verify_files(&self, digest: &Digest) -> Result<Vec<Gap>, SourceError> {
         let mut files = digest.log_files.iter().cloned();
@@ -271,8 +236,9 @@ impl Walk {
     /// A chain of which no digest has come for long, if that was not said.
     fn missed(&mut self, now: Timestamp) -> Option<Gap> {
         for (name, link) in &self.chains {
-            let is_late = !is_backfill(&link.key) && now.since(link.end) > self.overdue;
-            if is_late && self.silent.insert((name.clone(), link.key.clone())) {
+            let is_regular = !link.key.is_empty() && !is_backfill(&link.key);
+            let is_late = is_regular && now.since(link.end) > self.overdue;
+            if is_late && self.silent.insert(name.clone(), link.key.clone()).as_ref() != Some(&link.key) {
                 return Some(Gap {
                     id: format!("{}#last", link.key),
                     what: format!(
@@ -295,6 +261,43 @@ enum Joint {
     Broken(Gap),
 }
 
+/// How a digest of this age fits those before.
+fn joint(named: &Named, digest: &Digest, before: &Link, age: Span) -> Joint {
+    let (Some(bucket), Some(key)) = (&digest.previous_bucket, &digest.previous_key) else {
+        // Only the first of a chain names none.
+        let (end, start) = (before.end, &digest.digest_start_time);
+        return Joint::Broken(Gap {
+            id: format!("{}#begins", named.key),
+            what: format!(
+                "the chain of digests begins anew with {}: log files between {end} and {start} are vouched for by none. \
+                 Somebody stopped the trail or its log file validation, or deleted the trail",
+                named.url()
+            ),
+        });
+    };
+    if *key == before.key {
+        let broken = |wrong: String| Joint::Broken(fault(named, &wrong));
+        return digest.mismatch(before).map_or(Joint::Fits, broken);
+    }
+    // What is wrong with that one was told.
+    if before.faulty.contains(key) {
+        return Joint::Fits;
+    }
+    if file(key) <= file(&before.key) {
+        return Joint::Broken(fault(named, &format!("it follows {key}, which is not the last one before it")));
+    }
+    // Had it been there, the listing would have had it before this one: it is missing, or late.
+    if age < GRACE {
+        return Joint::Late;
+    }
+    let what = format!(
+        "the digest s3://{bucket}/{key} is missing, and whatever was before it since {}: log files of that time are vouched \
+         for by none",
+        before.end
+    );
+    Joint::Broken(Gap { id: format!("{key}#missing"), what })
+}
+
 async fn verify_file(objects: Objects, file: LogFile) -> Result<Option<Gap>, SourceError> {
     let named = Named { bucket: file.s3_bucket, key: file.s3_object, version: None };
     let wrong = match logs::hash(&objects, &named).await {
@@ -312,11 +315,6 @@ async fn verify_file(objects: Objects, file: LogFile) -> Result<Option<Gap>, Sou
 fn fault(named: &Named, wrong: &str) -> Gap {
     let what = format!("the digest {} does not verify: {wrong}; its log files are vouched for by none", named.url());
     Gap { id: format!("{}#digest", named.key), what }
-}
-
-/// The name of a file without its folders, which hold the day.
-fn file(key: &str) -> &str {
-    key.rsplit('/').next().unwrap_or(key)
 }
 
 fn suffix(key: &str) -> &'static str {

@@ -115,10 +115,11 @@ impl Queue {
         SdkError<E, R>: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let code = error.code().unwrap_or_default().to_owned();
-        let remedy = remedy(&code, &error);
+        let is_of_key = code.starts_with("Kms") && code != "KmsThrottled";
+        let remedy = if is_of_key { Remedy::Person } else { remedy(&code, &error) };
         let needs = match code.as_str() {
             "AccessDenied" | "AccessDeniedException" => format!(": the role needs {permission}"),
-            code if code.starts_with("KMS") || code.starts_with("Kms") => ": its key of KMS refuses us".to_owned(),
+            _ if is_of_key => ": its key of KMS refuses us".to_owned(),
             _ => String::new(),
         };
         SourceError { doing: format!("{doing} {}{needs}", self.url), remedy, source: Some(Box::new(error)) }
