@@ -99,8 +99,8 @@ pub(crate) struct Source {
     #[serde(deserialize_with = "format", default = "auto")]
     pub kind: Format,
     /// How far out of order its events ordinarily come, such as `"2m"`: windows that can only be judged when all of
-    /// their events are there wait for as long. Without it: CloudWatch 2 min, Kafka 30 s, others 1 min, but never longer
-    /// than `lateness`.
+    /// their events are there wait for as long. Without it: SQS and S3 20 min, CloudWatch 2 min, Kafka 30 s, others 1 min,
+    /// but never longer than `lateness`.
     #[serde(default, with = "humantime_serde")]
     pub delay: Option<Duration>,
     /// How late an event may come and still be counted; what it changes is revised. At most 24 h.
@@ -123,6 +123,15 @@ pub(crate) struct Source {
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     pub cloudwatch: Option<source::cloudwatch::Settings>,
+    /// Amazon SQS: events, or notifications about objects in S3, which are read.
+    #[cfg(feature = "aws")]
+    pub sqs: Option<source::sqs::Settings>,
+    /// Amazon S3, by listing.
+    #[cfg(feature = "aws")]
+    pub s3: Option<source::s3::Settings>,
+    /// CloudTrail's digests, which prove that no log file was deleted or altered.
+    #[cfg(feature = "aws")]
+    pub digests: Option<source::digests::Settings>,
     /// Apache Kafka.
     #[cfg(feature = "kafka")]
     pub kafka: Option<source::kafka::Settings>,

@@ -29,6 +29,15 @@ pub(crate) enum Inflow {
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(Box<connect::source::cloudwatch::CloudWatch>),
+    /// Amazon SQS.
+    #[cfg(feature = "aws")]
+    Sqs(Box<connect::source::sqs::Sqs>),
+    /// Amazon S3, by listing.
+    #[cfg(feature = "aws")]
+    S3(Box<connect::source::s3::S3>),
+    /// CloudTrail's digests.
+    #[cfg(feature = "aws")]
+    Digests(Box<connect::source::digests::Digests>),
     /// Apache Kafka.
     #[cfg(feature = "kafka")]
     Kafka(Box<connect::source::kafka::Kafka>),
@@ -46,6 +55,12 @@ impl Inflow {
             Self::Http(source) => feed::run(source, feed, inbox, stop).await,
             #[cfg(feature = "aws")]
             Self::CloudWatch(source) => feed::run(*source, feed, inbox, stop).await,
+            #[cfg(feature = "aws")]
+            Self::Sqs(source) => feed::run(*source, feed, inbox, stop).await,
+            #[cfg(feature = "aws")]
+            Self::S3(source) => feed::run(*source, feed, inbox, stop).await,
+            #[cfg(feature = "aws")]
+            Self::Digests(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "kafka")]
             Self::Kafka(source) => feed::run(*source, feed, inbox, stop).await,
         }
@@ -56,8 +71,11 @@ impl Inflow {
         match self {
             Self::Stdin(_) | Self::Http(_) => false,
             Self::File(_) => true,
+            // The queue keeps it.
             #[cfg(feature = "aws")]
-            Self::CloudWatch(_) => true,
+            Self::Sqs(_) => false,
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(_) | Self::S3(_) | Self::Digests(_) => true,
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => true,
         }
@@ -72,6 +90,11 @@ impl Inflow {
             Self::Http(_) => Manners { delay: minute, repeats: true, says_idle: false },
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) => Manners { delay: Span::seconds(120), repeats: true, says_idle: true },
+            // CloudTrail writes log files that late.
+            #[cfg(feature = "aws")]
+            Self::Sqs(_) | Self::S3(_) => Manners { delay: Span::seconds(1_200), repeats: true, says_idle: true },
+            #[cfg(feature = "aws")]
+            Self::Digests(_) => Manners { delay: minute, repeats: false, says_idle: true },
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => Manners { delay: Span::seconds(30), repeats: true, says_idle: true },
         }
@@ -105,6 +128,21 @@ pub(crate) async fn open_source(
             let source = connect::source::cloudwatch::CloudWatch::open(settings, mark, clock).await;
             (Inflow::CloudWatch(Box::new(source.context("set up CloudWatch Logs")?)), None)
         }
+        #[cfg(feature = "aws")]
+        System::Sqs(settings) => {
+            let source = connect::source::sqs::Sqs::open(settings).await;
+            (Inflow::Sqs(Box::new(source.context("set up SQS")?)), None)
+        }
+        #[cfg(feature = "aws")]
+        System::S3(settings) => {
+            let source = connect::source::s3::S3::open(settings, mark, connect::clock::Clock::Wall).await;
+            (Inflow::S3(Box::new(source.context("set up S3")?)), None)
+        }
+        #[cfg(feature = "aws")]
+        System::Digests(settings) => {
+            let source = connect::source::digests::Digests::open(settings, mark, connect::clock::Clock::Wall).await;
+            (Inflow::Digests(Box::new(source.context("set up CloudTrail digests")?)), None)
+        }
         #[cfg(feature = "kafka")]
         System::Kafka(settings) => {
             let source = connect::source::kafka::Kafka::open(settings, mark).context("set up Kafka consumer")?;
@@ -124,6 +162,12 @@ pub(crate) async fn probe(system: System<'_>) -> Vec<Probe> {
         }
         #[cfg(feature = "aws")]
         System::CloudWatch(_) => Vec::new(),
+        #[cfg(feature = "aws")]
+        System::Sqs(settings) => connect::source::sqs::probe(settings).await,
+        #[cfg(feature = "aws")]
+        System::S3(settings) => connect::source::s3::probe(settings).await,
+        #[cfg(feature = "aws")]
+        System::Digests(settings) => connect::source::digests::probe(settings).await,
         #[cfg(feature = "kafka")]
         System::Kafka(settings) => {
             let settings = settings.clone();

@@ -12,6 +12,9 @@ const SPLUNK: &str = include_str!("../crates/connect/src/source/splunk.rs");
 const FIREHOSE: &str = include_str!("../crates/connect/src/source/firehose.rs");
 const CLOUDWATCH: &str = include_str!("../crates/connect/src/source/cloudwatch/settings.rs");
 const AWS: &str = include_str!("../crates/connect/src/source/aws.rs");
+const SQS: &str = include_str!("../crates/connect/src/source/sqs/settings.rs");
+const S3: &str = include_str!("../crates/connect/src/source/s3/settings.rs");
+const DIGESTS: &str = include_str!("../crates/connect/src/source/digests/settings.rs");
 const KAFKA: &str = include_str!("../crates/connect/src/source/kafka/settings.rs");
 const WEBHOOK: &str = include_str!("../crates/connect/src/sink/webhook.rs");
 const SLACK: &str = include_str!("../crates/connect/src/sink/slack.rs");
@@ -21,7 +24,7 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 22] = [
+const SECTIONS: [(&str, &str, &str); 25] = [
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
@@ -32,6 +35,9 @@ const SECTIONS: [(&str, &str, &str); 22] = [
     ("### `splunk`", SPLUNK, "Settings"),
     ("### `firehose`", FIREHOSE, "Settings"),
     ("### `cloudwatch`", CLOUDWATCH, "Settings"),
+    ("### `sqs`", SQS, "Settings"),
+    ("### `s3`", S3, "Settings"),
+    ("### `digests`", DIGESTS, "Settings"),
     ("### `role`", AWS, "Role"),
     ("### `kafka`", KAFKA, "Settings"),
     ("## `sinks.<name>`", CONFIG, "Sink"),
@@ -156,7 +162,7 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
             "usize" => "`0`".to_owned(),
             "Archive" | "State" | "Retention" | "Ingest" => "see below".to_owned(),
             // These say it in their own words.
-            "Start" | "Rate" => "see right".to_owned(),
+            "Start" | "Rate" | "Begin" => "see right".to_owned(),
             _ => "none".to_owned(),
         },
     }
@@ -223,11 +229,12 @@ fn words(sort: &str) -> Option<&'static str> {
         "Severity" => "`informational` `low` `medium` `high` `critical`",
         "Format" => "kind, or `auto`",
         "Vec<engine::event::Kind>" => "kinds",
-        "Vec<String>" | "Names" | "LogGroups" => "names",
+        "Vec<String>" | "Names" | "LogGroups" | "Prefixes" => "names",
         "Properties" => "names and texts",
         "BTreeMap<String, Vec<String>>" => "lists by name",
         "BTreeMap<String, Secret>" => "names and secrets",
         "Start" => "length of time or moment",
+        "Begin" => "length of time, moment or key",
         "Framing" => "`lines` or `document`",
         "BTreeMap<String, Source>"
         | "BTreeMap<String, Sink>"

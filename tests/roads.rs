@@ -8,6 +8,9 @@ mod kafka;
 #[cfg(feature = "aws")]
 #[path = "roads/moto.rs"]
 mod moto;
+#[cfg(feature = "aws")]
+#[path = "roads/objects.rs"]
+mod objects;
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -25,13 +25,23 @@ pub(crate) enum System<'s> {
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(&'s source::cloudwatch::Settings),
+    /// Amazon SQS.
+    #[cfg(feature = "aws")]
+    Sqs(&'s source::sqs::Settings),
+    /// Amazon S3, by listing.
+    #[cfg(feature = "aws")]
+    S3(&'s source::s3::Settings),
+    /// CloudTrail's digests.
+    #[cfg(feature = "aws")]
+    Digests(&'s source::digests::Settings),
     /// Apache Kafka.
     #[cfg(feature = "kafka")]
     Kafka(&'s source::kafka::Settings),
 }
 
 /// What the file may say, in the order of the documentation.
-pub(super) const NAMES: &str = "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, kafka";
+pub(super) const NAMES: &str =
+    "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, sqs, s3, digests, kafka";
 
 impl Source {
     /// The systems that it names: exactly one, once the configuration was checked.
@@ -46,6 +56,12 @@ impl Source {
             self.firehose.as_ref().map(System::Firehose),
             #[cfg(feature = "aws")]
             self.cloudwatch.as_ref().map(System::CloudWatch),
+            #[cfg(feature = "aws")]
+            self.sqs.as_ref().map(System::Sqs),
+            #[cfg(feature = "aws")]
+            self.s3.as_ref().map(System::S3),
+            #[cfg(feature = "aws")]
+            self.digests.as_ref().map(System::Digests),
             #[cfg(feature = "kafka")]
             self.kafka.as_ref().map(System::Kafka),
         ];
@@ -66,6 +82,12 @@ impl<'s> System<'s> {
             Self::Firehose(_) => "firehose",
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) => "cloudwatch",
+            #[cfg(feature = "aws")]
+            Self::Sqs(_) => "sqs",
+            #[cfg(feature = "aws")]
+            Self::S3(_) => "s3",
+            #[cfg(feature = "aws")]
+            Self::Digests(_) => "digests",
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => "kafka",
         }
@@ -84,7 +106,7 @@ impl<'s> System<'s> {
             Self::Firehose(settings) => vec![("firehose.access_key", &settings.access_key)],
             Self::File(_) | Self::Stdin => Vec::new(),
             #[cfg(feature = "aws")]
-            Self::CloudWatch(_) => Vec::new(),
+            Self::CloudWatch(_) | Self::Sqs(_) | Self::S3(_) | Self::Digests(_) => Vec::new(),
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => Vec::new(),
         }

@@ -14,9 +14,9 @@ const PUT_BYTES_MAX: usize = 700_000;
 const PUT_EVENTS_MAX: usize = 5_000;
 
 /// A running server; stopped when dropped.
-struct Moto {
+pub(crate) struct Moto {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Drop for Moto {
@@ -29,7 +29,7 @@ impl Drop for Moto {
 
 impl Moto {
     /// None where it is not installed. In CI it must be.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let spawned = Command::new("moto_server")
             .args(["-H", "127.0.0.1", "-p", "0"])
             .stdout(Stdio::null())

@@ -11,6 +11,8 @@ pub mod cloudwatch;
 #[cfg(test)]
 mod contract;
 mod cuts;
+#[cfg(feature = "aws")]
+pub mod digests;
 pub mod file;
 pub mod firehose;
 pub mod github;
@@ -21,8 +23,16 @@ pub mod kafka;
 mod lines;
 pub mod memory;
 mod receipt;
+#[cfg(feature = "aws")]
+pub mod s3;
 pub mod splunk;
+#[cfg(feature = "aws")]
+pub mod sqs;
 pub mod stdin;
+#[cfg(feature = "aws")]
+mod stream;
+#[cfg(feature = "aws")]
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -159,6 +169,8 @@ pub enum Refusal {
     TooLong,
     /// Compressed bytes that do not decompress.
     Corrupt,
+    /// An object that is gone, refused or damaged: what is kept names it.
+    Unreadable,
 }
 
 /// How much of a refused record is kept.

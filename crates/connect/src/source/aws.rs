@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 pub(crate) mod moto;
+pub(crate) mod object;
+pub(crate) mod readers;
 
 use std::time::Duration;
 

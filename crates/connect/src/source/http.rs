@@ -311,5 +311,6 @@ fn word(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::TooLong => "size",
         Refusal::Corrupt => "encoding",
+        Refusal::Unreadable => "refused",
     }
 }
