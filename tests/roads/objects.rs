@@ -104,7 +104,7 @@ async fn a_service_that_is_killed_reads_the_messages_again_and_counts_each_recor
     // Every second record has no id of its own: only its position says that it was there before.
     let record = |number: usize| {
         let record = stopped(&format!("o-{number}"), &format!("user-{number}"));
-        if number % 2 == 0 { record } else { record.replace("eventID", "otherID") }
+        if number.is_multiple_of(2) { record } else { record.replace("eventID", "otherID") }
     };
     let records: Vec<String> = (0..OBJECTS * RECORDS).map(record).collect();
     let keys = put(&moto, records.chunks(RECORDS)).await;
