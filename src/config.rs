@@ -99,7 +99,7 @@ pub(crate) struct Source {
     #[serde(deserialize_with = "format", default = "auto")]
     pub kind: Format,
     /// How far out of order its events ordinarily come, such as `"2m"`: windows that can only be judged when all of
-    /// their events are there wait for as long. Without it: CloudWatch 2 min, Kafka 30 s, others 1 min, but never longer
+    /// their events are there wait for as long. Without it: CloudWatch and Kinesis 2 min, Kafka 30 s, others 1 min, but never longer
     /// than `lateness`.
     #[serde(default, with = "humantime_serde")]
     pub delay: Option<Duration>,
@@ -123,6 +123,9 @@ pub(crate) struct Source {
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     pub cloudwatch: Option<source::cloudwatch::Settings>,
+    /// Amazon Kinesis Data Streams.
+    #[cfg(feature = "aws")]
+    pub kinesis: Option<source::kinesis::Settings>,
     /// Apache Kafka.
     #[cfg(feature = "kafka")]
     pub kafka: Option<source::kafka::Settings>,
@@ -297,6 +300,7 @@ fn advised(message: &str) -> String {
         ),
         ("expected a duration", ", such as `90d`, `20m` or `250ms`"),
         ("unknown field `cloudwatch`", ": or this Lapwing was built without it, build with the feature `aws`"),
+        ("unknown field `kinesis`", ": or this Lapwing was built without it, build with the feature `aws`"),
         ("unknown field `kafka`", ": or this Lapwing was built without it, build with the feature `kafka`"),
         ("expected struct Config", ": the file says `key: value`, such as `sources: {…}`"),
     ];
@@ -436,6 +440,13 @@ mod tests {
     fn a_system_that_was_left_out_of_the_build_is_told_so() {
         let message = refusal("sources: {a: {kafka: {brokers: [b], topics: [t], group: g}}}");
         assert!(message.contains("build with the feature `kafka`"), "{message}");
+    }
+
+    #[cfg(feature = "aws")]
+    #[test]
+    fn a_source_of_cloudwatch_without_a_group_is_refused() {
+        let message = refusal("sources: {a: {cloudwatch: {region: eu-central-1}}}");
+        assert!(message.contains("give log_groups, log_group_prefixes, or both"), "{message}");
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(crate) enum Inflow {
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(Box<connect::source::cloudwatch::CloudWatch>),
+    /// Amazon Kinesis Data Streams.
+    #[cfg(feature = "aws")]
+    Kinesis(Box<connect::source::kinesis::Kinesis>),
     /// Apache Kafka.
     #[cfg(feature = "kafka")]
     Kafka(Box<connect::source::kafka::Kafka>),
@@ -46,6 +49,8 @@ impl Inflow {
             Self::Http(source) => feed::run(source, feed, inbox, stop).await,
             #[cfg(feature = "aws")]
             Self::CloudWatch(source) => feed::run(*source, feed, inbox, stop).await,
+            #[cfg(feature = "aws")]
+            Self::Kinesis(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "kafka")]
             Self::Kafka(source) => feed::run(*source, feed, inbox, stop).await,
         }
@@ -57,13 +62,14 @@ impl Inflow {
             Self::Stdin(_) | Self::Http(_) => false,
             Self::File(_) => true,
             #[cfg(feature = "aws")]
-            Self::CloudWatch(_) => true,
+            Self::CloudWatch(_) | Self::Kinesis(_) => true,
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => true,
         }
     }
 
-    /// How it behaves, where its configuration says nothing else. A consumer group may hand out again what was read.
+    /// How it behaves, where its configuration says nothing else. A consumer group may hand out again what was read, and
+    /// who puts records into a stream may put them twice.
     pub(crate) fn manners(&self) -> Manners {
         let minute = Span::seconds(60);
         match self {
@@ -71,7 +77,9 @@ impl Inflow {
             Self::Stdin(_) => Manners { delay: minute, repeats: false, says_idle: false },
             Self::Http(_) => Manners { delay: minute, repeats: true, says_idle: false },
             #[cfg(feature = "aws")]
-            Self::CloudWatch(_) => Manners { delay: Span::seconds(120), repeats: true, says_idle: true },
+            Self::CloudWatch(_) | Self::Kinesis(_) => {
+                Manners { delay: Span::seconds(120), repeats: true, says_idle: true }
+            }
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => Manners { delay: Span::seconds(30), repeats: true, says_idle: true },
         }
@@ -105,6 +113,12 @@ pub(crate) async fn open_source(
             let source = connect::source::cloudwatch::CloudWatch::open(settings, mark, clock).await;
             (Inflow::CloudWatch(Box::new(source.context("set up CloudWatch Logs")?)), None)
         }
+        #[cfg(feature = "aws")]
+        System::Kinesis(settings) => {
+            let clock = connect::clock::Clock::Wall;
+            let source = connect::source::kinesis::Kinesis::open(settings, mark, clock).await;
+            (Inflow::Kinesis(Box::new(source.context("set up Kinesis")?)), None)
+        }
         #[cfg(feature = "kafka")]
         System::Kafka(settings) => {
             let source = connect::source::kafka::Kafka::open(settings, mark).context("set up Kafka consumer")?;
@@ -123,7 +137,9 @@ pub(crate) async fn probe(system: System<'_>) -> Vec<Probe> {
             vec![Probe::good("secret", "readable; that senders reach us only they can try")]
         }
         #[cfg(feature = "aws")]
-        System::CloudWatch(_) => Vec::new(),
+        System::CloudWatch(settings) => connect::source::cloudwatch::probe(settings).await,
+        #[cfg(feature = "aws")]
+        System::Kinesis(settings) => connect::source::kinesis::probe(settings).await,
         #[cfg(feature = "kafka")]
         System::Kafka(settings) => {
             let settings = settings.clone();

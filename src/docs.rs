@@ -11,6 +11,7 @@ const GITLAB: &str = include_str!("../crates/connect/src/source/gitlab.rs");
 const SPLUNK: &str = include_str!("../crates/connect/src/source/splunk.rs");
 const FIREHOSE: &str = include_str!("../crates/connect/src/source/firehose.rs");
 const CLOUDWATCH: &str = include_str!("../crates/connect/src/source/cloudwatch/settings.rs");
+const KINESIS: &str = include_str!("../crates/connect/src/source/kinesis/settings.rs");
 const AWS: &str = include_str!("../crates/connect/src/source/aws.rs");
 const KAFKA: &str = include_str!("../crates/connect/src/source/kafka/settings.rs");
 const WEBHOOK: &str = include_str!("../crates/connect/src/sink/webhook.rs");
@@ -21,7 +22,7 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 22] = [
+const SECTIONS: [(&str, &str, &str); 23] = [
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
@@ -32,6 +33,7 @@ const SECTIONS: [(&str, &str, &str); 22] = [
     ("### `splunk`", SPLUNK, "Settings"),
     ("### `firehose`", FIREHOSE, "Settings"),
     ("### `cloudwatch`", CLOUDWATCH, "Settings"),
+    ("### `kinesis`", KINESIS, "Settings"),
     ("### `role`", AWS, "Role"),
     ("### `kafka`", KAFKA, "Settings"),
     ("## `sinks.<name>`", CONFIG, "Sink"),
@@ -156,7 +158,7 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
             "usize" => "`0`".to_owned(),
             "Archive" | "State" | "Retention" | "Ingest" => "see below".to_owned(),
             // These say it in their own words.
-            "Start" | "Rate" => "see right".to_owned(),
+            "Start" | "Rate" | "Beginning" => "see right".to_owned(),
             _ => "none".to_owned(),
         },
     }
@@ -228,6 +230,8 @@ fn words(sort: &str) -> Option<&'static str> {
         "BTreeMap<String, Vec<String>>" => "lists by name",
         "BTreeMap<String, Secret>" => "names and secrets",
         "Start" => "length of time or moment",
+        "Beginning" => "`trim_horizon`, length of time or moment",
+        "Stream" => "name or ARN",
         "Framing" => "`lines` or `document`",
         "BTreeMap<String, Source>"
         | "BTreeMap<String, Sink>"

@@ -25,13 +25,16 @@ pub(crate) enum System<'s> {
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(&'s source::cloudwatch::Settings),
+    /// Amazon Kinesis Data Streams.
+    #[cfg(feature = "aws")]
+    Kinesis(&'s source::kinesis::Settings),
     /// Apache Kafka.
     #[cfg(feature = "kafka")]
     Kafka(&'s source::kafka::Settings),
 }
 
 /// What the file may say, in the order of the documentation.
-pub(super) const NAMES: &str = "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, kafka";
+pub(super) const NAMES: &str = "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, kinesis, kafka";
 
 impl Source {
     /// The systems that it names: exactly one, once the configuration was checked.
@@ -46,6 +49,8 @@ impl Source {
             self.firehose.as_ref().map(System::Firehose),
             #[cfg(feature = "aws")]
             self.cloudwatch.as_ref().map(System::CloudWatch),
+            #[cfg(feature = "aws")]
+            self.kinesis.as_ref().map(System::Kinesis),
             #[cfg(feature = "kafka")]
             self.kafka.as_ref().map(System::Kafka),
         ];
@@ -66,6 +71,8 @@ impl<'s> System<'s> {
             Self::Firehose(_) => "firehose",
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) => "cloudwatch",
+            #[cfg(feature = "aws")]
+            Self::Kinesis(_) => "kinesis",
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => "kafka",
         }
@@ -84,7 +91,7 @@ impl<'s> System<'s> {
             Self::Firehose(settings) => vec![("firehose.access_key", &settings.access_key)],
             Self::File(_) | Self::Stdin => Vec::new(),
             #[cfg(feature = "aws")]
-            Self::CloudWatch(_) => Vec::new(),
+            Self::CloudWatch(_) | Self::Kinesis(_) => Vec::new(),
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => Vec::new(),
         }

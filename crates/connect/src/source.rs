@@ -19,6 +19,8 @@ pub mod gitlab;
 pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "aws")]
+pub mod kinesis;
 mod lines;
 pub mod memory;
 mod receipt;

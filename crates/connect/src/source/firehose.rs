@@ -115,7 +115,7 @@ impl Wire for Firehose {
 }
 
 /// The text of a record, of at most one byte more than `bytes_max`; nothing if it is packed and does not unpack.
-fn unpack(data: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
+pub(super) fn unpack(data: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
     if !data.starts_with(&[0x1f, 0x8b]) {
         return Some(data.to_vec());
     }
