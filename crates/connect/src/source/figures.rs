@@ -25,6 +25,7 @@ pub struct Figures {
     pub gaps_suspected: u64,
 }
 
+#[cfg(any(feature = "aws", test))]
 impl Figures {
     /// An event came this late.
     pub(crate) fn came_late(&mut self, by: Span) {
