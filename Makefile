@@ -1,7 +1,7 @@
 # The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos bench bench-peers bench-daemon agree docs console venv kafka million advisories
+.PHONY: help demo test check chaos bench bench-peers bench-daemon agree docs console venv kafka million adversity advisories
 
 # Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
@@ -54,9 +54,14 @@ bench-daemon: ## our service beside rsigma's daemon, same bytes, same run: throu
 		cargo install rsigma --version "=$(RSIGMA)" --locked --root "$(abspath $(BUILT))/rsigma"
 	CARGO_TARGET_DIR="$(abspath $(BUILT))" "$(BUILT)/release/daemon" $(CORPUS)
 
-million: kafka ## a million records through Kafka, with a kill and a rebalance in their middle: speed, lag, what was found
+million: kafka venv ## a million records through Kafka and CloudWatch Logs, with kills in their middle: speed, lag, what was found
 	@.ci/need cargo cc c++ make
-	cargo test --release --locked --no-default-features --features kafka --test kafka -- --ignored --nocapture
+	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo test --release --locked --test kafka --test aws -- --ignored --nocapture
+
+# LAPWING_RUNS asks for another number, LAPWING_SEED repeats a run.
+adversity: ## 1,000 runs of everything that CloudWatch Logs may do to its readers, with crashes: 0 lost, 0 doubled
+	@.ci/need cargo cc
+	LAPWING_RUNS=$${LAPWING_RUNS:-1000} cargo test --release --locked -p connect --lib adversity
 
 agree: ## whether our engine and rsigma find the same, over all rules and all events that we have
 	@.ci/need cargo cc

@@ -99,8 +99,8 @@ pub(crate) struct Source {
     #[serde(deserialize_with = "format", default = "auto")]
     pub kind: Format,
     /// How far out of order its events ordinarily come, such as `"2m"`: windows that can only be judged when all of
-    /// their events are there wait for as long. Without it: SQS and S3 20 min, CloudWatch 2 min, Kafka 30 s, others 1 min,
-    /// but never longer than `lateness`.
+    /// their events are there wait for as long. Without it: SQS and S3 20 min, CloudWatch and Kinesis 2 min, Kafka 30 s,
+    /// others 1 min, but never longer than `lateness`.
     #[serde(default, with = "humantime_serde")]
     pub delay: Option<Duration>,
     /// How late an event may come and still be counted; what it changes is revised. At most 24 h.
@@ -132,6 +132,9 @@ pub(crate) struct Source {
     /// CloudTrail's digests, which prove that no log file was deleted or altered.
     #[cfg(feature = "aws")]
     pub digests: Option<source::digests::Settings>,
+    /// Amazon Kinesis Data Streams.
+    #[cfg(feature = "aws")]
+    pub kinesis: Option<source::kinesis::Settings>,
     /// Apache Kafka.
     #[cfg(feature = "kafka")]
     pub kafka: Option<source::kafka::Settings>,
@@ -306,6 +309,7 @@ fn advised(message: &str) -> String {
         ),
         ("expected a duration", ", such as `90d`, `20m` or `250ms`"),
         ("unknown field `cloudwatch`", ": or this Lapwing was built without it, build with the feature `aws`"),
+        ("unknown field `kinesis`", ": or this Lapwing was built without it, build with the feature `aws`"),
         ("unknown field `kafka`", ": or this Lapwing was built without it, build with the feature `kafka`"),
         ("expected struct Config", ": the file says `key: value`, such as `sources: {…}`"),
     ];
@@ -445,6 +449,13 @@ mod tests {
     fn a_system_that_was_left_out_of_the_build_is_told_so() {
         let message = refusal("sources: {a: {kafka: {brokers: [b], topics: [t], group: g}}}");
         assert!(message.contains("build with the feature `kafka`"), "{message}");
+    }
+
+    #[cfg(feature = "aws")]
+    #[test]
+    fn a_source_of_cloudwatch_without_a_group_is_refused() {
+        let message = refusal("sources: {a: {cloudwatch: {region: eu-central-1}}}");
+        assert!(message.contains("give log_groups, log_group_prefixes, or both"), "{message}");
     }
 
     #[test]

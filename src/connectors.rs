@@ -38,6 +38,9 @@ pub(crate) enum Inflow {
     /// CloudTrail's digests.
     #[cfg(feature = "aws")]
     Digests(Box<connect::source::digests::Digests>),
+    /// Amazon Kinesis Data Streams.
+    #[cfg(feature = "aws")]
+    Kinesis(Box<connect::source::kinesis::Kinesis>),
     /// Apache Kafka.
     #[cfg(feature = "kafka")]
     Kafka(Box<connect::source::kafka::Kafka>),
@@ -61,6 +64,8 @@ impl Inflow {
             Self::S3(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "aws")]
             Self::Digests(source) => feed::run(*source, feed, inbox, stop).await,
+            #[cfg(feature = "aws")]
+            Self::Kinesis(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "kafka")]
             Self::Kafka(source) => feed::run(*source, feed, inbox, stop).await,
         }
@@ -75,13 +80,14 @@ impl Inflow {
             #[cfg(feature = "aws")]
             Self::Sqs(_) => false,
             #[cfg(feature = "aws")]
-            Self::CloudWatch(_) | Self::S3(_) | Self::Digests(_) => true,
+            Self::CloudWatch(_) | Self::S3(_) | Self::Digests(_) | Self::Kinesis(_) => true,
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => true,
         }
     }
 
-    /// How it behaves, where its configuration says nothing else. A consumer group may hand out again what was read.
+    /// How it behaves, where its configuration says nothing else. A consumer group may hand out again what was read, and
+    /// who puts records into a stream may put them twice.
     pub(crate) fn manners(&self) -> Manners {
         let minute = Span::seconds(60);
         match self {
@@ -89,12 +95,14 @@ impl Inflow {
             Self::Stdin(_) => Manners { delay: minute, repeats: false, says_idle: false },
             Self::Http(_) => Manners { delay: minute, repeats: true, says_idle: false },
             #[cfg(feature = "aws")]
-            Self::CloudWatch(_) => Manners { delay: Span::seconds(120), repeats: true, says_idle: true },
             // CloudTrail writes log files that late.
-            #[cfg(feature = "aws")]
             Self::Sqs(_) | Self::S3(_) => Manners { delay: Span::seconds(1_200), repeats: true, says_idle: true },
             #[cfg(feature = "aws")]
             Self::Digests(_) => Manners { delay: minute, repeats: false, says_idle: true },
+            #[cfg(feature = "aws")]
+            Self::CloudWatch(_) | Self::Kinesis(_) => {
+                Manners { delay: Span::seconds(120), repeats: true, says_idle: true }
+            }
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => Manners { delay: Span::seconds(30), repeats: true, says_idle: true },
         }
@@ -143,6 +151,12 @@ pub(crate) async fn open_source(
             let source = connect::source::digests::Digests::open(settings, mark, connect::clock::Clock::Wall).await;
             (Inflow::Digests(Box::new(source.context("set up CloudTrail digests")?)), None)
         }
+        #[cfg(feature = "aws")]
+        System::Kinesis(settings) => {
+            let clock = connect::clock::Clock::Wall;
+            let source = connect::source::kinesis::Kinesis::open(settings, mark, clock).await;
+            (Inflow::Kinesis(Box::new(source.context("set up Kinesis")?)), None)
+        }
         #[cfg(feature = "kafka")]
         System::Kafka(settings) => {
             let source = connect::source::kafka::Kafka::open(settings, mark).context("set up Kafka consumer")?;
@@ -161,13 +175,15 @@ pub(crate) async fn probe(system: System<'_>) -> Vec<Probe> {
             vec![Probe::good("secret", "readable; that senders reach us only they can try")]
         }
         #[cfg(feature = "aws")]
-        System::CloudWatch(_) => Vec::new(),
-        #[cfg(feature = "aws")]
         System::Sqs(settings) => connect::source::sqs::probe(settings).await,
         #[cfg(feature = "aws")]
         System::S3(settings) => connect::source::s3::probe(settings).await,
         #[cfg(feature = "aws")]
         System::Digests(settings) => connect::source::digests::probe(settings).await,
+        #[cfg(feature = "aws")]
+        System::CloudWatch(settings) => connect::source::cloudwatch::probe(settings).await,
+        #[cfg(feature = "aws")]
+        System::Kinesis(settings) => connect::source::kinesis::probe(settings).await,
         #[cfg(feature = "kafka")]
         System::Kafka(settings) => {
             let settings = settings.clone();

@@ -11,6 +11,7 @@ const GITLAB: &str = include_str!("../crates/connect/src/source/gitlab.rs");
 const SPLUNK: &str = include_str!("../crates/connect/src/source/splunk.rs");
 const FIREHOSE: &str = include_str!("../crates/connect/src/source/firehose.rs");
 const CLOUDWATCH: &str = include_str!("../crates/connect/src/source/cloudwatch/settings.rs");
+const KINESIS: &str = include_str!("../crates/connect/src/source/kinesis/settings.rs");
 const AWS: &str = include_str!("../crates/connect/src/source/aws.rs");
 const SQS: &str = include_str!("../crates/connect/src/source/sqs/settings.rs");
 const S3: &str = include_str!("../crates/connect/src/source/s3/settings.rs");
@@ -24,7 +25,7 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 25] = [
+const SECTIONS: &[(&str, &str, &str)] = &[
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
@@ -38,6 +39,7 @@ const SECTIONS: [(&str, &str, &str); 25] = [
     ("### `sqs`", SQS, "Settings"),
     ("### `s3`", S3, "Settings"),
     ("### `digests`", DIGESTS, "Settings"),
+    ("### `kinesis`", KINESIS, "Settings"),
     ("### `role`", AWS, "Role"),
     ("### `kafka`", KAFKA, "Settings"),
     ("## `sinks.<name>`", CONFIG, "Sink"),
@@ -92,7 +94,7 @@ struct Section<'a> {
 #[must_use]
 pub(crate) fn page() -> String {
     let mut page = String::from(INTRODUCTION);
-    for (heading, source, name) in SECTIONS {
+    for (heading, source, name) in SECTIONS.iter().copied() {
         let section = read(source, name);
         page += &format!("\n{heading}\n\n{}\n", section.text);
         if section.settings.is_empty() {
@@ -162,7 +164,7 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
             "usize" => "`0`".to_owned(),
             "Archive" | "State" | "Retention" | "Ingest" => "see below".to_owned(),
             // These say it in their own words.
-            "Start" | "Rate" | "Begin" => "see right".to_owned(),
+            "Start" | "Rate" | "Begin" | "Beginning" => "see right".to_owned(),
             _ => "none".to_owned(),
         },
     }
@@ -235,6 +237,8 @@ fn words(sort: &str) -> Option<&'static str> {
         "BTreeMap<String, Secret>" => "names and secrets",
         "Start" => "length of time or moment",
         "Begin" => "length of time, moment or key",
+        "Beginning" => "`trim_horizon`, length of time or moment",
+        "Stream" => "name or ARN",
         "Framing" => "`lines` or `document`",
         "BTreeMap<String, Source>"
         | "BTreeMap<String, Sink>"
@@ -262,7 +266,7 @@ mod tests {
 
     #[test]
     fn every_section_is_found_and_every_type_and_default_has_words() {
-        for (heading, source, name) in SECTIONS {
+        for (heading, source, name) in SECTIONS.iter().copied() {
             let section = read(source, name);
             assert!(!section.text.is_empty(), "{heading}");
             for Setting { name, sort, default, text } in section.settings {

@@ -16,12 +16,14 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::health::{Health, Trouble};
+use self::shown::Shown;
 use crate::fail::{self, Point};
 use crate::metrics::METRICS;
 use crate::workers::{Load, Reached};
 use connect::clock::Clock;
 
 mod health;
+mod shown;
 
 /// Waits after a failure double from here …
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -217,13 +219,6 @@ impl Feed {
         self.is(Health::Failing);
     }
 
-    fn show_backlog(&self, records: Option<u64>) {
-        if let Some(records) = records {
-            let records = i64::try_from(records).unwrap_or(i64::MAX);
-            METRICS.source_backlog.with_label_values(&[&self.name]).set(records);
-        }
-    }
-
     /// From here on it works, or not.
     pub(crate) fn is(&self, health: Health) {
         if health != Health::Failing {
@@ -267,10 +262,10 @@ enum Input<'a> {
 
 /// Reads the source until it is exhausted or told to stop; returns when all that it handed in is committed.
 pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::Sender<Load>, stop: CancellationToken) {
-    let mut held: Option<Batch> = None;
-    let mut in_flight = 0;
+    let (mut held, mut in_flight) = (None::<Batch>, 0);
     let (mut open, mut exhausted) = (true, false);
     let mut retry: Option<(Instant, Duration)> = None;
+    let mut shown = Shown::default();
     while open || held.is_some() || in_flight > 0 {
         let rest = retry.map(|(at, _)| at).filter(|at| *at > Instant::now());
         let input = tokio::select! {
@@ -281,7 +276,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
             () = sleep_until(rest.unwrap_or_else(Instant::now)), if open && rest.is_some() => Input::Retry,
             next = source.next(), if open && held.is_none() && rest.is_none() => Input::Next(next),
         };
-        feed.show_backlog(source.backlog());
+        shown.update(&feed.name, source.backlog(), source.figures());
         match input {
             Input::Stop => {
                 // What is held has not been accepted; it is read again after the next start.

@@ -70,6 +70,12 @@ metrics! {
     source_errors: IntCounterVec, "lapwing_source_errors_total", "Failures of the system behind a source", ["source"];
     source_gaps: IntCounterVec, "lapwing_source_gaps_total", "Times that records of a source were found to be missing for good: deleted before they were read, or altered", ["source"];
     source_backlog: IntGaugeVec, "lapwing_source_backlog", "Records or messages that are known to wait at the system behind a source, where it says so", ["source"];
+    source_behind: GaugeVec, "lapwing_source_behind_seconds", "How far behind the newest record at its system a source reads, where that says so", ["source"];
+    source_ingestion_delay: GaugeVec, "lapwing_source_ingestion_delay_seconds", "Longest time from an event to its arrival at the system behind a source, among those that came last", ["source"];
+    source_duplicates: IntCounterVec, "lapwing_source_duplicates_total", "Events that the system behind a source brought again and that were left out", ["source"];
+    source_late: IntCounterVec, "lapwing_source_late_total", "Events that became readable after the first look that should have shown them, by how late: up to this age", ["source", "age"];
+    source_throttled: IntCounterVec, "lapwing_source_throttled_total", "Requests of a source that its system refused for coming too soon", ["source"];
+    source_gaps_suspected: IntCounterVec, "lapwing_source_gaps_suspected_total", "Times that a source may have missed something: found by a look further back than it usually takes, or kept for too short by its system", ["source"];
     alerts: IntCounterVec, "lapwing_alerts_total", "Alerts raised", ["severity"];
     alert_revisions: IntCounterVec, "lapwing_alert_revisions_total", "Changes of alerts that people were told", ["severity"];
     commit_seconds: Histogram, "lapwing_commit_seconds", "Time of one durable commit";
@@ -129,7 +135,9 @@ impl Metrics {
             // It may never have been shown.
             drop(gauge.remove_label_values(&[source]));
         }
-        drop(self.source_lag.remove_label_values(&[source]));
+        for gauge in [&self.source_lag, &self.source_behind, &self.source_ingestion_delay] {
+            drop(gauge.remove_label_values(&[source]));
+        }
     }
 
     /// Makes the series of a sink exist from the start.

@@ -115,8 +115,16 @@ impl Config {
 }
 
 impl Source {
-    /// What cannot be meant of its file.
+    /// What cannot be meant of where it reads.
     fn unreadable(&self) -> Option<String> {
+        #[cfg(feature = "aws")]
+        if self
+            .cloudwatch
+            .as_ref()
+            .is_some_and(|settings| settings.groups().is_empty() && settings.prefixes().is_empty())
+        {
+            return Some("cloudwatch: give log_groups, log_group_prefixes, or both".to_owned());
+        }
         let file = self.file.as_ref()?;
         if file.poll.is_zero() {
             return Some("file.poll: give more than zero, such as `250ms`".to_owned());

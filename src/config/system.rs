@@ -34,6 +34,9 @@ pub(crate) enum System<'s> {
     /// CloudTrail's digests.
     #[cfg(feature = "aws")]
     Digests(&'s source::digests::Settings),
+    /// Amazon Kinesis Data Streams.
+    #[cfg(feature = "aws")]
+    Kinesis(&'s source::kinesis::Settings),
     /// Apache Kafka.
     #[cfg(feature = "kafka")]
     Kafka(&'s source::kafka::Settings),
@@ -41,7 +44,7 @@ pub(crate) enum System<'s> {
 
 /// What the file may say, in the order of the documentation.
 pub(super) const NAMES: &str =
-    "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, sqs, s3, digests, kafka";
+    "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, sqs, s3, digests, kinesis, kafka";
 
 impl Source {
     /// The systems that it names: exactly one, once the configuration was checked.
@@ -62,6 +65,8 @@ impl Source {
             self.s3.as_ref().map(System::S3),
             #[cfg(feature = "aws")]
             self.digests.as_ref().map(System::Digests),
+            #[cfg(feature = "aws")]
+            self.kinesis.as_ref().map(System::Kinesis),
             #[cfg(feature = "kafka")]
             self.kafka.as_ref().map(System::Kafka),
         ];
@@ -88,6 +93,7 @@ impl<'s> System<'s> {
             Self::S3(_) => "s3",
             #[cfg(feature = "aws")]
             Self::Digests(_) => "digests",
+            Self::Kinesis(_) => "kinesis",
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => "kafka",
         }
@@ -107,6 +113,7 @@ impl<'s> System<'s> {
             Self::File(_) | Self::Stdin => Vec::new(),
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) | Self::Sqs(_) | Self::S3(_) | Self::Digests(_) => Vec::new(),
+            Self::CloudWatch(_) | Self::Kinesis(_) => Vec::new(),
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => Vec::new(),
         }

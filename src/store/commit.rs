@@ -76,9 +76,14 @@ impl Store {
 
 fn marks(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()> {
     let mut write = transaction.prepare_cached("INSERT OR REPLACE INTO positions VALUES (?1, ?2, ?3)")?;
+    let mut leave = transaction.prepare_cached("DELETE FROM positions WHERE source = ?1 AND partition = ?2")?;
     for (source, mark) in &commit.marks {
         for (partition, position) in &mark.0 {
-            write.execute(params![source, partition, position])?;
+            if position.is_empty() {
+                leave.execute(params![source, partition])?;
+            } else {
+                write.execute(params![source, partition, position])?;
+            }
         }
     }
     Ok(())

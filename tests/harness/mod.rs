@@ -10,6 +10,8 @@ mod history;
 pub(crate) mod kafka;
 mod log;
 mod meddler;
+#[cfg(feature = "aws")]
+pub(crate) mod moto;
 mod push;
 mod receiver;
 mod service;
@@ -79,6 +81,12 @@ const _: () = {
     let _ = (Wall::new, Wall::set, Wall::variables, Sets::Wall, Sets::Everything);
     let _ =
         (Say::After, Say::RetryAfter, Say::Never, Arrival::revision, History::untaken, Told::is_told_in_any_order_by);
+    #[cfg(feature = "aws")]
+    {
+        use moto::Moto;
+        let _ = (Moto::start, Moto::log_group, Moto::log::<std::vec::IntoIter<(i64, String)>>, Moto::subscribe);
+        let _ = (Moto::stream, Moto::put::<std::vec::IntoIter<String>>, moto::REGION, |moto: Moto| moto.address.len());
+    }
     #[cfg(feature = "kafka")]
     {
         use kafka::{Cluster, Door};

@@ -13,6 +13,7 @@ mod contract;
 mod cuts;
 #[cfg(feature = "aws")]
 pub mod digests;
+mod figures;
 pub mod file;
 pub mod firehose;
 pub mod github;
@@ -20,6 +21,8 @@ pub mod gitlab;
 pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "aws")]
+pub mod kinesis;
 mod lines;
 pub mod memory;
 mod receipt;
@@ -41,6 +44,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::figures::{Figures, LATE_AGES, LATE_BUCKETS};
 pub use self::lines::Framing;
 pub use self::receipt::Receipt;
 
@@ -62,6 +66,11 @@ pub trait Source: Send {
     /// Records that are known to wait at the system behind it, if that says so. Asks nobody.
     fn backlog(&self) -> Option<u64> {
         None
+    }
+
+    /// What else it can say of how it fares. Asks nobody.
+    fn figures(&self) -> Figures {
+        Figures::default()
     }
 }
 
@@ -177,7 +186,7 @@ pub enum Refusal {
 pub const HEAD_BYTES: usize = 2_048;
 
 /// Positions by partition, in the source's own words. Kept in the store and handed back at the next start.
-/// A mark names only the partitions that its batch moved.
+/// A mark names only the partitions that its batch moved. An empty position leaves the store: that partition is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark(pub BTreeMap<String, String>);
 

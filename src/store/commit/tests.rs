@@ -68,3 +68,16 @@ fn an_alert_takes_the_severity_of_its_last_change() {
     commit(&store, vec![risen]);
     assert_eq!(store.reader().unwrap().by_severity().unwrap(), [0, 0, 0, 0, 1]);
 }
+
+#[test]
+fn a_partition_that_is_gone_leaves_with_its_position() {
+    let (store, _folder) = open();
+    let mark = |pairs: &[(&str, &str)]| {
+        let mark = Mark(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+        let marks = BTreeMap::from([("stream".to_owned(), mark)]);
+        store.commit(&Commit { marks, ..Commit::default() }).unwrap();
+    };
+    mark(&[("shard-0", "7"), ("shard-1", "8")]);
+    mark(&[("shard-0", ""), ("shard-2", "")]);
+    assert_eq!(store.marks().unwrap()["stream"].0, BTreeMap::from([("shard-1".to_owned(), "8".to_owned())]));
+}

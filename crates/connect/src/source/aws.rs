@@ -6,6 +6,7 @@
 pub(crate) mod moto;
 pub(crate) mod object;
 pub(crate) mod readers;
+pub(crate) mod pace;
 
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ impl Access<'_> {
 }
 
 /// The same with the credentials of a role. Asks nobody yet.
-async fn assume(role: &Role, config: SdkConfig) -> SdkConfig {
+pub(super) async fn assume(role: &Role, config: SdkConfig) -> SdkConfig {
     let mut asking = config.to_builder();
     asking.set_endpoint_url(role.endpoint_url.clone());
     let mut provider = AssumeRoleProvider::builder(&role.arn).session_name(SESSION_NAME).configure(&asking.build());
@@ -92,6 +93,9 @@ pub(super) fn remedy<E, R>(code: &str, error: &SdkError<E, R>) -> Remedy {
         "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "InvalidAccessKeyId" => Remedy::Person,
         "ResourceNotFoundException" | "NoSuchBucket" | "QueueDoesNotExist" | "OptInRequired" => Remedy::Person,
         "AWS.SimpleQueueService.NonExistentQueue" => Remedy::Person,
+        "KMSDisabledException" | "KMSInvalidStateException" | "KMSNotFoundException" | "KMSOptInRequired" => {
+            Remedy::Person
+        }
         "InvalidParameterException" | "ValidationException" | "InvalidArgumentException" => Remedy::Person,
         _ => match error {
             // Neither network nor timeout: there are no credentials.
@@ -115,6 +119,27 @@ pub(super) fn is_throttling(code: &str) -> bool {
             | "LimitExceededException"
             | "TooManyRequestsException"
             | "ProvisionedThroughputExceededException"
+            | "KMSThrottlingException"
             | "SlowDown"
     )
+}
+
+/// What a person does about a refusal: `rights` were asked for, `name` is wrong otherwise.
+pub(super) fn advice(error: &SourceError, rights: &str, name: &str) -> String {
+    let said = crate::probe::words(error);
+    let has = |codes: &[&str]| codes.iter().any(|code| said.contains(code));
+    if has(&["AccessDenied", "not authorized"]) {
+        return format!(": allow {rights}");
+    }
+    if has(&["ResourceNotFound", "NotFoundException"]) {
+        return format!(": {name}");
+    }
+    if has(&["UnrecognizedClient", "InvalidSignature", "SignatureDoesNotMatch", "InvalidClientTokenId", "ExpiredToken"])
+    {
+        return ": the credentials are wrong or have run out".to_owned();
+    }
+    if has(&["dispatch failure", "timeout"]) {
+        return ": check region, endpoint and network, and whether there are credentials".to_owned();
+    }
+    String::new()
 }

@@ -1,18 +1,27 @@
 //! CloudWatch Logs, read with FilterLogEvents.
 //!
 //! Events become readable late and out of order, so the source reads the last `overlap` again and again and
-//! hands over each event id once ([`scan`]). Two speeds: every `poll` the newest two minutes, every
-//! `reconcile` the whole overlap. A mark holds, for each log group, the floor from which a restart reads
-//! again (less the overlap); it never lies behind an event that was not handed over. After a restart events
+//! hands over each event id once ([`scan`]). Three speeds: every `poll` the newest two minutes, every
+//! `reconcile` the whole overlap, and every `audit` the last day. A mark holds, for each log group, the floor from which a
+//! restart reads again (less the overlap); it never lies behind an event that was not handed over. After a restart events
 //! repeat, with the same ids: they are counted once further in.
 //!
-//! A late event is lost only if it becomes readable more than `overlap` after events that are newer than it.
+//! A late event is lost only if it becomes readable more than `overlap` after events that are newer than it, and no audit of
+//! this life finds it.
+//!
+//! Requests are few: AWS allows an account and region about five a second. All sources that read there share a [`budget`],
+//! and among the groups of a source who is behind gets more ([`reading`]).
 
-mod pace;
+mod budget;
+mod prefixes;
+mod probe;
+mod reading;
 mod request;
 mod scan;
 mod settings;
 
+#[cfg(test)]
+mod adversity;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
@@ -20,21 +29,26 @@ mod moto;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
-use engine::time::{Span, Timestamp};
+use engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::pace::Pace;
+use self::budget::Budget;
+use self::prefixes::{Group, Prefixes};
+pub use self::probe::probe;
+use self::reading::{Reading, span};
 use self::request::Trouble;
 use self::scan::{Found, LogGroup, Page, Windows};
 pub use self::settings::{LogGroups, Rate, Settings, SettingsError, Start};
 use crate::clock::Clock;
-use crate::source::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Mark, Next, Record, Remedy, Source, SourceError};
+use crate::source::{
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Figures, Mark, Next, Record, Remedy, Source, SourceError,
+};
 
 /// Refusals in a row, for pace or for a page token, that are survived without a word to the caller.
 const REFUSALS_SILENT: u32 = 4;
@@ -45,42 +59,44 @@ const FAILURE_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Longest wait of a group that a person must mend.
 const PERSON_WAIT_MAX: Duration = Duration::from_secs(300);
 
+/// Ids that all groups together keep for audits: about 24 MB.
+const AUDIT_IDS_MAX: usize = 1_000_000;
+
 /// Some log groups of one account and region.
 pub struct CloudWatch {
     client: Client,
     clock: Clock,
-    pace: Pace,
+    budget: Budget,
+    /// The moment that the budget gave for the next request.
+    slot: Option<Timestamp>,
     poll: Duration,
+    windows: Windows,
+    start: Start,
+    prefixes: Prefixes,
     groups: Vec<Reading>,
-    /// The group whose turn is next among those that are due.
+    /// The group whose turn is next among those that are equally urgent.
     turn: usize,
     /// The request on its way. It outlives a dropped `next`, so that a busy caller cannot starve a slow answer.
     asking: Option<Asking>,
     /// What the last page brought and the caller has not taken: a page holds up to 10,000 events.
     ready: VecDeque<Batch>,
+    /// Groups that are gone, and that the caller has not heard of.
+    gone: Vec<String>,
+    /// The groups are known, as far as they are found by how their names begin.
+    looked: bool,
+    /// The caller was told that there is no group at all.
+    told_empty: bool,
+    figures: Figures,
 }
 
-/// One log group and how it fares.
-struct Reading {
-    name: String,
-    group: LogGroup,
-    /// Not before this, after a failure.
-    not_before: Timestamp,
-    /// The next wait after a failure; doubles until a page comes.
-    wait: Duration,
-    /// Page tokens refused since the last complete scan: one that begins again and again must not do so in silence.
-    refusals: u32,
-    /// Read to the end since the caller was last told that there is nothing now.
-    rested: bool,
-}
-
-struct Asking {
-    turn: usize,
-    answer: Pin<Box<dyn Future<Output = Result<Page, Trouble>> + Send>>,
+enum Asking {
+    Page(usize, Pin<Box<dyn Future<Output = Result<Page, Trouble>> + Send>>),
+    Groups(Pin<Box<dyn Future<Output = Result<Vec<Group>, Trouble>> + Send>>),
 }
 
 enum Choice {
-    Ask(usize),
+    Page(usize),
+    Groups,
     Wait(Timestamp),
     Idle,
 }
@@ -98,75 +114,162 @@ impl CloudWatch {
     /// # Errors
     /// [`SourceError`] if no region is configured or the stored mark is not one of this source.
     pub async fn open(settings: &Settings, stored: &Mark, clock: Clock) -> Result<Self, SourceError> {
-        let client = request::client(settings).await?;
-        Self::with_client(settings, stored, clock, client)
+        let (client, budget) = request::client(settings).await?;
+        Self::with_client(settings, stored, clock, client, budget)
     }
 
-    fn with_client(settings: &Settings, stored: &Mark, clock: Clock, client: Client) -> Result<Self, SourceError> {
-        let (poll, reconcile) = (settings.poll, settings.reconcile);
-        let windows = Windows { overlap: span(settings.overlap), poll: span(poll), reconcile: span(reconcile) };
-        let now = clock.now();
+    fn with_client(
+        settings: &Settings,
+        stored: &Mark,
+        clock: Clock,
+        client: Client,
+        budget: Budget,
+    ) -> Result<Self, SourceError> {
+        let (poll, now) = (settings.poll, clock.now());
+        let prefixes = Prefixes::new(settings.prefixes(), &stored.0);
+        let mut known: Vec<(&String, bool)> = settings.groups().iter().map(|name| (name, false)).collect();
+        let named: BTreeSet<&String> = settings.groups().iter().collect();
+        known.extend(prefixes.of(&stored.0).filter(|name| !named.contains(name)).map(|name| (name, true)));
+        let windows = Windows {
+            overlap: span(settings.overlap),
+            poll: span(poll),
+            reconcile: span(settings.reconcile),
+            audit: span(settings.audit),
+            audit_ids_max: AUDIT_IDS_MAX / known.len().max(1),
+        };
         let mut groups = Vec::new();
-        for name in settings.log_groups.names() {
+        for (name, by_prefix) in known {
             let group = match stored.0.get(name) {
                 Some(value) => LogGroup::resume(windows, floor(name, value)?, now),
                 None => LogGroup::begin(windows, settings.start.moment(now), now),
             };
-            let name = name.clone();
-            groups.push(Reading { name, group, not_before: now, wait: poll, refusals: 0, rested: false });
+            let marked = stored.0.contains_key(name);
+            groups.push(Reading { marked, ..Reading::new(name.clone(), group, by_prefix, now, poll) });
         }
-        let pace = Pace::new(settings.requests_per_second);
-        Ok(Self { client, clock, pace, poll, groups, turn: 0, asking: None, ready: VecDeque::new() })
+        Ok(Self {
+            client,
+            clock,
+            budget,
+            slot: None,
+            poll,
+            windows,
+            start: settings.start,
+            prefixes,
+            groups,
+            turn: 0,
+            asking: None,
+            ready: VecDeque::new(),
+            gone: Vec::new(),
+            looked: settings.prefixes().is_empty(),
+            told_empty: false,
+            figures: Figures::default(),
+        })
     }
 
     fn choose(&mut self, now: Timestamp) -> Choice {
-        let count = self.groups.len();
-        let due = |turn: &usize| {
-            let reading = &self.groups[*turn];
-            // What is overdue is equally due: then the turn decides, not the length of the delay.
-            reading.group.due().max(reading.not_before).max(now)
-        };
-        let next = (0..count).map(|step| (self.turn + step) % count).min_by_key(due);
-        let turn = next.expect("settings name at least one log group");
-        let moment = due(&turn);
-        if moment > now && self.groups.iter().all(|reading| reading.rested) {
-            self.groups.iter_mut().for_each(|reading| reading.rested = false);
-            return Choice::Idle;
+        let next = reading::next(&self.groups, self.turn, now);
+        let look = self.prefixes.due();
+        let due = next.map(|(_, due)| due).into_iter().chain(look).min();
+        // Without a group and without a prefix the settings are refused.
+        let due = due.unwrap_or_else(|| now.plus(self.windows.reconcile));
+        if due > now {
+            let is_empty = self.groups.is_empty();
+            let is_told = is_empty && self.told_empty;
+            if self.looked && !is_told && self.groups.iter().all(|reading| reading.rested) {
+                self.groups.iter_mut().for_each(|reading| reading.rested = false);
+                self.told_empty = is_empty;
+                return Choice::Idle;
+            }
+            return Choice::Wait(due);
         }
-        let moment = moment.max(self.pace.ready());
-        if moment > now { Choice::Wait(moment) } else { Choice::Ask(turn) }
+        let slot = *self.slot.get_or_insert_with(|| self.budget.reserve(now));
+        if slot > now {
+            return Choice::Wait(slot);
+        }
+        self.slot = None;
+        match next.filter(|(_, due)| *due <= now) {
+            Some((place, _)) if look.is_none_or(|look| look > now) => Choice::Page(place),
+            _ => Choice::Groups,
+        }
     }
 
-    fn ask(&mut self, turn: usize, now: Timestamp) -> Asking {
-        self.pace.spend(now);
-        self.turn = (turn + 1) % self.groups.len();
-        let reading = &mut self.groups[turn];
+    fn ask(&mut self, place: usize, now: Timestamp) -> Asking {
+        self.turn = (place + 1) % self.groups.len();
+        let reading = &mut self.groups[place];
+        reading.asked = now;
         let ask = reading.group.ask(now);
-        Asking { turn, answer: Box::pin(request::fetch(self.client.clone(), reading.name.clone(), ask)) }
+        Asking::Page(place, Box::pin(request::fetch(self.client.clone(), reading.name.clone(), ask)))
     }
 
-    fn answered(&mut self, turn: usize, page: Page) -> VecDeque<Batch> {
-        self.pace.answered();
-        let reading = &mut self.groups[turn];
+    fn look(&self) -> Asking {
+        let (client, prefixes) = (self.client.clone(), self.prefixes.all());
+        Asking::Groups(Box::pin(async move { request::groups(&client, &prefixes).await }))
+    }
+
+    fn answered(&mut self, place: usize, page: Page) -> VecDeque<Batch> {
+        self.budget.answered();
+        let reading = &mut self.groups[place];
         reading.wait = self.poll;
         let found = reading.group.take(page);
         if found.complete {
             reading.rested = true;
             reading.refusals = 0;
         }
+        // A group that is silent from the start has a mark as well: a later start must not begin later.
+        let keep = found.complete && !reading.marked;
+        reading.marked |= found.complete;
+        self.count(&found);
         let names: Vec<&str> = self.groups.iter().map(|reading| reading.name.as_str()).collect();
-        let named = |batch: Batch| batch.of(names[turn], names.iter().copied());
-        batches(names[turn], found).into_iter().map(named).collect()
+        let named = |batch: Batch| batch.of(names[place], names.iter().copied());
+        batches(names[place], found, keep).into_iter().map(named).collect()
+    }
+
+    fn count(&mut self, found: &Found) {
+        self.figures.duplicates += found.repeats;
+        self.figures.gaps_suspected += u64::from(found.missed);
+        found.late.iter().for_each(|late| self.figures.came_late(*late));
+        let delays = found.events.iter().filter_map(|event| Some(event.arrived?.since(event.time)));
+        self.figures.ingestion_delay = delays.max().or(self.figures.ingestion_delay);
+    }
+
+    /// Groups come and go.
+    fn found(&mut self, found: &[Group]) {
+        let now = self.clock.now();
+        self.budget.answered();
+        (self.looked, self.told_empty) = (true, false);
+        let known = self.groups.iter().map(|reading| reading.name.clone()).collect();
+        let mut news = self.prefixes.found(found, &known, self.start.moment(now), now);
+        let named: BTreeSet<&str> =
+            self.groups.iter().filter(|reading| !reading.by_prefix).map(|reading| reading.name.as_str()).collect();
+        news.went.retain(|name| !named.contains(name.as_str()));
+        self.groups.retain(|reading| !news.went.contains(&reading.name));
+        self.turn = 0;
+        let mut mark = self.prefixes.mark();
+        for name in &news.went {
+            tracing::info!(group = name, "log group is gone");
+            mark.insert(name.clone(), String::new());
+        }
+        for (name, from) in news.came {
+            tracing::info!(group = name, %from, "log group is read from now on");
+            let group = LogGroup::begin(self.windows, from, now);
+            mark.insert(name.clone(), value(group.floor()));
+            self.groups.push(Reading { marked: true, ..Reading::new(name, group, true, now, self.poll) });
+        }
+        let partitions = self.groups.iter().map(|reading| reading.name.as_str().into()).collect();
+        let gaps = news.gap.into_iter().collect();
+        self.ready.push_back(Batch { partitions, mark: Mark(mark), gaps, ..Batch::default() });
+        self.gone.extend(news.went);
     }
 
     /// What of a failure the caller should hear. The scan stays where it was.
-    fn failed(&mut self, turn: usize, trouble: Trouble) -> Result<(), SourceError> {
+    fn failed(&mut self, place: usize, trouble: Trouble) -> Result<(), SourceError> {
         let now = self.clock.now();
-        let reading = &mut self.groups[turn];
+        let reading = &mut self.groups[place];
         let group = &reading.name;
         match trouble {
             Trouble::Throttled(error) => {
-                let refusals = self.pace.refused(now);
+                self.figures.throttled += 1;
+                let refusals = self.budget.refused(now);
                 tracing::warn!(%group, refusals, "cloudwatch throttles, requests slow down");
                 if refusals <= REFUSALS_SILENT { Ok(()) } else { Err(error) }
             }
@@ -176,18 +279,31 @@ impl CloudWatch {
                 tracing::warn!(%group, refusals = reading.refusals, "page token refused, scan begins again");
                 if reading.refusals <= REFUSALS_SILENT { Ok(()) } else { Err(error) }
             }
-            Trouble::Failed(error) => {
+            Trouble::Gone(_) if reading.by_prefix => {
+                reading.not_before = now.plus(span(FAILURE_WAIT_MAX));
+                self.prefixes.doubt();
+                Ok(())
+            }
+            Trouble::Gone(error) | Trouble::Failed(error) => {
                 // Other groups go on meanwhile, and the caller waits after each error: so errors get rarer.
-                let longest = match error.remedy {
-                    Remedy::Wait => FAILURE_WAIT_MAX,
-                    Remedy::Person => PERSON_WAIT_MAX,
-                };
                 reading.not_before = now.plus(span(reading.wait));
-                reading.wait = (reading.wait * 2).min(longest);
+                reading.wait = (reading.wait * 2).min(longest(error.remedy));
                 reading.rested = false;
                 Err(error)
             }
         }
+    }
+
+    fn not_found(&mut self, trouble: Trouble) -> Result<(), SourceError> {
+        let now = self.clock.now();
+        if let Trouble::Throttled(_) = trouble {
+            self.figures.throttled += 1;
+            self.budget.refused(now);
+        }
+        let error = trouble.error();
+        self.looked = false;
+        self.prefixes.failed(now, span(longest(error.remedy)));
+        Err(error)
     }
 }
 
@@ -197,30 +313,43 @@ impl Source for CloudWatch {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Next::Batch(batch));
             }
+            if !self.gone.is_empty() {
+                return Ok(Next::Revoked(std::mem::take(&mut self.gone)));
+            }
             let asking = match &mut self.asking {
                 Some(asking) => asking,
                 None => {
                     let now = self.clock.now();
-                    match self.choose(now) {
+                    let asking = match self.choose(now) {
                         Choice::Idle => return Ok(Next::Idle),
                         Choice::Wait(moment) => {
                             self.clock.sleep_until(moment).await;
                             continue;
                         }
-                        Choice::Ask(turn) => {
-                            let asking = self.ask(turn, now);
-                            self.asking.insert(asking)
-                        }
-                    }
+                        Choice::Page(place) => self.ask(place, now),
+                        Choice::Groups => self.look(),
+                    };
+                    self.asking.insert(asking)
                 }
             };
-            let answer = asking.answer.as_mut().await;
-            let turn = asking.turn;
-            self.asking = None;
-            // Nothing waits between taking a page in and keeping what it brought.
-            match answer {
-                Ok(page) => self.ready = self.answered(turn, page),
-                Err(trouble) => self.failed(turn, trouble)?,
+            // Nothing waits between taking an answer in and keeping what it brought.
+            match asking {
+                Asking::Page(place, answer) => {
+                    let (place, answer) = (*place, answer.as_mut().await);
+                    self.asking = None;
+                    match answer {
+                        Ok(page) => self.ready = self.answered(place, page),
+                        Err(trouble) => self.failed(place, trouble)?,
+                    }
+                }
+                Asking::Groups(answer) => {
+                    let answer = answer.as_mut().await;
+                    self.asking = None;
+                    match answer {
+                        Ok(groups) => self.found(&groups),
+                        Err(trouble) => self.not_found(trouble)?,
+                    }
+                }
             }
         }
     }
@@ -229,12 +358,25 @@ impl Source for CloudWatch {
         // CloudWatch keeps no position for its readers: the store's is the only one.
         Ok(())
     }
+
+    fn figures(&self) -> Figures {
+        let now = self.clock.now();
+        let behind = self.groups.iter().map(|reading| now.since(reading.group.reach())).max();
+        Figures { behind, ..self.figures }
+    }
+}
+
+fn longest(remedy: Remedy) -> Duration {
+    match remedy {
+        Remedy::Wait => FAILURE_WAIT_MAX,
+        Remedy::Person => PERSON_WAIT_MAX,
+    }
 }
 
 /// Cuts what a page brought into batches. Only the last one carries a floor that moved, because it covers all.
-fn batches(group: &str, found: Found) -> VecDeque<Batch> {
+fn batches(group: &str, found: Found, keep: bool) -> VecDeque<Batch> {
     let mut batches = VecDeque::new();
-    let moved = found.moved();
+    let moved = found.moved() || keep;
     let mut records = Vec::new();
     let mut bytes = 0;
     for event in found.events {
@@ -253,10 +395,12 @@ fn batches(group: &str, found: Found) -> VecDeque<Batch> {
 }
 
 fn batch(group: &str, records: Vec<Record>, floor: Timestamp) -> Batch {
-    let stored = Stored { floor_ms: floor.millis() };
-    let value = serde_json::to_string(&stored).expect("a number is always JSON");
-    let mark = Mark(BTreeMap::from([(group.to_owned(), value)]));
+    let mark = Mark(BTreeMap::from([(group.to_owned(), value(floor))]));
     Batch { records, mark, ..Batch::default() }
+}
+
+fn value(floor: Timestamp) -> String {
+    serde_json::to_string(&Stored { floor_ms: floor.millis() }).expect("a number is always JSON")
 }
 
 fn floor(group: &str, value: &str) -> Result<Timestamp, SourceError> {
@@ -268,8 +412,4 @@ fn floor(group: &str, value: &str) -> Result<Timestamp, SourceError> {
             source: Some(error.into()),
         }),
     }
-}
-
-fn span(duration: Duration) -> Span {
-    Timestamp::from_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)).since(Timestamp::default())
 }

@@ -78,7 +78,7 @@ impl Wire for Firehose {
             serde_json::from_slice(&body).map_err(|error| Answer::Unreadable(format!("no delivery: {error}")))?;
         let (mut packed, mut bytes) = (Vec::with_capacity(delivery.records.len()), 0);
         for record in delivery.records {
-            let Some(text) = unpack(&record.data, limits.body_bytes_max.saturating_sub(bytes)) else {
+            let Some(text) = open(&record.data, limits.body_bytes_max.saturating_sub(bytes)) else {
                 let head = head(record.data.as_bytes());
                 packed.push(Body::Refused { head, reason: Refusal::Corrupt });
                 continue;
@@ -110,15 +110,19 @@ impl Wire for Firehose {
     }
 }
 
-/// The text of a record, of at most one byte more than `bytes_max`; nothing if it does not unpack.
-fn unpack(data: &str, bytes_max: usize) -> Option<Vec<u8>> {
-    let data = STANDARD.decode(data).ok()?;
+/// The text of a record as it is sent; nothing if it does not unpack.
+fn open(data: &str, bytes_max: usize) -> Option<Vec<u8>> {
+    unpack(&STANDARD.decode(data).ok()?, bytes_max)
+}
+
+/// The text of a record, of at most one byte more than `bytes_max`; nothing if it is packed and does not unpack.
+pub(super) fn unpack(data: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
     if !data.starts_with(&[0x1f, 0x8b]) {
-        return Some(data);
+        return Some(data.to_vec());
     }
     let mut text = Vec::new();
     let limit = bytes_max as u64 + 1;
-    flate2::read::MultiGzDecoder::new(&*data).take(limit).read_to_end(&mut text).ok()?;
+    flate2::read::MultiGzDecoder::new(data).take(limit).read_to_end(&mut text).ok()?;
     Some(text)
 }
 

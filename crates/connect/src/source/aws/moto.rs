@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudwatchlogs::config::{Credentials, SharedCredentialsProvider};
 
@@ -65,8 +66,20 @@ pub(crate) fn config(address: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
-        .retry_config(aws_config::retry::RetryConfig::disabled())
+        .retry_config(RetryConfig::disabled())
         .endpoint_url(address)
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build()
+}
+
+/// The same with all that the SDK brings of its own, which whoever assumes a role needs.
+pub(crate) async fn loaded(address: &str) -> SdkConfig {
+    let credentials = Credentials::new("example", "example", None, None, "test");
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .retry_config(RetryConfig::disabled())
+        .endpoint_url(address)
+        .credentials_provider(credentials)
+        .load()
+        .await
 }

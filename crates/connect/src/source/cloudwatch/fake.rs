@@ -1,6 +1,7 @@
 //! A FilterLogEvents that is as unkind as its contract allows, over real HTTP on a free port.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_cloudwatchlogs::Client;
@@ -8,11 +9,14 @@ use aws_sdk_cloudwatchlogs::config::{BehaviorVersion, Credentials, Region};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::serve::Listener;
 use engine::time::Timestamp;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Hand;
 
@@ -38,6 +42,10 @@ pub(super) struct Unkind {
     pub(super) refuse_every: u64,
     /// Pages turned back to front.
     pub(super) reorder: bool,
+    /// Each so many pages one holds its first event twice.
+    pub(super) repeat_every: u64,
+    /// From when to when, in milliseconds, it answers with a 500 and then with nothing at all.
+    pub(super) outage: Option<(i64, i64)>,
 }
 
 /// What was asked, and when.
@@ -61,23 +69,69 @@ struct World {
     /// What each token stands for: the rest of a result as it was when the scan began.
     rests: BTreeMap<String, Vec<Shown>>,
     asked: Vec<Asked>,
+    /// Log groups that exist though they may hold nothing, with when they were made.
+    listed: Vec<(String, i64)>,
     tokens: u64,
     pages: u64,
+    hung_up: u64,
+}
+
+/// Hangs up on who comes during an outage.
+struct Door {
+    listener: TcpListener,
+    world: Arc<Mutex<World>>,
+}
+
+impl Listener for Door {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            let Ok((stream, address)) = self.listener.accept().await else { continue };
+            let mut world = self.world.lock().unwrap();
+            if world.is_out() {
+                world.hung_up += 1;
+                // The first is heard, so that both sorts of failure are met.
+                if world.hung_up % 3 != 1 {
+                    continue;
+                }
+            }
+            return (stream, address);
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
 }
 
 impl Fake {
     pub(super) async fn start(hand: Hand, unkind: Unkind, shown: Vec<Shown>) -> Self {
-        let world = World { hand, unkind, shown, rests: BTreeMap::new(), asked: Vec::new(), tokens: 0, pages: 0 };
+        let (rests, asked, listed) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let world = World { hand, unkind, shown, rests, asked, listed, tokens: 0, pages: 0, hung_up: 0 };
         let world = Arc::new(Mutex::new(world));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", post(answer)).with_state(world.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let door = Door { listener, world: world.clone() };
+        tokio::spawn(async move { axum::serve(door, router).await.unwrap() });
         Self { client: client(&format!("http://{address}")), world }
     }
 
     pub(super) fn be(&self, unkind: Unkind) {
         self.world.lock().unwrap().unkind = unkind;
+    }
+
+    /// These log groups exist.
+    pub(super) fn list(&self, groups: &[(&str, i64)]) {
+        let listed = groups.iter().map(|(name, created_ms)| ((*name).to_owned(), *created_ms)).collect();
+        self.world.lock().unwrap().listed = listed;
+    }
+
+    /// And these events.
+    pub(super) fn show(&self, shown: Vec<Shown>) {
+        self.world.lock().unwrap().shown.extend(shown);
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {
@@ -104,16 +158,44 @@ fn config(address: &str) -> aws_sdk_cloudwatchlogs::config::Builder {
         .endpoint_url(address)
 }
 
-async fn answer(State(world): State<Arc<Mutex<World>>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
-    assert_eq!(headers["x-amz-target"], "Logs_20140328.FilterLogEvents");
+async fn answer(State(world): State<Arc<Mutex<World>>>, headers: HeaderMap, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap();
-    match world.lock().unwrap().answer(&body) {
-        Ok(page) => (StatusCode::OK, page.to_string()),
-        Err(kind) => (StatusCode::BAD_REQUEST, json!({"__type": kind, "message": "as ordered"}).to_string()),
+    let mut world = world.lock().unwrap();
+    if world.is_out() {
+        return (StatusCode::INTERNAL_SERVER_ERROR, [(CONNECTION, "close")]).into_response();
+    }
+    let answered = match headers["x-amz-target"].to_str().unwrap() {
+        "Logs_20140328.FilterLogEvents" => world.answer(&body),
+        "Logs_20140328.DescribeLogGroups" => Ok(world.groups(&body)),
+        other => panic!("{other}"),
+    };
+    match answered {
+        Ok(page) => page.to_string().into_response(),
+        Err(kind) => {
+            (StatusCode::BAD_REQUEST, json!({"__type": kind, "message": "as ordered"}).to_string()).into_response()
+        }
     }
 }
 
 impl World {
+    fn is_out(&self) -> bool {
+        let now_ms = self.hand.now().millis();
+        self.unkind.outage.is_some_and(|(from, to)| (from..to).contains(&now_ms))
+    }
+
+    /// Two a page.
+    fn groups(&self, body: &Value) -> Value {
+        let prefix = body["logGroupNamePrefix"].as_str().unwrap();
+        let from: usize = body["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let all: Vec<_> = self.listed.iter().filter(|(name, _)| name.starts_with(prefix)).collect();
+        let group = |(name, created_ms): &&(String, i64)| json!({"logGroupName": name, "creationTime": created_ms});
+        let mut page = json!({"logGroups": all.iter().skip(from).take(2).map(group).collect::<Vec<_>>()});
+        if from + 2 < all.len() {
+            page["nextToken"] = json!((from + 2).to_string());
+        }
+        page
+    }
+
     fn answer(&mut self, body: &Value) -> Result<Value, &'static str> {
         let group = body["logGroupName"].as_str().unwrap();
         let (start_ms, end_ms) = (body["startTime"].as_i64().unwrap(), body["endTime"].as_i64().unwrap());
@@ -137,7 +219,7 @@ impl World {
 
     fn matching(&self, group: &str, start_ms: i64, end_ms: i64, at_ms: i64) -> Option<Vec<Shown>> {
         let mut found: Vec<Shown> = self.shown.iter().filter(|shown| shown.group == group).cloned().collect();
-        if found.is_empty() {
+        if found.is_empty() && !self.listed.iter().any(|(name, _)| name == group) {
             return None;
         }
         found.retain(|shown| shown.visible_ms <= at_ms && (start_ms..=end_ms).contains(&shown.time_ms));
@@ -155,6 +237,9 @@ impl World {
         let mut page: Vec<Shown> = rest.drain(..size).collect();
         if self.unkind.reorder {
             page.reverse();
+        }
+        if every(self.unkind.repeat_every, self.pages) {
+            page.extend(page.first().cloned());
         }
         let events: Vec<Value> = page
             .iter()

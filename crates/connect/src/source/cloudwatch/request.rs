@@ -1,14 +1,15 @@
-//! One FilterLogEvents request and what its answer means. Requests are never repeated here: the pace decides.
+//! Requests to CloudWatch Logs and what their answers mean. None is repeated here: the budget decides.
 
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsError;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use engine::time::Timestamp;
 use serde::Serialize;
 
+use super::budget::{Account, Budget};
+use super::prefixes::{GROUPS_MAX, Group};
 use super::scan::{Ask, Event, Page};
 use super::settings::Settings;
 use crate::source::aws::{self, Access};
@@ -24,8 +25,18 @@ pub(super) enum Trouble {
     Throttled(SourceError),
     /// The page token is no longer known: begin the scan again.
     TokenRefused(SourceError),
+    /// There is no such group.
+    Gone(SourceError),
     /// Anything else.
     Failed(SourceError),
+}
+
+impl Trouble {
+    /// What to say of it.
+    pub(super) fn error(self) -> SourceError {
+        let (Self::Throttled(error) | Self::TokenRefused(error) | Self::Gone(error) | Self::Failed(error)) = self;
+        error
+    }
 }
 
 /// A record as the normaliser sees it: the vendor's event with the group that it came from.
@@ -40,13 +51,39 @@ struct Wrapped<'a> {
     message: &'a str,
 }
 
-/// A client with the credentials of the environment or of the role.
-pub(super) async fn client(settings: &Settings) -> Result<Client, SourceError> {
+/// A client with the credentials of the environment or of the role, and the budget of the account that it reads.
+pub(super) async fn client(settings: &Settings) -> Result<(Client, Budget), SourceError> {
     let (region, role) = (settings.region.as_deref(), settings.role.as_ref());
     let loaded = Access { region, role, timeout: ANSWER_TIMEOUT }.load().await?;
     let mut config = aws_sdk_cloudwatchlogs::config::Builder::from(&loaded);
     config.set_endpoint_url(settings.endpoint_url.clone());
-    Ok(Client::from_conf(config.build()))
+    let region = loaded.region().map(ToString::to_string);
+    let budget = Budget::shared(Account::of(settings, region), settings.requests_per_second);
+    Ok((Client::from_conf(config.build()), budget))
+}
+
+/// Asks for the groups whose names begin so.
+pub(super) async fn groups(client: &Client, prefixes: &[String]) -> Result<Vec<Group>, Trouble> {
+    let mut groups = Vec::new();
+    for prefix in prefixes {
+        let mut token = None;
+        loop {
+            let request = client.describe_log_groups().log_group_name_prefix(prefix).set_next_token(token.take());
+            let doing = || format!("look for log groups whose names begin with {prefix}");
+            let answer = request.send().await.map_err(|error| trouble(doing(), false, error))?;
+            for group in answer.log_groups() {
+                let created = Timestamp::from_millis(group.creation_time().unwrap_or_default());
+                let name = group.log_group_name().unwrap_or_default().to_owned();
+                groups.push(Group { name, created });
+            }
+            token = answer.next_token;
+            // What is not read need not be known by name.
+            if token.is_none() || groups.len() > 2 * GROUPS_MAX {
+                break;
+            }
+        }
+    }
+    Ok(groups)
 }
 
 /// Asks for one page of `group`.
@@ -61,7 +98,8 @@ pub(super) async fn fetch(client: Client, group: String, ask: Ask) -> Result<Pag
         Some(_) => request.log_group_identifier(group.trim_end_matches(":*")),
         None => request.log_group_name(&group),
     };
-    let answer = request.send().await.map_err(|error| trouble(&group, ask.token.is_some(), error))?;
+    let answer =
+        request.send().await.map_err(|error| trouble(format!("read log group {group}"), ask.token.is_some(), error))?;
     if answer.next_token.is_some() && answer.next_token == ask.token {
         // Taken as the end it could lose events, followed it could turn for ever.
         return Err(Trouble::TokenRefused(failure(format!("read log group {group}: the page follows itself"))));
@@ -92,12 +130,15 @@ fn wrap(group: &str, start: Timestamp, event: &FilteredLogEvent) -> Event {
         message,
     };
     let body = serde_json::to_vec(&wrapped).expect("strings and numbers are always JSON");
-    Event { time: event.timestamp().map_or(start, Timestamp::from_millis), id, body }
+    let arrived = event.ingestion_time().map(Timestamp::from_millis);
+    Event { time: event.timestamp().map_or(start, Timestamp::from_millis), arrived, id, body }
 }
 
-fn trouble(group: &str, with_token: bool, error: SdkError<FilterLogEventsError>) -> Trouble {
+fn trouble<E>(doing: String, with_token: bool, error: SdkError<E>) -> Trouble
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
     let code = error.code().unwrap_or_default().to_owned();
-    let doing = format!("read log group {group}");
     let mut error = SourceError { doing, remedy: aws::remedy(&code, &error), source: Some(error.into()) };
     match code.as_str() {
         code if aws::is_throttling(code) => Trouble::Throttled(error),
@@ -105,6 +146,7 @@ fn trouble(group: &str, with_token: bool, error: SdkError<FilterLogEventsError>)
             error.remedy = Remedy::Wait;
             Trouble::TokenRefused(error)
         }
+        "ResourceNotFoundException" => Trouble::Gone(error),
         _ => Trouble::Failed(error),
     }
 }

@@ -4,6 +4,9 @@
 //! reads back behind the newest event by the *overlap*, and event ids tell which events were handed over
 //! before. The *floor* is where the next start reads from (less the overlap). It moves only when a full scan
 //! is complete; a crash within a scan repeats the scan.
+//!
+//! The *audit* is a third, slow speed: page by page beside the others it reads the last day behind the overlap, and finds what
+//! came later than that. It knows what was handed over since this start only, and looks at nothing older.
 
 use std::collections::BTreeSet;
 
@@ -23,12 +26,21 @@ const FAST_OVERLAP_SECONDS: u32 = 120;
 /// handed over again, and counted once further in.
 const SEEN_MAX: usize = 2_000_000;
 
+/// How far back an audit looks.
+const AUDIT_SECONDS: u32 = 24 * 3_600;
+
+/// Between two pages of an audit: it is in no hurry, and the requests are everybody's.
+const AUDIT_PAGE_SECONDS: u32 = 10;
+
 /// Lengths of time that rule the scans.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Windows {
     pub(super) overlap: Span,
     pub(super) poll: Span,
     pub(super) reconcile: Span,
+    pub(super) audit: Span,
+    /// Ids that are kept for audits. With more events in a day, an audit looks less far back.
+    pub(super) audit_ids_max: usize,
 }
 
 /// One log group.
@@ -38,11 +50,19 @@ pub(super) struct LogGroup {
     floor: Timestamp,
     /// Up to where the last complete scan looked.
     reach: Timestamp,
-    /// Time in milliseconds and hashed id of every event handed over since `floor - overlap`.
+    /// Time in milliseconds and hashed id of every event handed over since `known_from`.
     seen: BTreeSet<(i64, u64)>,
+    /// What happened before may have been handed over and forgotten.
+    known_from: Timestamp,
     scan: Option<Scan>,
+    audit: Option<Scan>,
+    /// What was asked last is a page of the audit.
+    auditing: bool,
     full_due: Timestamp,
     fast_due: Timestamp,
+    audit_due: Timestamp,
+    /// A full scan was completed since this start: before that, everything is news and nothing is late.
+    settled: bool,
 }
 
 /// A scan in progress.
@@ -50,6 +70,8 @@ pub(super) struct LogGroup {
 struct Scan {
     width: Width,
     began: Timestamp,
+    /// When its last page was asked for.
+    asked: Timestamp,
     start: Timestamp,
     end: Timestamp,
     /// Where the next page begins; none is the first.
@@ -63,6 +85,8 @@ enum Width {
     Full,
     /// The newest events only, for speed.
     Fast,
+    /// The day behind the overlap.
+    Audit,
 }
 
 /// One page to ask for.
@@ -86,6 +110,8 @@ pub(super) struct Page {
 pub(super) struct Event {
     pub(super) id: String,
     pub(super) time: Timestamp,
+    /// When CloudWatch took it in.
+    pub(super) arrived: Option<Timestamp>,
     pub(super) body: Vec<u8>,
 }
 
@@ -98,8 +124,14 @@ pub(super) struct Found {
     pub(super) before: Timestamp,
     /// The floor that covers them and everything handed over before.
     pub(super) floor: Timestamp,
-    /// Whether the scan ended with this page.
+    /// Whether the scan ended with this page. An audit does not count.
     pub(super) complete: bool,
+    /// Events that were handed over before.
+    pub(super) repeats: u64,
+    /// How late those came that an earlier scan should have shown.
+    pub(super) late: Vec<Span>,
+    /// Something came later than the overlap is long.
+    pub(super) missed: bool,
 }
 
 impl Found {
@@ -112,7 +144,20 @@ impl Found {
 impl LogGroup {
     /// A group whose next scan reads from `floor - overlap`.
     pub(super) fn resume(windows: Windows, floor: Timestamp, now: Timestamp) -> Self {
-        Self { windows, floor, reach: floor, seen: BTreeSet::new(), scan: None, full_due: now, fast_due: now }
+        Self {
+            windows,
+            floor,
+            reach: floor,
+            seen: BTreeSet::new(),
+            known_from: floor.minus(windows.overlap),
+            scan: None,
+            audit: None,
+            auditing: false,
+            full_due: now,
+            fast_due: now,
+            audit_due: now.plus(windows.audit),
+            settled: false,
+        }
     }
 
     /// A group never read before, from `start` on.
@@ -124,56 +169,82 @@ impl LogGroup {
     pub(super) fn due(&self) -> Timestamp {
         match self.scan {
             Some(_) => Timestamp::default(),
-            None => self.full_due.min(self.fast_due),
+            None => self.full_due.min(self.fast_due).min(self.audit_due),
         }
+    }
+
+    /// Where a restart reads from, less the overlap.
+    pub(super) fn floor(&self) -> Timestamp {
+        self.floor
+    }
+
+    /// Up to where it was read.
+    pub(super) fn reach(&self) -> Timestamp {
+        self.reach
     }
 
     /// The next page to ask for. Asked again before an answer, it says the same.
     pub(super) fn ask(&mut self, now: Timestamp) -> Ask {
-        let scan = match self.scan.take() {
-            Some(scan) => scan,
-            None => self.plan(now),
-        };
+        self.auditing = self.scan.is_none() && now < self.full_due.min(self.fast_due) && now >= self.audit_due;
+        let slot = if self.auditing { self.audit.take() } else { self.scan.take() };
+        let scan = slot.unwrap_or_else(|| self.plan(now));
+        let scan = Scan { asked: now, ..scan };
         let ask = Ask { start: scan.start, end: scan.end, token: scan.token.clone() };
-        self.scan = Some(scan);
+        *self.slot() = Some(scan);
         ask
+    }
+
+    /// The scan that was asked for last.
+    fn slot(&mut self) -> &mut Option<Scan> {
+        if self.auditing { &mut self.audit } else { &mut self.scan }
     }
 
     /// Takes in the answer to the last [`LogGroup::ask`].
     pub(super) fn take(&mut self, page: Page) -> Found {
         let newest = page.events.iter().map(|event| event.time).max();
         let mut events = page.events;
+        let all = events.len();
         events.retain(|event| self.seen.insert((event.time.millis(), digest(&event.id))));
         while self.seen.len() > SEEN_MAX {
-            self.seen.pop_first();
+            self.forget_oldest();
         }
+        let repeats = (all - events.len()) as u64;
         let before = self.floor;
-        let complete = match self.scan.take() {
-            Some(mut scan) => {
-                scan.newest = scan.newest.max(newest.unwrap_or(scan.newest));
-                scan.token = page.token;
-                let complete = scan.token.is_none();
-                if complete {
-                    self.finish(&scan)
-                } else {
-                    self.scan = Some(scan)
-                }
-                complete
-            }
-            None => false,
+        let Some(mut scan) = self.slot().take() else {
+            return Found { events, before, floor: before, complete: false, repeats, late: Vec::new(), missed: false };
         };
-        Found { events, before, floor: self.floor, complete }
+        let should_have_been_seen = |event: &&Event| self.settled && event.time <= self.reach;
+        let late: Vec<Span> =
+            events.iter().filter(should_have_been_seen).map(|event| scan.asked.since(event.time)).collect();
+        let missed = self.auditing && !events.is_empty();
+        scan.newest = scan.newest.max(newest.unwrap_or(scan.newest));
+        scan.token = page.token;
+        let over = scan.token.is_none();
+        let asked = scan.asked;
+        if over {
+            self.finish(&scan)
+        } else {
+            *self.slot() = Some(scan)
+        }
+        if self.auditing && !over {
+            self.audit_due = asked.plus(Span::seconds(AUDIT_PAGE_SECONDS));
+        }
+        Found { events, before, floor: self.floor, complete: over && !self.auditing, repeats, late, missed }
     }
 
     /// The service no longer knows the page token: the scan begins again, over the same range.
     pub(super) fn restart(&mut self) {
-        if let Some(scan) = &mut self.scan {
+        if let Some(scan) = self.slot() {
             scan.token = None;
         }
     }
 
     fn plan(&self, now: Timestamp) -> Scan {
-        let width = if now >= self.full_due { Width::Full } else { Width::Fast };
+        let width = match now {
+            _ if self.auditing => Width::Audit,
+            now if now >= self.full_due => Width::Full,
+            _ => Width::Fast,
+        };
         let bottom = self.floor.minus(self.windows.overlap);
         let (start, end) = match width {
             Width::Full => {
@@ -182,22 +253,46 @@ impl LogGroup {
                 (bottom, if behind { step } else { now })
             }
             Width::Fast => (self.reach.min(now).minus(Span::seconds(FAST_OVERLAP_SECONDS)).max(bottom), now),
+            Width::Audit => (self.known_from.max(now.minus(Span::seconds(AUDIT_SECONDS))), bottom),
         };
-        Scan { width, began: now, start, end: end.max(start), token: None, newest: start }
+        Scan { width, began: now, asked: now, start, end: end.max(start), token: None, newest: start }
     }
 
     fn finish(&mut self, scan: &Scan) {
+        if scan.width == Width::Audit {
+            self.audit_due = scan.began.plus(self.windows.audit);
+            return;
+        }
         self.reach = self.reach.max(scan.end);
         self.fast_due = scan.began.plus(self.windows.poll);
         if scan.width == Width::Fast {
             return;
         }
+        self.settled = true;
         let quiet = scan.end.min(scan.began.minus(Span::seconds(STALL_SECONDS_MAX)));
         self.floor = self.floor.max(scan.newest.min(scan.end)).max(quiet);
         let catching_up = scan.end < scan.began;
         self.full_due = if catching_up { scan.began } else { scan.began.plus(self.windows.reconcile) };
-        // Nothing older is ever asked for again.
-        self.seen = self.seen.split_off(&(self.floor.minus(self.windows.overlap).millis(), 0));
+        self.forget(scan.began);
+    }
+
+    /// Forgets ids that nobody will ask for again.
+    fn forget(&mut self, now: Timestamp) {
+        let bottom = self.floor.minus(self.windows.overlap);
+        let oldest = bottom.min(now.minus(Span::seconds(AUDIT_SECONDS)));
+        self.seen = self.seen.split_off(&(oldest.millis(), 0));
+        self.known_from = self.known_from.max(oldest);
+        while self.seen.len() > self.windows.audit_ids_max
+            && self.seen.first().is_some_and(|(time_ms, _)| *time_ms < bottom.millis())
+        {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((time_ms, _)) = self.seen.pop_first() {
+            self.known_from = self.known_from.max(Timestamp::from_millis(time_ms + 1));
+        }
     }
 }
 
@@ -217,7 +312,13 @@ mod tests {
     }
 
     fn windows() -> Windows {
-        Windows { overlap: Span::seconds(600), poll: Span::seconds(5), reconcile: Span::seconds(300) }
+        Windows {
+            overlap: Span::seconds(600),
+            poll: Span::seconds(5),
+            reconcile: Span::seconds(300),
+            audit: Span::seconds(86_400),
+            audit_ids_max: 0,
+        }
     }
 
     /// A group that was read up to minute 1000 and is asked for the first time at minute 1010.
@@ -226,7 +327,7 @@ mod tests {
     }
 
     fn event(id: &str, at: Timestamp) -> Event {
-        Event { id: id.to_owned(), time: at, body: Vec::new() }
+        Event { id: id.to_owned(), time: at, arrived: None, body: Vec::new() }
     }
 
     fn page(events: &[(&str, i64)], token: Option<&str>) -> Page {
@@ -337,6 +438,60 @@ mod tests {
         group.take(page(&[("a", 1_011)], None));
         group.ask(minute(1_015));
         assert_eq!(group.take(page(&[("a", 1_011)], None)).floor, minute(1_011));
+    }
+
+    /// Reads to `minute` as a full scan does.
+    fn scan(group: &mut LogGroup, now: i64, events: &[(&str, i64)]) -> Found {
+        group.full_due = group.full_due.min(minute(now));
+        group.ask(minute(now));
+        group.take(page(events, None))
+    }
+
+    #[test]
+    fn an_audit_finds_what_came_later_than_the_overlap_and_says_how_late() {
+        let windows = Windows { audit: Span::seconds(3_600), audit_ids_max: 1_000, ..windows() };
+        let mut group = LogGroup::resume(windows, minute(1_000), minute(1_010));
+        assert_eq!(scan(&mut group, 1_010, &[("a", 1_001), ("b", 1_009)]).late, []);
+        scan(&mut group, 1_069, &[("c", 1_068)]);
+        let ask = group.ask(minute(1_069).plus(Span::seconds(59)));
+        assert_eq!((ask.start, group.auditing), (minute(1_067), false), "the newest go first");
+        group.take(page(&[("c", 1_068)], None));
+        // The hour of the audit; the next fast scan is not due yet.
+        group.fast_due = minute(1_080);
+        group.full_due = minute(1_080);
+        assert_eq!(group.due(), minute(1_070));
+        let ask = group.ask(minute(1_070));
+        assert_eq!(
+            (ask.start, ask.end),
+            (minute(990), minute(1_058)),
+            "what this life knows, up to where full scans look"
+        );
+        let first = group.take(page(&[("a", 1_001), ("late", 1_002)], Some("more")));
+        assert_eq!((ids(&first), first.repeats, first.missed, first.complete), (vec!["late"], 1, true, false));
+        assert_eq!(first.late, [Span::seconds(68 * 60)]);
+        assert_eq!(group.due(), minute(1_070).plus(Span::seconds(10)), "a page now and then");
+        assert_eq!(group.ask(minute(1_071)).token.as_deref(), Some("more"));
+        let last = group.take(page(&[("b", 1_009)], None));
+        assert_eq!((ids(&last).len(), last.missed, last.moved()), (0, false, false));
+        assert_eq!(group.due(), minute(1_080));
+    }
+
+    #[test]
+    fn an_audit_looks_at_nothing_that_may_have_been_handed_over_and_forgotten() {
+        let windows = Windows { audit: Span::seconds(60), audit_ids_max: 2, ..windows() };
+        let mut group = LogGroup::resume(windows, minute(1_000), minute(1_010));
+        scan(&mut group, 1_010, &[("a", 991), ("b", 992), ("c", 993), ("d", 1_009)]);
+        assert_eq!(group.seen.len(), 2);
+        (group.fast_due, group.full_due) = (minute(1_080), minute(1_080));
+        assert_eq!(group.ask(minute(1_011)).start, minute(992).plus(Span::from_micros(1_000)));
+    }
+
+    #[test]
+    fn an_event_that_a_scan_should_have_shown_is_late_and_one_of_a_first_scan_is_not() {
+        let mut group = group();
+        assert_eq!(scan(&mut group, 1_010, &[("a", 1_001)]).late, []);
+        let found = scan(&mut group, 1_015, &[("a", 1_001), ("b", 1_005), ("c", 1_014)]);
+        assert_eq!((found.late, found.repeats, found.missed), (vec![Span::seconds(600)], 1, false));
     }
 
     #[test]

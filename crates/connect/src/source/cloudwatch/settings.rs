@@ -12,8 +12,11 @@ use crate::source::aws::Role;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Log groups to read: names, or ARNs for groups of a linked account.
-    pub log_groups: LogGroups,
+    /// Log groups to read: names, or ARNs for groups of a linked account. These, or `log_group_prefixes`, or both.
+    pub log_groups: Option<LogGroups>,
+    /// All log groups whose names begin so, 500 at most; new ones are looked for every 5 min. Needs the right
+    /// `logs:DescribeLogGroups`.
+    pub log_group_prefixes: Option<LogGroups>,
     /// AWS region, such as `eu-central-1`. Default: what the environment or the profile says.
     pub region: Option<String>,
     /// Another address for the service, such as a VPC endpoint.
@@ -33,8 +36,12 @@ pub struct Settings {
     /// Time between two looks at the whole `overlap`. Default `5m`.
     #[serde(with = "humantime_serde", default = "reconcile")]
     pub reconcile: Duration,
-    /// Most requests a second, over all groups of this source. Default 2: AWS allows about 5 for an account
-    /// and region, and every other tool there shares them.
+    /// Time between two looks at the last 24 h, page by page: they find what came later than `overlap`, count it in
+    /// `lapwing_source_late_total` and hand it over. One looks at what was read since the start. Default `1d`.
+    #[serde(with = "humantime_serde", default = "audit")]
+    pub audit: Duration,
+    /// Most requests a second, over all groups of all sources that read the same account and region: of several, the
+    /// lowest counts. Default 2: AWS allows about 5 for an account and region, and every other tool there shares them.
     #[serde(default)]
     pub requests_per_second: Rate,
 }
@@ -63,10 +70,10 @@ pub struct Rate(f64);
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// No group at all.
-    #[error("log_groups names no log group")]
+    #[error("a list of log groups or of prefixes is empty")]
     NoGroup,
     /// A blank name, or one named twice.
-    #[error("log group {0:?} is blank or named twice")]
+    #[error("log group or prefix {0:?} is blank or named twice")]
     Group(String),
     /// Neither a length of time nor a moment.
     #[error("start {0:?} is neither a length of time such as 1h nor an RFC 3339 time")]
@@ -74,6 +81,20 @@ pub enum SettingsError {
     /// Out of range.
     #[error("requests_per_second {0} is not above 0 and at most 100")]
     Rate(f64),
+}
+
+impl Settings {
+    /// The groups that are named.
+    #[must_use]
+    pub fn groups(&self) -> &[String] {
+        self.log_groups.as_ref().map_or(&[], LogGroups::names)
+    }
+
+    /// How names of further groups begin.
+    #[must_use]
+    pub fn prefixes(&self) -> &[String] {
+        self.log_group_prefixes.as_ref().map_or(&[], LogGroups::names)
+    }
 }
 
 impl LogGroups {
@@ -159,6 +180,10 @@ fn reconcile() -> Duration {
     Duration::from_secs(300)
 }
 
+fn audit() -> Duration {
+    Duration::from_secs(86_400)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,11 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_log_groups_must_be_given() {
+    fn only_the_log_groups_or_their_prefixes_must_be_given() {
         let settings = read(r#"{"log_groups":["trail"]}"#).unwrap();
         assert_eq!(settings.overlap, Duration::from_secs(600));
         assert_eq!(settings.start, Start::Ago(Span::seconds(3_600)));
         assert_eq!(settings.requests_per_second.a_second(), 2.0);
+        let settings = read(r#"{"log_group_prefixes":["/aws/lambda/"]}"#).unwrap();
+        assert_eq!((settings.groups(), settings.prefixes()), (&[][..], &["/aws/lambda/".to_owned()][..]));
     }
 
     #[test]
@@ -186,7 +213,7 @@ mod tests {
     #[test]
     fn settings_that_mean_nothing_are_refused_with_their_value() {
         for (json, complaint) in [
-            (r#"{"log_groups":[]}"#, "names no log group"),
+            (r#"{"log_groups":[]}"#, "is empty"),
             (r#"{"log_groups":["a","a"]}"#, "\"a\" is blank or named twice"),
             (r#"{"log_groups":["a"],"start":"monday"}"#, "start \"monday\""),
             (r#"{"log_groups":["a"],"requests_per_second":0}"#, "requests_per_second 0"),

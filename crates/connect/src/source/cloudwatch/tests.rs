@@ -4,6 +4,7 @@ use std::time::Duration;
 use engine::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
+use super::budget::Budget;
 use super::fake::{Fake, Shown, Unkind, client, client_of_nobody, events};
 use super::{CloudWatch, Settings};
 use crate::clock::{Clock, Hand};
@@ -12,7 +13,15 @@ use crate::source::{Batch, Body, Mark, Next, Remedy, Source};
 /// Everything in these tests happens in milliseconds; a test that takes this long hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const UNKIND: Unkind = Unkind { page: 25, empty_every: 3, throttle_every: 11, refuse_every: 41, reorder: true };
+const UNKIND: Unkind = Unkind {
+    page: 25,
+    empty_every: 3,
+    throttle_every: 11,
+    refuse_every: 41,
+    reorder: true,
+    repeat_every: 4,
+    outage: None,
+};
 
 fn noon() -> Timestamp {
     "2026-11-20T12:00:00Z".parse().unwrap()
@@ -28,7 +37,17 @@ fn settings(groups: &[&str]) -> Settings {
 }
 
 fn source(fake: &Fake, groups: &[&str], stored: &Mark, hand: &Hand) -> CloudWatch {
-    CloudWatch::with_client(&settings(groups), stored, Clock::Hand(hand.clone()), fake.client.clone()).unwrap()
+    open(&settings(groups), stored, hand, fake.client.clone()).unwrap()
+}
+
+fn open(
+    settings: &Settings,
+    stored: &Mark,
+    hand: &Hand,
+    client: aws_sdk_cloudwatchlogs::Client,
+) -> Result<CloudWatch, crate::source::SourceError> {
+    let budget = Budget::alone(settings.requests_per_second);
+    CloudWatch::with_client(settings, stored, Clock::Hand(hand.clone()), client, budget)
 }
 
 async fn next(source: &mut CloudWatch) -> Result<Next, crate::source::SourceError> {
@@ -261,8 +280,7 @@ async fn missing_credentials_need_a_person_and_a_lost_connection_does_not() {
     let nobody = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     for (client, remedy) in [(client(&nobody), Remedy::Wait), (client_of_nobody(&nobody), Remedy::Person)] {
-        let clock = Clock::Hand(hand.clone());
-        let mut source = CloudWatch::with_client(&settings(&["trail"]), &Mark::default(), clock, client).unwrap();
+        let mut source = open(&settings(&["trail"]), &Mark::default(), &hand, client).unwrap();
         let error = next(&mut source).await.unwrap_err();
         assert_eq!(error.remedy, remedy, "{error:?}");
     }
@@ -273,6 +291,95 @@ async fn a_stored_mark_of_another_shape_is_refused() {
     let hand = Hand::at(noon());
     let fake = Fake::start(hand.clone(), Unkind::default(), Vec::new()).await;
     let stored = Mark(BTreeMap::from([("trail".to_owned(), "yesterday".to_owned())]));
-    let opened = CloudWatch::with_client(&settings(&["trail"]), &stored, Clock::Hand(hand), fake.client);
+    let opened = open(&settings(&["trail"]), &stored, &hand, fake.client);
     assert_eq!(opened.err().map(|error| error.remedy), Some(Remedy::Person));
+}
+
+#[tokio::test]
+async fn groups_by_a_prefix_are_found_as_they_come_and_leave_as_they_go() {
+    let hand = Hand::at(noon());
+    let fake = Fake::start(hand.clone(), Unkind::default(), Vec::new()).await;
+    let day_ago = noon().millis() - 86_400_000;
+    fake.list(&[("/aws/a", day_ago), ("/aws/b", day_ago), ("/aws/c", day_ago), ("other", day_ago)]);
+    fake.show(events("/aws/a", noon().minus(minutes(30)), 4, 1_000, 0));
+    fake.show(events("other", noon().minus(minutes(30)), 4, 1_000, 0));
+    let settings: Settings =
+        serde_json::from_value(json!({"log_group_prefixes": ["/aws/"], "poll": "30s", "start": "1h"})).unwrap();
+    let mut source = open(&settings, &Mark::default(), &hand, fake.client.clone()).unwrap();
+    let mut batches = batches_until(&mut source, &hand, noon().plus(minutes(4))).await;
+    // One comes ten minutes before it is found, and another goes.
+    let began = hand.now();
+    fake.list(&[("/aws/b", day_ago), ("/aws/a", day_ago), ("/aws/new", began.millis())]);
+    fake.show(events("/aws/new", began, 4, 1_000, 0));
+    let mut gone = Vec::new();
+    while hand.now() < began.plus(minutes(12)) {
+        match next(&mut source).await.unwrap() {
+            Next::Batch(batch) => batches.push(batch),
+            Next::Revoked(groups) => gone.extend(groups),
+            Next::Idle => {}
+            Next::Exhausted => panic!("it has no end"),
+        }
+    }
+    let positions: Vec<String> = counts(&batches).into_keys().collect();
+    assert_eq!(positions.len(), 8, "{positions:?}");
+    assert!(positions.iter().all(|position| position.starts_with("/aws/a/") || position.starts_with("/aws/new/")));
+    assert_eq!(gone, ["/aws/c"]);
+    let mut stored = Mark::default();
+    for batch in batches {
+        stored.0.extend(batch.mark.0);
+    }
+    stored.0.retain(|_, value| !value.is_empty());
+    assert_eq!(stored.0.keys().collect::<Vec<_>>(), ["/aws/a", "/aws/b", "/aws/new", "prefix:/aws/"]);
+    // A restart knows them before it has looked, and reads what came meanwhile of one that was made meanwhile.
+    let made = hand.now().plus(minutes(30));
+    hand.move_to(hand.now().plus(minutes(300)));
+    fake.list(&[("/aws/a", day_ago), ("/aws/b", day_ago), ("/aws/later", made.millis())]);
+    fake.show(events("/aws/later", made, 4, 1_000, 0));
+    let mut again = open(&settings, &stored, &hand, fake.client.clone()).unwrap();
+    let end = hand.now().plus(minutes(5));
+    let positions: Vec<String> = counts(&batches_until(&mut again, &hand, end).await).into_keys().collect();
+    assert_eq!(positions.iter().filter(|position| position.starts_with("/aws/later/")).count(), 4, "{positions:?}");
+}
+
+#[tokio::test]
+async fn what_comes_hours_late_is_found_by_an_audit_and_counted() {
+    let hand = Hand::at(noon());
+    let mut shown = events("trail", noon().minus(minutes(20)), 100, 60_000, 0);
+    // Two of them come an hour and a half late.
+    for late in [40, 60] {
+        shown[late].visible_ms = shown[late].time_ms + 5_400_000;
+    }
+    let fake = Fake::start(hand.clone(), Unkind { page: 10, ..Unkind::default() }, shown.clone()).await;
+    let settings: Settings =
+        serde_json::from_value(json!({"log_groups": ["trail"], "poll": "60s", "audit": "4h"})).unwrap();
+    let mut source = open(&settings, &Mark::default(), &hand, fake.client.clone()).unwrap();
+    let batches = batches_until(&mut source, &hand, noon().plus(minutes(239))).await;
+    assert_eq!(counts(&batches).len(), 98, "the overlap is too short for them");
+    assert_eq!(source.figures().gaps_suspected, 0);
+    let mut late = batches_until(&mut source, &hand, noon().plus(minutes(300))).await;
+    late.extend(batches);
+    let counts = counts(&late);
+    assert_eq!(counts.keys().cloned().collect::<BTreeSet<_>>(), positions(&shown));
+    assert!(counts.values().all(|count| *count == 1));
+    let figures = source.figures();
+    assert_eq!(figures.late[4..], [2, 0], "within 6 h: {figures:?}");
+    assert!(figures.gaps_suspected > 0 && figures.duplicates > 100, "{figures:?}");
+    assert_eq!(figures.ingestion_delay, Some(minutes(90)));
+}
+
+#[tokio::test]
+async fn a_group_that_was_silent_at_the_first_start_is_read_from_there_after_a_restart() {
+    let hand = Hand::at(noon());
+    let fake = Fake::start(hand.clone(), Unkind::default(), Vec::new()).await;
+    fake.list(&[("trail", 0)]);
+    let mut stored = Mark::default();
+    let mut first = source(&fake, &["trail"], &stored, &hand);
+    let end = noon().plus(minutes(5));
+    batches_until(&mut first, &hand, end).await.into_iter().for_each(|batch| stored.0.extend(batch.mark.0));
+    let shown = events("trail", noon().plus(minutes(10)), 4, 1_000, 0);
+    fake.show(shown.clone());
+    hand.move_to(noon().plus(minutes(300)));
+    let mut again = source(&fake, &["trail"], &stored, &hand);
+    let batches = batches_until(&mut again, &hand, noon().plus(minutes(301))).await;
+    assert_eq!(counts(&batches).keys().cloned().collect::<BTreeSet<_>>(), positions(&shown));
 }
