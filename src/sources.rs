@@ -153,8 +153,12 @@ impl Sources {
             if self.entered.contains_key(name) {
                 continue;
             }
-            let mark = self.store.marks()?.remove(name).unwrap_or_default();
-            if let Err(error) = self.enter(config, name, settings, &mark).await {
+            // Where it was left is not known as long as the store cannot be read: to begin anew would count twice.
+            let entered = match self.store.marks().context("read where it was left") {
+                Ok(mut marks) => self.enter(config, name, settings, &marks.remove(name).unwrap_or_default()).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = entered {
                 tracing::error!(source = name, error = format!("{error:#}"), "source cannot be opened");
                 self.enter_failed(config, name, settings, &error);
             }
@@ -197,8 +201,10 @@ impl Sources {
         let shares = (!manners.repeats).then_some(feed.repeats);
         self.note(name, settings, print(config, name, settings), shares);
         self.roster.enter(&feed);
-        if let Some(inlet) = inlet {
-            self.inlets.enter(inlet);
+        match inlet {
+            Some(inlet) => self.inlets.enter(inlet),
+            // It may have been one that is pushed to before.
+            None => self.inlets.leave(name),
         }
         self.opened.push((feed, inflow));
         tracing::info!(source = name, "source opened");
@@ -238,10 +244,10 @@ fn print(config: &Config, name: &str, settings: &config::Source) -> Print {
     secrets.fold(config.prints.source(name), |print, secret| print.with(secret.expose().as_bytes()))
 }
 
-/// Whether another source may bring logs of this kind.
+/// Whether another source may bring logs of this kind, or of one that comes by the same road.
 fn shares_kind(config: &Config, name: &str, kind: Format) -> bool {
-    let may_be = |other: Format| kind == Format::Auto || other == Format::Auto || other == kind;
-    config.sources.iter().any(|(other, settings)| other != name && may_be(settings.kind))
+    let may_meet = |other: Format| kind.kinds().meet(other.kinds());
+    config.sources.iter().any(|(other, settings)| other != name && may_meet(settings.kind))
 }
 
 fn span(duration: std::time::Duration) -> Span {

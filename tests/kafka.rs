@@ -141,7 +141,8 @@ async fn topics_by_a_pattern_and_in_any_compression_are_read_and_what_is_no_reco
         letters["dead_records"].as_array()?.first().cloned()
     })
     .await;
-    assert_eq!(dead["position"], "log/audit.zstd/0@100", "{dead}");
+    let position = dead["position"].as_str().unwrap_or_default();
+    assert!(position.starts_with("log/audit.zstd/0@100~"), "{dead}");
 }
 
 #[tokio::test]
@@ -165,6 +166,25 @@ async fn records_that_were_deleted_before_they_were_read_are_an_alert_and_readin
     let why = gap["why"].as_str().unwrap_or_default();
     assert!(why.starts_with("log: 40 records of audit/0 (offsets 10 to 49) were deleted"), "{why}");
     assert_eq!(lapwing.metric("lapwing_source_gaps_total{source=\"log\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_topic_that_was_made_anew_is_read_from_its_beginning_and_no_record_of_it_passes_for_an_old_one() {
+    let Some(cluster) = Cluster::start(1, Door::Open).await else { return };
+    let receiver = Receiver::start().await;
+    let home = home(&cluster, &receiver);
+    // They are known by nothing but their place.
+    let nameless = |numbers| records(numbers).map(|record: String| record.replace("\"eventID\"", "\"note\""));
+    for count in [5, 3] {
+        cluster.create("audit", 1).await;
+        cluster.produce("audit", "none", nameless(0..count)).await;
+        let lapwing = home.start().await;
+        until("the topic to be read", async || (counted(&lapwing).await == count).then_some(())).await;
+        assert_eq!(lapwing.metric("lapwing_events_matched_total{source=\"log\"}").await as usize, count);
+        assert_eq!(lapwing.metric("lapwing_events_duplicate_total{source=\"log\"}").await, 0.0);
+        assert!(lapwing.terminate().await.success());
+        cluster.delete("audit").await;
+    }
 }
 
 /// A record that no rule matches, of about the size that CloudTrail's have.

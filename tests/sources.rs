@@ -139,3 +139,37 @@ async fn a_new_secret_is_taken_up_and_a_source_that_lacks_its_own_fails_loudly_u
     answers(&lapwing, "push", "4", "third", 200).await;
     assert_eq!(lapwing.hear("/ready").await.body, "ready\n");
 }
+
+#[tokio::test]
+async fn a_source_that_was_pushed_to_and_is_a_file_now_takes_no_more_requests() {
+    let home = Home::new();
+    home.configure("sources:\n  log: {kind: auto, http: {}}\n");
+    let lapwing = home.start().await;
+    assert_eq!(status(&lapwing, "log", "1", "none").await, 200);
+    let path = home.path("audit.log");
+    std::fs::write(&path, "").expect("it can be written");
+    follows(&home, &lapwing, &format!("sources:\n  log: {{kind: auto, file: {{path: {}}}}}\n", path.display())).await;
+    answers(&lapwing, "log", "2", "none", 404).await;
+}
+
+#[tokio::test]
+async fn an_event_that_comes_bare_and_in_the_envelope_of_another_kind_is_counted_once() {
+    let home = Home::new();
+    let bare = stopped("both", "ana");
+    let envelope = r#"{"id":"e","detail-type":"AWS API Call via CloudTrail","source":"aws.cloudtrail","time":"2026-11-20T09:15:00Z""#;
+    std::fs::write(home.path("bare.log"), format!("{bare}\n")).expect("it can be written");
+    std::fs::write(home.path("bus.log"), format!("{envelope},\"detail\":{bare}}}\n")).expect("it can be written");
+    let file = |kind: &str, name: &str| format!("{{kind: {kind}, file: {{path: {}}}}}", home.path(name).display());
+    let (trail, bus) = (file("aws.cloudtrail", "bare.log"), file("aws.eventbridge", "bus.log"));
+    home.configure(&format!("sources:\n  trail: {trail}\n  bus: {bus}\n"));
+    let lapwing = home.start().await;
+    until("both to be read", async || {
+        let metric = async |name: &str| {
+            let of = async |source: &str| lapwing.metric(&format!("{name}{{source=\"{source}\"}}")).await;
+            of("trail").await + of("bus").await
+        };
+        let matched = metric("lapwing_events_matched_total").await;
+        (matched == 2.0 && metric("lapwing_events_duplicate_total").await == 1.0).then_some(())
+    })
+    .await;
+}

@@ -151,11 +151,13 @@ impl Voices {
     pub(super) fn hear(&mut self, feed: &Arc<Feed>, reached: &Reached, now: Instant) -> Vec<Reach> {
         let mut news = Vec::new();
         if !self.partitions.contains_key(&reached.partition) {
+            // Its source stood for its partitions while none was known by name; and one that is left alone has no name.
+            let is_alone = *reached.partition == *feed.name;
+            let stood = |known: &Arc<str>| feed.has(known) && (is_alone || **known == *feed.name);
+            let stood: Vec<Arc<str>> = self.partitions.keys().filter(|known| stood(known)).cloned().collect();
+            let stood: Vec<Heard> = stood.iter().filter_map(|known| self.partitions.remove(known)).collect();
             news.push(self.listen(feed, unheard(feed, reached), now));
-            // Its source stood for its partitions while none was known by name.
-            if let Some(stood) = self.partitions.remove(feed.name.as_str()) {
-                news.push(Reach { voice: Voice::Ended, ..stood.reach });
-            }
+            news.extend(stood.into_iter().map(|heard| Reach { voice: Voice::Ended, ..heard.reach }));
         }
         let (Some(heard), Some(newest)) = (self.partitions.get_mut(&reached.partition), reached.newest) else {
             return news;
@@ -444,6 +446,20 @@ mod tests {
         bench.voices.hear(&bench.feed, &Reached { newest: Some(at(5)), ..feed_partition(&named[1]) }, bench.start);
         bench.feed.lost(vec!["1".to_owned()]);
         assert_eq!(bench.pass(1..=1), [(Voice::Ended, at(5))]);
+    }
+
+    #[test]
+    fn of_a_source_of_several_partitions_that_is_left_with_one_this_one_is_heard() {
+        let mut bench = bench(true);
+        for named in bench.feed.partitions(&["0".into(), "1".into()]) {
+            bench.voices.hear(&bench.feed, &named, bench.start);
+        }
+        let news = bench.voices.hear(&bench.feed, &reached(&bench.feed, 7), bench.start);
+        assert_eq!(news.len(), 3, "{news:?}");
+        let ended = news.iter().filter(|reach| reach.voice == Voice::Ended).map(|reach| &*reach.partition);
+        assert_eq!(ended.collect::<Vec<_>>(), ["west/0", "west/1"]);
+        let news = bench.voices.hear(&bench.feed, &reached(&bench.feed, 8), bench.start);
+        assert_eq!(said(&news), [(Voice::Speaking, at(8))], "no watermark waits for those that are gone");
     }
 
     fn feed_partition(reached: &Reached) -> Reached {

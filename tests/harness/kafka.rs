@@ -210,6 +210,17 @@ impl Cluster {
         }
     }
 
+    /// Deletes a topic and waits until it is gone.
+    pub(crate) async fn delete(&self, topic: &str) {
+        let client: AdminClient<DefaultClientContext> = self.config().create().expect("the properties are good");
+        client.delete_topics(&[topic], &AdminOptions::new()).await.expect("a topic can be deleted");
+        until(&format!("{topic} to be gone"), async || {
+            let known = client.inner().fetch_metadata(None, Duration::from_secs(5)).ok()?;
+            known.topics().iter().all(|known| known.name() != topic).then_some(())
+        })
+        .await;
+    }
+
     /// Deletes what stands before this offset.
     pub(crate) async fn delete_before(&self, topic: &str, partition: i32, offset: i64) {
         let client: AdminClient<DefaultClientContext> = self.config().create().expect("the properties are good");

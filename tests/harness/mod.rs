@@ -90,7 +90,14 @@ const _: () = {
     #[cfg(feature = "kafka")]
     {
         use kafka::{Cluster, Door};
-        let _ = (Cluster::kill, Cluster::restart, Cluster::create, Cluster::delete_before, Cluster::source);
+        let _ = (
+            Cluster::kill,
+            Cluster::restart,
+            Cluster::create,
+            Cluster::delete,
+            Cluster::delete_before,
+            Cluster::source,
+        );
         let _ = (Cluster::produce::<Vec<String>>, Cluster::answers, Cluster::start, Door::Open, Door::Scram);
     }
 };

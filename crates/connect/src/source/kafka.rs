@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use self::group::{Membership, Partition, list};
 use self::offsets::Offsets;
-use self::pending::Pending;
+use self::pending::{Pending, Stamped};
 pub use self::probe::probe;
 pub use self::settings::{Names, Properties, Settings, SettingsError};
 use crate::source::{Mark, Next, Remedy, Source, SourceError};
@@ -48,7 +48,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a partition that the group asks back is kept for what was handed over of it. Far less than the 5 minutes
 /// after which the group goes on without a member (`max.poll.interval.ms`).
-const LEAVE_MAX: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 30 });
+const LEAVE_MAX: Duration = Duration::from_secs(if cfg!(test) { 10 } else { 30 });
 
 /// How often librdkafka says how many records wait.
 const STATISTICS_MILLIS: &str = "5000";
@@ -145,7 +145,8 @@ impl Kafka {
         self.ended.remove(&message.partition());
         let partition = Partition { topic: message.topic().to_owned(), number: message.partition() };
         self.offsets.came(&partition, message.offset());
-        self.pending.add(partition, message.offset(), message.payload(), now);
+        let place = Stamped { offset: message.offset(), millis: message.timestamp().to_millis() };
+        self.pending.add(partition, place, message.payload(), now);
     }
 
     /// Takes note of what the group has said.

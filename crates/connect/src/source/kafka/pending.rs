@@ -1,6 +1,7 @@
 //! Records on their way into one batch.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,13 +25,31 @@ pub(super) struct Pending {
     due: Option<Instant>,
 }
 
+/// Where a record stands in its partition, written `offset~milliseconds`. A topic that is made anew counts from nought again,
+/// and its records must not pass for those that stood there before: the time tells them apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamped {
+    pub(super) offset: i64,
+    pub(super) millis: Option<i64>,
+}
+
+impl fmt::Display for Stamped {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.millis {
+            Some(millis) => write!(out, "{}~{millis}", self.offset),
+            None => write!(out, "{}", self.offset),
+        }
+    }
+}
+
 impl Pending {
     pub(super) fn new(linger: Duration) -> Self {
         Self { linger, records: Vec::new(), bytes: 0, ends: BTreeMap::new(), gaps: Vec::new(), due: None }
     }
 
     /// Adds one message. A tombstone carries no record, only an offset to get past.
-    pub(super) fn add(&mut self, partition: Partition, offset: i64, payload: Option<&[u8]>, now: Instant) {
+    pub(super) fn add(&mut self, partition: Partition, place: Stamped, payload: Option<&[u8]>, now: Instant) {
+        let offset = place.offset;
         self.due.get_or_insert(now + self.linger);
         self.ends.insert(partition.clone(), offset + 1);
         let Some(payload) = payload else { return };
@@ -40,7 +59,7 @@ impl Pending {
             Body::Whole(payload.to_vec().into())
         };
         self.bytes += payload.len();
-        self.records.push((partition.clone(), Record { position: format!("{partition}@{offset}"), body }));
+        self.records.push((partition.clone(), Record { position: format!("{partition}@{place}"), body }));
     }
 
     /// Records are missing from the partition, which goes on with this offset.
@@ -96,6 +115,10 @@ mod tests {
         Partition { topic: "events".to_owned(), number }
     }
 
+    fn at(offset: i64) -> Stamped {
+        Stamped { offset, millis: Some(1_790_000_000_000 + offset) }
+    }
+
     fn pending() -> (Pending, Instant) {
         (Pending::new(Duration::from_millis(100)), Instant::now())
     }
@@ -103,16 +126,16 @@ mod tests {
     #[test]
     fn a_batch_goes_out_when_it_is_full_or_has_waited_long_enough() {
         let (mut pending, now) = pending();
-        pending.add(partition(0), 0, Some(b"a"), now);
+        pending.add(partition(0), at(0), Some(b"a"), now);
         assert!(pending.take(now).is_none());
         assert!(pending.take(now + Duration::from_millis(100)).is_some());
         for offset in 0..511 {
-            pending.add(partition(0), offset, Some(b"a"), now);
+            pending.add(partition(0), at(offset), Some(b"a"), now);
         }
         assert!(pending.take(now).is_none());
-        pending.add(partition(0), 511, Some(b"a"), now);
+        pending.add(partition(0), at(511), Some(b"a"), now);
         assert_eq!(pending.take(now).unwrap().records.len(), 512);
-        pending.add(partition(0), 512, Some(&[b'a'; BATCH_BYTES_MAX]), now);
+        pending.add(partition(0), at(512), Some(&[b'a'; BATCH_BYTES_MAX]), now);
         assert_eq!(pending.take(now).unwrap().records.len(), 1);
     }
 
@@ -120,7 +143,7 @@ mod tests {
     fn each_record_is_of_its_own_partition() {
         let (mut pending, now) = pending();
         for number in [7, 3, 7] {
-            pending.add(partition(number), 0, Some(b"a"), now);
+            pending.add(partition(number), at(0), Some(b"a"), now);
         }
         let batch = pending.take(now + Duration::from_millis(100)).unwrap();
         let of: Vec<&str> = batch.partition_of.iter().map(|&place| &*batch.partitions[usize::from(place)]).collect();
@@ -128,9 +151,20 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_a_topic_that_was_made_anew_is_not_the_one_that_stood_there_before() {
+        let (mut pending, now) = pending();
+        pending.add(partition(0), at(0), Some(b"a"), now);
+        pending.add(partition(0), Stamped { millis: Some(1_790_000_000_001), ..at(0) }, Some(b"a"), now);
+        pending.add(partition(0), Stamped { millis: None, ..at(0) }, Some(b"a"), now);
+        let records = pending.take(now + Duration::from_millis(100)).unwrap().records;
+        let positions: Vec<&str> = records.iter().map(|record| record.position.as_str()).collect();
+        assert_eq!(positions, ["events/0@0~1790000000000", "events/0@0~1790000000001", "events/0@0"]);
+    }
+
+    #[test]
     fn a_tombstone_is_no_record_but_its_offset_is_covered() {
         let (mut pending, now) = pending();
-        pending.add(partition(3), 41, None, now);
+        pending.add(partition(3), at(41), None, now);
         let batch = pending.take(now + Duration::from_millis(100)).unwrap();
         assert!(batch.records.is_empty());
         assert_eq!(batch.mark.0, BTreeMap::from([("events/3".to_owned(), "42".to_owned())]));
@@ -139,12 +173,12 @@ mod tests {
     #[test]
     fn what_came_from_a_lost_partition_is_neither_handed_over_nor_covered() {
         let (mut pending, now) = pending();
-        pending.add(partition(0), 7, Some(b"a"), now);
-        pending.add(partition(1), 8, Some(b"b"), now);
+        pending.add(partition(0), at(7), Some(b"a"), now);
+        pending.add(partition(1), at(8), Some(b"b"), now);
         pending.forget(&[partition(1)]);
         let batch = pending.take(now + Duration::from_millis(100)).unwrap();
         assert_eq!((batch.records.len(), batch.mark.0.len()), (1, 1));
-        pending.add(partition(0), 8, Some(b"a"), now);
+        pending.add(partition(0), at(8), Some(b"a"), now);
         pending.forget(&[partition(0)]);
         assert!(pending.due().is_none());
     }
@@ -152,7 +186,7 @@ mod tests {
     #[test]
     fn a_record_beyond_the_limit_is_refused_with_its_head() {
         let (mut pending, now) = pending();
-        pending.add(partition(0), 0, Some(&vec![b'a'; RECORD_BYTES_MAX + 1]), now);
+        pending.add(partition(0), at(0), Some(&vec![b'a'; RECORD_BYTES_MAX + 1]), now);
         let batch = pending.take(now).unwrap();
         assert!(
             matches!(&batch.records[0].body, Body::Refused { head, reason: Refusal::TooLong } if head.len() == HEAD_BYTES)
