@@ -112,8 +112,7 @@ impl<'s> System<'s> {
             Self::Firehose(settings) => vec![("firehose.access_key", &settings.access_key)],
             Self::File(_) | Self::Stdin => Vec::new(),
             #[cfg(feature = "aws")]
-            Self::CloudWatch(_) | Self::Sqs(_) | Self::S3(_) | Self::Digests(_) => Vec::new(),
-            Self::CloudWatch(_) | Self::Kinesis(_) => Vec::new(),
+            Self::CloudWatch(_) | Self::Sqs(_) | Self::S3(_) | Self::Digests(_) | Self::Kinesis(_) => Vec::new(),
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => Vec::new(),
         }

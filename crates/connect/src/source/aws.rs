@@ -5,8 +5,8 @@
 #[cfg(test)]
 pub(crate) mod moto;
 pub(crate) mod object;
-pub(crate) mod readers;
 pub(crate) mod pace;
+pub(crate) mod readers;
 
 use std::time::Duration;
 
