@@ -9,7 +9,11 @@ const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
 const GITHUB: &str = include_str!("../crates/connect/src/source/github.rs");
 const GITLAB: &str = include_str!("../crates/connect/src/source/gitlab.rs");
 const SPLUNK: &str = include_str!("../crates/connect/src/source/splunk.rs");
+const OTLP: &str = include_str!("../crates/connect/src/source/otlp.rs");
+const OKTA: &str = include_str!("../crates/connect/src/source/okta.rs");
 const FIREHOSE: &str = include_str!("../crates/connect/src/source/firehose.rs");
+const SYSLOG: &str = include_str!("../crates/connect/src/source/syslog.rs");
+const SYSLOG_TLS: &str = include_str!("../crates/connect/src/source/syslog/tls.rs");
 const CLOUDWATCH: &str = include_str!("../crates/connect/src/source/cloudwatch/settings.rs");
 const AWS: &str = include_str!("../crates/connect/src/source/aws.rs");
 const KAFKA: &str = include_str!("../crates/connect/src/source/kafka/settings.rs");
@@ -21,7 +25,7 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 22] = [
+const SECTIONS: [(&str, &str, &str); 26] = [
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
@@ -30,7 +34,11 @@ const SECTIONS: [(&str, &str, &str); 22] = [
     ("### `github`", GITHUB, "Settings"),
     ("### `gitlab`", GITLAB, "Settings"),
     ("### `splunk`", SPLUNK, "Settings"),
+    ("### `otlp`", OTLP, "Settings"),
+    ("### `okta`", OKTA, "Settings"),
     ("### `firehose`", FIREHOSE, "Settings"),
+    ("### `syslog`", SYSLOG, "Settings"),
+    ("### `tls`", SYSLOG_TLS, "Tls"),
     ("### `cloudwatch`", CLOUDWATCH, "Settings"),
     ("### `role`", AWS, "Role"),
     ("### `kafka`", KAFKA, "Settings"),
@@ -156,7 +164,7 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
             "usize" => "`0`".to_owned(),
             "Archive" | "State" | "Retention" | "Ingest" => "see below".to_owned(),
             // These say it in their own words.
-            "Start" | "Rate" => "see right".to_owned(),
+            "Start" | "Rate" | "Zone" => "see right".to_owned(),
             _ => "none".to_owned(),
         },
     }
@@ -228,6 +236,7 @@ fn words(sort: &str) -> Option<&'static str> {
         "BTreeMap<String, Vec<String>>" => "lists by name",
         "BTreeMap<String, Secret>" => "names and secrets",
         "Start" => "length of time or moment",
+        "Zone" => "`utc`, `local` or a distance",
         "Framing" => "`lines` or `document`",
         "BTreeMap<String, Source>"
         | "BTreeMap<String, Sink>"
@@ -236,7 +245,8 @@ fn words(sort: &str) -> Option<&'static str> {
         | "State"
         | "Retention"
         | "Ingest"
-        | "Role" => "see below",
+        | "Role"
+        | "Tls" => "see below",
         other if other.ends_with("::Settings") || other == "Stdin" => "see below",
         _ => return None,
     };

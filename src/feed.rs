@@ -217,6 +217,14 @@ impl Feed {
         self.is(Health::Failing);
     }
 
+    /// Its system answered.
+    fn works(&self) {
+        if self.health() == Health::Failing {
+            tracing::info!(source = %self.name, "source works again");
+            self.is(Health::Running);
+        }
+    }
+
     fn show_backlog(&self, records: Option<u64>) {
         if let Some(records) = records {
             let records = i64::try_from(records).unwrap_or(i64::MAX);
@@ -269,13 +277,13 @@ enum Input<'a> {
 pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::Sender<Load>, stop: CancellationToken) {
     let mut held: Option<Batch> = None;
     let mut in_flight = 0;
-    let (mut open, mut exhausted) = (true, false);
+    let (mut open, mut stopping, mut exhausted) = (true, false, false);
     let mut retry: Option<(Instant, Duration)> = None;
     while open || held.is_some() || in_flight > 0 {
         let rest = retry.map(|(at, _)| at).filter(|at| *at > Instant::now());
         let input = tokio::select! {
             biased;
-            () = stop.cancelled(), if open => Input::Stop,
+            () = stop.cancelled(), if open && !stopping => Input::Stop,
             (mark, batches) = feed.done.next() => Input::Committed(mark, batches),
             Ok(permit) = inbox.reserve(), if held.is_some() => Input::Room(permit),
             () = sleep_until(rest.unwrap_or_else(Instant::now)), if open && rest.is_some() => Input::Retry,
@@ -284,8 +292,11 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
         feed.show_backlog(source.backlog());
         match input {
             Input::Stop => {
-                // What is held has not been accepted; it is read again after the next start.
-                (open, held) = (false, None);
+                (stopping, retry) = (true, None);
+                // What is held has not been accepted; it is read again after the next start, if it can be.
+                if !source.stop() {
+                    (open, held) = (false, None);
+                }
             }
             Input::Committed(mark, batches) => {
                 in_flight -= batches;
@@ -299,10 +310,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
                 }
             }
             Input::Next(Ok(next)) => {
-                if feed.health() == Health::Failing {
-                    tracing::info!(source = %feed.name, "source works again");
-                    feed.is(Health::Running);
-                }
+                feed.works();
                 retry = None;
                 match next {
                     Next::Batch(batch) => {
@@ -317,7 +325,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
                     }
                     Next::Exhausted => {
                         tracing::info!(source = %feed.name, "source exhausted");
-                        (open, exhausted) = (false, true);
+                        (open, exhausted) = (false, !stopping);
                     }
                 }
             }
@@ -325,12 +333,11 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
                 report(&feed, &error);
                 feed.fails(&error);
                 feed.doubt_end();
-                retry = Some(wait(retry, error.remedy));
+                retry = (!stopping).then(|| wait(retry, error.remedy));
             }
             Input::Retry => {}
         }
     }
-    // A stop is no end: it goes on where it was.
     if exhausted {
         feed.is(Health::Finished);
     }

@@ -286,7 +286,7 @@ fn read(
         Body::Refused { head, reason } => {
             let (reason, detail) = match reason {
                 Refusal::TooLong => (RejectReason::Size, "longer than the source's limit for one record"),
-                Refusal::Corrupt => (RejectReason::Encoding, "compressed bytes that do not decompress"),
+                Refusal::Corrupt => (RejectReason::Encoding, "bytes that broke off or cannot be unpacked"),
             };
             let head = redact(&String::from_utf8_lossy(&head[..head.len().min(HEAD_BYTES)])).into_owned().into_bytes();
             rejects.push(Reject { position: position.to_owned(), reason, detail: detail.to_owned(), head });
