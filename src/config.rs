@@ -118,8 +118,14 @@ pub(crate) struct Source {
     pub gitlab: Option<source::gitlab::Settings>,
     /// What is sent to a Splunk HTTP Event Collector.
     pub splunk: Option<source::splunk::Settings>,
+    /// OpenTelemetry's logs, exported over HTTP.
+    pub otlp: Option<source::otlp::Settings>,
+    /// Okta event hooks.
+    pub okta: Option<source::okta::Settings>,
     /// Amazon Data Firehose, delivering to an HTTP endpoint.
     pub firehose: Option<source::firehose::Settings>,
+    /// Syslog and lines of JSON over TCP, TLS, UDP and sockets of this machine.
+    pub syslog: Option<source::syslog::Settings>,
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     pub cloudwatch: Option<source::cloudwatch::Settings>,
@@ -439,6 +445,9 @@ mod tests {
             "listen: 127.0.0.1:80\nsources: {a: {http: {}}}",
             "listen: 0.0.0.0:80\ntoken: abc\nsources: {a: {http: {token: def}}}",
             "listen: 0.0.0.0:80\nlisten_without_token: true\nsources: {a: {http: {}}}",
+            "sources: {a: {syslog: {tcp: '127.0.0.1:6514', udp: '[::1]:514'}}}",
+            "sources: {a: {syslog: {tcp: '0.0.0.0:6514', tls: {certificate: c, key: k, client_ca: a}}}}",
+            "sources: {a: {syslog: {udp: '0.0.0.0:514', listen_without_certificates: true}}}",
         ] {
             Config::parse("lapwing.yaml", text, &|_| None).unwrap();
         }
@@ -483,6 +492,13 @@ mod tests {
             ("sources: {a: {file: {path: [x, y, x]}}}", "x is named twice"),
             ("sources: {a: {file: {path: x, poll: 0s}}}", "more than zero"),
             ("sources: {a: {file: {path: x, line_bytes_max: 0}}}", "more than zero"),
+            ("sources: {a: {syslog: {}}}", "at least one of `tcp`"),
+            ("sources: {a: {syslog: {tcp: '0.0.0.0:6514'}}}", "set `tls` with `client_ca`"),
+            ("sources: {a: {syslog: {tcp: '[::]:6514', tls: {certificate: c, key: k}}}}", "set `tls` with `client_ca`"),
+            ("sources: {a: {syslog: {udp: '0.0.0.0:514'}}}", "UDP knows no senders"),
+            ("sources: {a: {syslog: {udp: '127.0.0.1:514', zone: CET}}}", "such as `\"+02:00\"`"),
+            ("sources: {a: {syslog: {unix: /run/s, unix_mode: rw}}}", "three octal digits"),
+            ("sources: {a: {syslog: {unix: /run/s, message_bytes_max: 100}}}", "give 2048 to"),
             ("sinks: {a: {stdout: {}}}\nroutes: [{sinks: []}]", "nobody is told"),
             ("sinks: {a: {}}", "exactly one of webhook"),
             ("routes: [{sinks: [nobody]}]", "there is no sink \"nobody\""),

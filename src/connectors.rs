@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use connect::probe::Probe;
 use connect::sink::{PagerDuty, Sink, Slack, Stdout, Webhook};
-use connect::source::{Mark, file, firehose, github, gitlab, http, splunk, stdin};
+use connect::source::{Mark, file, firehose, github, gitlab, http, okta, otlp, splunk, stdin, syslog};
 use engine::time::Span;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,8 @@ pub(crate) enum Inflow {
     Stdin(stdin::Stdin),
     /// Pushed by HTTP.
     Http(http::Http),
+    /// Syslog and lines of JSON over sockets.
+    Syslog(Box<syslog::Syslog>),
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(Box<connect::source::cloudwatch::CloudWatch>),
@@ -56,6 +58,7 @@ impl Inflow {
             Self::File(source) => feed::run(source, feed, inbox, stop).await,
             Self::Stdin(source) => feed::run(source, feed, inbox, stop).await,
             Self::Http(source) => feed::run(source, feed, inbox, stop).await,
+            Self::Syslog(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "aws")]
             Self::CloudWatch(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "aws")]
@@ -74,7 +77,7 @@ impl Inflow {
     /// Whether its marks are positions that a restart continues from.
     pub(crate) fn keeps_position(&self) -> bool {
         match self {
-            Self::Stdin(_) | Self::Http(_) => false,
+            Self::Stdin(_) | Self::Http(_) | Self::Syslog(_) => false,
             Self::File(_) => true,
             // The queue keeps it.
             #[cfg(feature = "aws")]
@@ -93,7 +96,8 @@ impl Inflow {
         match self {
             Self::File(_) => Manners { delay: minute, repeats: false, says_idle: true },
             Self::Stdin(_) => Manners { delay: minute, repeats: false, says_idle: false },
-            Self::Http(_) => Manners { delay: minute, repeats: true, says_idle: false },
+            // A relay that lost its connection sends again what it is not sure of.
+            Self::Http(_) | Self::Syslog(_) => Manners { delay: minute, repeats: true, says_idle: false },
             #[cfg(feature = "aws")]
             // CloudTrail writes log files that late.
             Self::Sqs(_) | Self::S3(_) => Manners { delay: Span::seconds(1_200), repeats: true, says_idle: true },
@@ -129,7 +133,13 @@ pub(crate) async fn open_source(
         System::Github(settings) => pushed(github::github(name, settings, start).context("secret")?),
         System::Gitlab(settings) => pushed(gitlab::gitlab(name, settings, start).context("token")?),
         System::Splunk(settings) => pushed(splunk::splunk(name, settings, start).context("token")?),
+        System::Otlp(settings) => pushed(otlp::otlp(name, settings, start).context("token")?),
+        System::Okta(settings) => pushed(okta::okta(name, settings, start).context("secret")?),
         System::Firehose(settings) => pushed(firehose::firehose(name, settings, start).context("access_key")?),
+        System::Syslog(settings) => {
+            let source = syslog::Syslog::new(name, settings, start, connect::clock::Clock::Wall);
+            (Inflow::Syslog(Box::new(source)), None)
+        }
         #[cfg(feature = "aws")]
         System::CloudWatch(settings) => {
             let clock = connect::clock::Clock::Wall;
@@ -171,9 +181,16 @@ pub(crate) async fn probe(system: System<'_>) -> Vec<Probe> {
         System::File(settings) => file::probe(settings),
         System::Stdin => vec![Probe::good("standard input", "is there when the service starts")],
         // Whoever pushes has to try: its secret was read with the configuration.
-        System::Http(_) | System::Github(_) | System::Gitlab(_) | System::Splunk(_) | System::Firehose(_) => {
+        System::Http(_)
+        | System::Github(_)
+        | System::Gitlab(_)
+        | System::Splunk(_)
+        | System::Otlp(_)
+        | System::Okta(_)
+        | System::Firehose(_) => {
             vec![Probe::good("secret", "readable; that senders reach us only they can try")]
         }
+        System::Syslog(settings) => syslog::probe(settings),
         #[cfg(feature = "aws")]
         System::Sqs(settings) => connect::source::sqs::probe(settings).await,
         #[cfg(feature = "aws")]

@@ -9,7 +9,11 @@ const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
 const GITHUB: &str = include_str!("../crates/connect/src/source/github.rs");
 const GITLAB: &str = include_str!("../crates/connect/src/source/gitlab.rs");
 const SPLUNK: &str = include_str!("../crates/connect/src/source/splunk.rs");
+const OTLP: &str = include_str!("../crates/connect/src/source/otlp.rs");
+const OKTA: &str = include_str!("../crates/connect/src/source/okta.rs");
 const FIREHOSE: &str = include_str!("../crates/connect/src/source/firehose.rs");
+const SYSLOG: &str = include_str!("../crates/connect/src/source/syslog.rs");
+const SYSLOG_TLS: &str = include_str!("../crates/connect/src/source/syslog/tls.rs");
 const CLOUDWATCH: &str = include_str!("../crates/connect/src/source/cloudwatch/settings.rs");
 const KINESIS: &str = include_str!("../crates/connect/src/source/kinesis/settings.rs");
 const AWS: &str = include_str!("../crates/connect/src/source/aws.rs");
@@ -34,7 +38,11 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("### `github`", GITHUB, "Settings"),
     ("### `gitlab`", GITLAB, "Settings"),
     ("### `splunk`", SPLUNK, "Settings"),
+    ("### `otlp`", OTLP, "Settings"),
+    ("### `okta`", OKTA, "Settings"),
     ("### `firehose`", FIREHOSE, "Settings"),
+    ("### `syslog`", SYSLOG, "Settings"),
+    ("### `tls`", SYSLOG_TLS, "Tls"),
     ("### `cloudwatch`", CLOUDWATCH, "Settings"),
     ("### `sqs`", SQS, "Settings"),
     ("### `s3`", S3, "Settings"),
@@ -164,7 +172,7 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
             "usize" => "`0`".to_owned(),
             "Archive" | "State" | "Retention" | "Ingest" => "see below".to_owned(),
             // These say it in their own words.
-            "Start" | "Rate" | "Begin" | "Beginning" => "see right".to_owned(),
+            "Start" | "Rate" | "Begin" | "Beginning" | "Zone" => "see right".to_owned(),
             _ => "none".to_owned(),
         },
     }
@@ -239,6 +247,7 @@ fn words(sort: &str) -> Option<&'static str> {
         "Begin" => "length of time, moment or key",
         "Beginning" => "`trim_horizon`, length of time or moment",
         "Stream" => "name or ARN",
+        "Zone" => "`utc`, `local` or a distance",
         "Framing" => "`lines` or `document`",
         "BTreeMap<String, Source>"
         | "BTreeMap<String, Sink>"
@@ -247,7 +256,8 @@ fn words(sort: &str) -> Option<&'static str> {
         | "State"
         | "Retention"
         | "Ingest"
-        | "Role" => "see below",
+        | "Role"
+        | "Tls" => "see below",
         other if other.ends_with("::Settings") || other == "Stdin" => "see below",
         _ => return None,
     };

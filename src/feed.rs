@@ -219,6 +219,14 @@ impl Feed {
         self.is(Health::Failing);
     }
 
+    /// Its system answered.
+    fn works(&self) {
+        if self.health() == Health::Failing {
+            tracing::info!(source = %self.name, "source works again");
+            self.is(Health::Running);
+        }
+    }
+
     /// From here on it works, or not.
     pub(crate) fn is(&self, health: Health) {
         if health != Health::Failing {
@@ -263,14 +271,14 @@ enum Input<'a> {
 /// Reads the source until it is exhausted or told to stop; returns when all that it handed in is committed.
 pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::Sender<Load>, stop: CancellationToken) {
     let (mut held, mut in_flight) = (None::<Batch>, 0);
-    let (mut open, mut exhausted) = (true, false);
+    let (mut open, mut stopping, mut exhausted) = (true, false, false);
     let mut retry: Option<(Instant, Duration)> = None;
     let mut shown = Shown::default();
     while open || held.is_some() || in_flight > 0 {
         let rest = retry.map(|(at, _)| at).filter(|at| *at > Instant::now());
         let input = tokio::select! {
             biased;
-            () = stop.cancelled(), if open => Input::Stop,
+            () = stop.cancelled(), if open && !stopping => Input::Stop,
             (mark, batches) = feed.done.next() => Input::Committed(mark, batches),
             Ok(permit) = inbox.reserve(), if held.is_some() => Input::Room(permit),
             () = sleep_until(rest.unwrap_or_else(Instant::now)), if open && rest.is_some() => Input::Retry,
@@ -279,8 +287,11 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
         shown.update(&feed.name, source.backlog(), source.figures());
         match input {
             Input::Stop => {
-                // What is held has not been accepted; it is read again after the next start.
-                (open, held) = (false, None);
+                (stopping, retry) = (true, None);
+                // What is held has not been accepted; it is read again after the next start, if it can be.
+                if !source.stop() {
+                    (open, held) = (false, None);
+                }
             }
             Input::Committed(mark, batches) => {
                 in_flight -= batches;
@@ -294,10 +305,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
                 }
             }
             Input::Next(Ok(next)) => {
-                if feed.health() == Health::Failing {
-                    tracing::info!(source = %feed.name, "source works again");
-                    feed.is(Health::Running);
-                }
+                feed.works();
                 retry = None;
                 match next {
                     Next::Batch(batch) => {
@@ -312,7 +320,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
                     }
                     Next::Exhausted => {
                         tracing::info!(source = %feed.name, "source exhausted");
-                        (open, exhausted) = (false, true);
+                        (open, exhausted) = (false, !stopping);
                     }
                 }
             }
@@ -320,7 +328,7 @@ pub(crate) async fn run(mut source: impl Source, feed: Arc<Feed>, inbox: mpsc::S
                 report(&feed, &error);
                 feed.fails(&error);
                 feed.doubt_end();
-                retry = Some(wait(retry, error.remedy));
+                retry = (!stopping).then(|| wait(retry, error.remedy));
             }
             Input::Retry => {}
         }

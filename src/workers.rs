@@ -286,7 +286,7 @@ fn read(
         Body::Refused { head, reason } => {
             let (reason, detail) = match reason {
                 Refusal::TooLong => (RejectReason::Size, "longer than the source's limit for one record"),
-                Refusal::Corrupt => (RejectReason::Encoding, "compressed bytes that do not decompress"),
+                Refusal::Corrupt => (RejectReason::Encoding, "bytes that broke off or cannot be unpacked"),
                 Refusal::Unreadable => (RejectReason::Refused, "an object that could not be read: its name and why"),
             };
             let head = redact(&String::from_utf8_lossy(&head[..head.len().min(HEAD_BYTES)])).into_owned().into_bytes();

@@ -33,7 +33,8 @@ impl Config {
             if source.systems().len() != 1 {
                 return Some(format!("sources.{name}: give exactly one of {}", system::NAMES));
             }
-            if let Some(message) = source.untimely().or_else(|| source.unreadable()) {
+            let unheard = || source.syslog.as_ref()?.nonsense().map(|message| format!("syslog: {message}"));
+            if let Some(message) = source.untimely().or_else(|| source.unreadable()).or_else(unheard) {
                 return Some(format!("sources.{name}: {message}"));
             }
         }

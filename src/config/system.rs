@@ -20,8 +20,14 @@ pub(crate) enum System<'s> {
     Gitlab(&'s source::gitlab::Settings),
     /// What is sent to a Splunk collector.
     Splunk(&'s source::splunk::Settings),
+    /// OpenTelemetry's logs.
+    Otlp(&'s source::otlp::Settings),
+    /// Okta event hooks.
+    Okta(&'s source::okta::Settings),
     /// Amazon Data Firehose.
     Firehose(&'s source::firehose::Settings),
+    /// Syslog and lines of JSON over sockets.
+    Syslog(&'s source::syslog::Settings),
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(&'s source::cloudwatch::Settings),
@@ -44,7 +50,7 @@ pub(crate) enum System<'s> {
 
 /// What the file may say, in the order of the documentation.
 pub(super) const NAMES: &str =
-    "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, sqs, s3, digests, kinesis, kafka";
+    "file, stdin, http, github, gitlab, splunk, otlp, okta, firehose, syslog, cloudwatch, sqs, s3, digests, kinesis, kafka";
 
 impl Source {
     /// The systems that it names: exactly one, once the configuration was checked.
@@ -56,7 +62,10 @@ impl Source {
             self.github.as_ref().map(System::Github),
             self.gitlab.as_ref().map(System::Gitlab),
             self.splunk.as_ref().map(System::Splunk),
+            self.otlp.as_ref().map(System::Otlp),
+            self.okta.as_ref().map(System::Okta),
             self.firehose.as_ref().map(System::Firehose),
+            self.syslog.as_ref().map(System::Syslog),
             #[cfg(feature = "aws")]
             self.cloudwatch.as_ref().map(System::CloudWatch),
             #[cfg(feature = "aws")]
@@ -84,7 +93,10 @@ impl<'s> System<'s> {
             Self::Github(_) => "github",
             Self::Gitlab(_) => "gitlab",
             Self::Splunk(_) => "splunk",
+            Self::Otlp(_) => "otlp",
+            Self::Okta(_) => "okta",
             Self::Firehose(_) => "firehose",
+            Self::Syslog(_) => "syslog",
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) => "cloudwatch",
             #[cfg(feature = "aws")]
@@ -93,6 +105,7 @@ impl<'s> System<'s> {
             Self::S3(_) => "s3",
             #[cfg(feature = "aws")]
             Self::Digests(_) => "digests",
+            #[cfg(feature = "aws")]
             Self::Kinesis(_) => "kinesis",
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => "kafka",
@@ -109,8 +122,10 @@ impl<'s> System<'s> {
             }
             Self::Gitlab(settings) => vec![("gitlab.token", &settings.token)],
             Self::Splunk(settings) => vec![("splunk.token", &settings.token)],
+            Self::Otlp(settings) => vec![("otlp.token", &settings.token)],
+            Self::Okta(settings) => vec![("okta.secret", &settings.secret)],
             Self::Firehose(settings) => vec![("firehose.access_key", &settings.access_key)],
-            Self::File(_) | Self::Stdin => Vec::new(),
+            Self::File(_) | Self::Stdin | Self::Syslog(_) => Vec::new(),
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) | Self::Sqs(_) | Self::S3(_) | Self::Digests(_) | Self::Kinesis(_) => Vec::new(),
             #[cfg(feature = "kafka")]

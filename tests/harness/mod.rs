@@ -58,6 +58,7 @@ const _: () = {
         Lapwing::everybody_told,
         Lapwing::complaints,
         Lapwing::log_has,
+        Lapwing::line,
     );
     let _ = (Receiver::start, Receiver::start_at, Receiver::say::<fn(usize) -> Say>, Receiver::sink, Receiver::address);
     let _ = (Receiver::arrivals, Receiver::messages, Receiver::alerts, Receiver::faults);

@@ -317,6 +317,11 @@ impl Lapwing {
         lock(&self.log).iter().any(|line| line.contains(text))
     }
 
+    /// The first line of its log that holds this text.
+    pub(crate) fn line(&self, text: &str) -> Option<String> {
+        lock(&self.log).iter().find(|line| line.contains(text)).cloned()
+    }
+
     /// Warnings and errors in its log.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = lock(&self.log);

@@ -25,6 +25,8 @@ pub mod kafka;
 pub mod kinesis;
 mod lines;
 pub mod memory;
+pub mod okta;
+pub mod otlp;
 mod receipt;
 #[cfg(feature = "aws")]
 pub mod s3;
@@ -36,6 +38,7 @@ pub mod stdin;
 mod stream;
 #[cfg(feature = "aws")]
 mod unpack;
+pub mod syslog;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -62,6 +65,12 @@ pub trait Source: Send {
     /// # Errors
     /// [`SourceError`] when the system could not be told; what it covers is read again some day.
     fn commit(&mut self, mark: Mark) -> impl Future<Output = Result<(), SourceError>> + Send;
+
+    /// Asked when the source is to end. One whose records nobody keeps takes in nothing more and says true: it is then read
+    /// on until it is exhausted, so that nothing which it has taken in is lost. All others are read again one day.
+    fn stop(&mut self) -> bool {
+        false
+    }
 
     /// Records that are known to wait at the system behind it, if that says so. Asks nobody.
     fn backlog(&self) -> Option<u64> {
@@ -176,7 +185,7 @@ impl Body {
 pub enum Refusal {
     /// Longer than the limit.
     TooLong,
-    /// Compressed bytes that do not decompress.
+    /// Bytes that broke off, or that cannot be unpacked.
     Corrupt,
     /// An object that is gone, refused or damaged: what is kept names it.
     Unreadable,

@@ -7,6 +7,7 @@
 mod azure;
 mod azure_audit;
 mod azure_signin;
+mod carried;
 mod ci_log;
 mod cloudtrail;
 mod eventbridge;
@@ -37,6 +38,7 @@ use crate::event::{Event, Facets, Kinds, Uid};
 use crate::field::Path;
 use crate::time::Timestamp;
 
+pub use self::carried::carried;
 pub use self::json::{says_time, with_time};
 pub use self::kind::Kind;
 use self::kind::Told;

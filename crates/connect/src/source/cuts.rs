@@ -56,8 +56,9 @@ pub(crate) struct Cut {
 }
 
 impl Cuts {
-    /// Finds the shape of `text`. A record above `bytes_max` is refused, except a document that holds `Records` and more,
-    /// which is opened further in and has the body's own limit.
+    /// Finds the shape of `text`. A record above `bytes_max` is refused, except a document that is all of the body: it may
+    /// hold many, such as the lists that an API server of Kubernetes posts. It is opened further in, where each has its
+    /// limit.
     pub(crate) fn new(mut text: Bytes, bytes_max: usize) -> Self {
         if text.starts_with(BYTE_ORDER_MARK) {
             text.advance(BYTE_ORDER_MARK.len());
@@ -169,8 +170,7 @@ impl Iterator for Cuts {
                     return None;
                 }
                 (self.at, self.number) = (self.text.len(), 1);
-                let bytes_max = if holds_records(&self.text[range.clone()]) { usize::MAX } else { self.bytes_max };
-                Some(self.cut(range, bytes_max))
+                Some(self.cut(range, usize::MAX))
             }
         }
     }
@@ -185,11 +185,6 @@ fn trimmed(text: &[u8], range: Range<usize>) -> Range<usize> {
 
 fn is_one_value(text: &[u8]) -> bool {
     value_end(text).is_some_and(|end| text[end..].trim_ascii().is_empty())
-}
-
-/// Whether this is the wrapper that CloudTrail puts around its records.
-fn holds_records(text: &[u8]) -> bool {
-    behind_name(text).is_some()
 }
 
 /// Where the value of `Records` begins, if that is the first member.
@@ -253,7 +248,7 @@ mod tests {
     fn a_record_above_the_limit_is_refused_and_the_others_are_not() {
         assert_eq!(cut("{\"a\":1}\n{\"a\":123456}\n{\"b\":1}", 8), ["1 {\"a\":1}", "2 TooLong", "3 {\"b\":1}"]);
         assert_eq!(cut("[{\"a\":1},{\"a\":123456}]", 8), ["1 {\"a\":1}", "2 TooLong"]);
-        assert_eq!(cut("{\"a\":123456}", 8), ["1 TooLong"]);
+        assert_eq!(cut("{\"a\":123456}", 8), ["1 {\"a\":123456}"], "a document may hold many");
         assert_eq!(cut("{ \"Records\":[1,123456789]}", 8), ["1 1", "2 TooLong"], "each by itself");
         assert_eq!(
             cut("{\"Records\":[1],\"a\":2}", 8),

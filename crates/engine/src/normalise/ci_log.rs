@@ -87,6 +87,10 @@ fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {
     if entry.get("message").and_then(JsonValueTrait::as_str).is_none() {
         return Err(Refusal::shape("no line of a pipeline's log: text, or an object with message or log"));
     }
+    // What has no number is no line that was cut out of a text here, but came alone in an envelope.
+    let entry = if entry.get("line").is_some() { entry.clone() } else { lines::alone(entry) };
+    let piece = &Piece { position: piece.position, time: piece.time, document: entry };
+    let entry = &piece.document;
     let time = lead::time(piece, &["time"])?;
     let uid = match text(entry, "event_id") {
         Some(id) => Uid { origin: lead::text(entry, "job").unwrap_or_default(), id: id.to_owned() },

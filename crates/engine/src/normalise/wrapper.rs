@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
+use super::carried;
 use super::ci_log::{self, Lines, Unread};
 use super::kind::Reading;
 use super::scan::{Elements, begins_with_member};
@@ -165,15 +166,18 @@ fn look(format: Format, document: &Value) -> Inner<'_> {
     if text(document, "eventName").is_some() {
         return Inner::Record;
     }
-    let mut carried = false;
+    if let Some(inner) = carried::open(document) {
+        return inner;
+    }
+    let mut from_logs = false;
     for reading in readings(format) {
-        carried |= reading.carried;
+        from_logs |= reading.carried;
         match (reading.open)(document) {
             Inner::Record => {}
             inner => return inner,
         }
     }
-    if carried { log_event(document) } else { Inner::Record }
+    if from_logs { log_event(document) } else { Inner::Record }
 }
 
 /// The member of a CloudWatch subscription payload that holds its log events.

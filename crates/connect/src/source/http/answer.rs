@@ -57,6 +57,24 @@ impl Answer {
         matches!(self, Self::Settled(_))
     }
 
+    /// How many records were refused though others are durable.
+    pub(crate) fn rejected(&self) -> u64 {
+        match self {
+            Self::Settled(verdict) => verdict.rejected,
+            Self::Unreadable(_)
+            | Self::Unauthorised
+            | Self::Foreign
+            | Self::NotFound
+            | Self::NotPost
+            | Self::Slow
+            | Self::TooLarge(_)
+            | Self::UnknownEncoding
+            | Self::Behind(_)
+            | Self::Unconfirmed
+            | Self::Stopping => 0,
+        }
+    }
+
     /// What happened, in a sentence.
     pub(crate) fn message(self) -> String {
         self.problem().message

@@ -9,7 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::Method;
 use axum::http::header::EXPECT;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, post};
+use axum::routing::any;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -90,9 +90,8 @@ where
     let strangers = room((limits.waiting_bytes_max / STRANGERS).max(limits.body_bytes_max));
     let room = room(limits.waiting_bytes_max);
     let door = Arc::new(Door { inlets, limits, room, strangers, drain: Drain::new(Instant::now()), observe });
-    let receive = || post(receive::<Observe>).fallback(refuse_method::<Observe>);
     let fixed = || any(receive_anywhere::<Observe>);
-    let routes = Router::new().route(ROUTE, receive()).route(BELOW, any(receive_below::<Observe>));
+    let routes = Router::new().route(ROUTE, any(receive::<Observe>)).route(BELOW, any(receive_below::<Observe>));
     FIXED.into_iter().fold(routes, |routes, path| routes.route(path, fixed())).with_state(door)
 }
 
@@ -135,13 +134,6 @@ where
 enum Taken {
     Settled(Verdict),
     Reply(Response),
-}
-
-async fn refuse_method<Observe>(State(door): State<Arc<Door<Observe>>>) -> Response
-where
-    Observe: Fn(&'static str, u16) + Send + Sync + 'static,
-{
-    door.observed(Answer::NotPost.into_response())
 }
 
 impl<Observe: Fn(&'static str, u16)> Door<Observe> {

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use sonic_rs::{Object, Value};
+use sonic_rs::{JsonValueMutTrait, Object, Value};
 
-use super::super::{Limits, Refusal, RejectReason};
+use super::super::{Limits, Refusal, RejectReason, text};
 use super::line::{self, Said};
 use crate::time::Timestamp;
 
@@ -147,6 +147,28 @@ impl<'a> Lines<'a> {
     fn is_given(&self, name: &str) -> bool {
         self.about.iter().any(|(known, _)| *known == name)
     }
+}
+
+/// A line that came alone in an envelope, such as one of syslog, with what its own marks say.
+pub(super) fn alone(entry: &Value) -> Value {
+    let mut entry = entry.clone();
+    let Some(message) = text(&entry, "message").map(|message| line::plain(message).into_owned()) else { return entry };
+    let said = line::read(&message, text(&entry, "runner"));
+    let time = said.time.map(|time| time.to_string());
+    let known = [("time", time.as_deref()), ("runner", said.runner), ("level", said.level), ("command", said.command)]
+        .map(|(name, value)| (name, value.map(str::to_owned)));
+    let message = said.message.to_owned();
+    let Some(document) = entry.as_object_mut() else { return entry };
+    for (name, value) in known {
+        if let Some(value) = value {
+            document.insert(name, value.as_str());
+        }
+    }
+    // A mark alone leaves nothing.
+    if !message.is_empty() {
+        document.insert("message", message.as_str());
+    }
+    entry
 }
 
 /// The lines of a text. What a terminal would write over stands for itself too, or one could hide behind it.

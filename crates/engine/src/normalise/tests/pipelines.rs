@@ -198,3 +198,22 @@ fn what_a_log_says_of_all_its_lines_is_not_copied_into_them_without_a_limit() {
         assert!(rejects.last().is_some_and(|last| last.reason == RejectReason::Refused), "the others are counted");
     }
 }
+
+#[test]
+fn a_line_that_comes_alone_in_an_envelope_says_by_its_marks_what_it_is() {
+    let line = |message: &str| {
+        format!(r#"{{"time":"2026-11-20T09:14:03Z","host":"runner-7","app":"actions","message":"{message}"}}"#)
+    };
+    let said = [
+        line("2026-11-20T09:14:02.1000000Z ##[error]Process completed with exit code 1."),
+        line("[command]/usr/bin/git version"),
+        line("added 7 packages"),
+    ]
+    .map(|line| lines(CI, &line));
+    assert_snapshot!(said.join("\n"), @r#"
+    f:1 2026-11-20T09:14:02.100000Z github | - | - | error | - | Process completed with exit code 1.
+    f:1 2026-11-20T09:14:03.000000Z github | - | - | - | /usr/bin/git version | /usr/bin/git version
+    f:1 2026-11-20T09:14:03.000000Z - | - | - | - | - | added 7 packages
+    "#);
+    assert!(lines(Format::Auto, &line("added 7 packages")).starts_with("f:1 2026-11-20T09:14:03"), "as plain JSON");
+}
