@@ -23,6 +23,8 @@ pub mod memory;
 mod receipt;
 pub mod splunk;
 pub mod stdin;
+#[cfg(test)]
+mod vendors;
 
 use std::collections::BTreeMap;
 use std::future::Future;
