@@ -14,6 +14,7 @@ mod cuts;
 pub mod file;
 pub mod firehose;
 pub mod github;
+pub mod github_audit;
 pub mod gitlab;
 pub mod http;
 #[cfg(feature = "kafka")]
@@ -21,6 +22,8 @@ pub mod kafka;
 mod lines;
 pub mod memory;
 mod receipt;
+#[cfg(test)]
+mod signer;
 pub mod splunk;
 pub mod stdin;
 #[cfg(test)]
