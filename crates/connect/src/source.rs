@@ -21,6 +21,7 @@ pub mod http;
 pub mod kafka;
 mod lines;
 pub mod memory;
+pub mod pubsub;
 mod receipt;
 #[cfg(test)]
 mod signer;
