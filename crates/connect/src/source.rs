@@ -21,7 +21,9 @@ pub mod http;
 pub mod kafka;
 mod lines;
 pub mod memory;
+mod oidc;
 pub mod pubsub;
+pub mod pubsub_push;
 mod receipt;
 #[cfg(test)]
 mod signer;

@@ -199,9 +199,12 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
     }
 
     async fn take(&self, inlet: &Inlet, asked: &Asked, body: &mut Body) -> Result<Taken, Answer> {
+        if let Some(preparing) = inlet.wire.prepare(asked) {
+            preparing.await;
+        }
         inlet.wire.admit(asked)?;
         let headers = &asked.headers;
-        let key = inlet.wire.name(asked)?;
+        let mut key = inlet.wire.name(asked)?;
         let encoding = intake::encoding(headers)?;
         let bytes_max = self.limits.body_bytes_max;
         intake::stated_length(headers, bytes_max)?;
@@ -213,6 +216,11 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
             Opened::Records(cuts) => Records::Cut(cuts),
             Opened::Unpacked { records, bytes } => {
                 permit.merge(intake::take(&self.room, bytes)?);
+                Records::Unpacked(records.into_iter())
+            }
+            Opened::Named { name, records, bytes } => {
+                permit.merge(intake::take(&self.room, bytes)?);
+                key = name.or(key);
                 Records::Unpacked(records.into_iter())
             }
             Opened::Reply(response) => return Ok(Taken::Reply(response)),
