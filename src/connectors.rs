@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use connect::probe::Probe;
 use connect::sink::{PagerDuty, Sink, Slack, Stdout, Webhook};
-use connect::source::{Mark, file, firehose, github, gitlab, http, splunk, stdin};
+use connect::source::{Mark, file, firehose, github, github_audit, gitlab, http, pubsub, pubsub_push, splunk, stdin};
 use engine::time::Span;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,10 @@ pub(crate) enum Inflow {
     Stdin(stdin::Stdin),
     /// Pushed by HTTP.
     Http(http::Http),
+    /// GitHub's audit log by its API.
+    GithubAudit(Box<github_audit::GithubAudit>),
+    /// Google Cloud Pub/Sub.
+    Pubsub(Box<pubsub::Pubsub>),
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(Box<connect::source::cloudwatch::CloudWatch>),
@@ -44,6 +48,8 @@ impl Inflow {
             Self::File(source) => feed::run(source, feed, inbox, stop).await,
             Self::Stdin(source) => feed::run(source, feed, inbox, stop).await,
             Self::Http(source) => feed::run(source, feed, inbox, stop).await,
+            Self::GithubAudit(source) => feed::run(*source, feed, inbox, stop).await,
+            Self::Pubsub(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "aws")]
             Self::CloudWatch(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "kafka")]
@@ -54,8 +60,8 @@ impl Inflow {
     /// Whether its marks are positions that a restart continues from.
     pub(crate) fn keeps_position(&self) -> bool {
         match self {
-            Self::Stdin(_) | Self::Http(_) => false,
-            Self::File(_) => true,
+            Self::Stdin(_) | Self::Http(_) | Self::Pubsub(_) => false,
+            Self::File(_) | Self::GithubAudit(_) => true,
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) => true,
             #[cfg(feature = "kafka")]
@@ -70,6 +76,8 @@ impl Inflow {
             Self::File(_) => Manners { delay: minute, repeats: false, says_idle: true },
             Self::Stdin(_) => Manners { delay: minute, repeats: false, says_idle: false },
             Self::Http(_) => Manners { delay: minute, repeats: true, says_idle: false },
+            Self::GithubAudit(_) => Manners { delay: Span::seconds(120), repeats: true, says_idle: true },
+            Self::Pubsub(_) => Manners { delay: minute, repeats: true, says_idle: true },
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) => Manners { delay: Span::seconds(120), repeats: true, says_idle: true },
             #[cfg(feature = "kafka")]
@@ -99,6 +107,17 @@ pub(crate) async fn open_source(
         System::Gitlab(settings) => pushed(gitlab::gitlab(name, settings, start).context("token")?),
         System::Splunk(settings) => pushed(splunk::splunk(name, settings, start).context("token")?),
         System::Firehose(settings) => pushed(firehose::firehose(name, settings, start).context("access_key")?),
+        System::GithubAudit(settings) => {
+            let source = github_audit::GithubAudit::open(settings, mark, connect::clock::Clock::Wall);
+            (Inflow::GithubAudit(Box::new(source.context("set up GitHub's audit log")?)), None)
+        }
+        System::Pubsub(settings) => {
+            let source = pubsub::Pubsub::open(settings, start, connect::clock::Clock::Wall);
+            (Inflow::Pubsub(Box::new(source.context("set up Pub/Sub")?)), None)
+        }
+        System::PubsubPush(settings) => {
+            pushed(pubsub_push::pubsub_push(name, settings, start).context("set up Pub/Sub")?)
+        }
         #[cfg(feature = "aws")]
         System::CloudWatch(settings) => {
             let clock = connect::clock::Clock::Wall;
@@ -122,6 +141,9 @@ pub(crate) async fn probe(system: System<'_>) -> Vec<Probe> {
         System::Http(_) | System::Github(_) | System::Gitlab(_) | System::Splunk(_) | System::Firehose(_) => {
             vec![Probe::good("secret", "readable; that senders reach us only they can try")]
         }
+        System::GithubAudit(settings) => github_audit::probe(settings).await,
+        System::Pubsub(settings) => pubsub::probe(settings).await,
+        System::PubsubPush(settings) => pubsub_push::probe(settings).await,
         #[cfg(feature = "aws")]
         System::CloudWatch(_) => Vec::new(),
         #[cfg(feature = "kafka")]

@@ -7,9 +7,12 @@ const CONFIG: &str = include_str!("config.rs");
 const FILE: &str = include_str!("../crates/connect/src/source/file.rs");
 const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
 const GITHUB: &str = include_str!("../crates/connect/src/source/github.rs");
+const GITHUB_AUDIT: &str = include_str!("../crates/connect/src/source/github_audit/settings.rs");
 const GITLAB: &str = include_str!("../crates/connect/src/source/gitlab.rs");
 const SPLUNK: &str = include_str!("../crates/connect/src/source/splunk.rs");
 const FIREHOSE: &str = include_str!("../crates/connect/src/source/firehose.rs");
+const PUBSUB: &str = include_str!("../crates/connect/src/source/pubsub/settings.rs");
+const PUBSUB_PUSH: &str = include_str!("../crates/connect/src/source/pubsub_push.rs");
 const CLOUDWATCH: &str = include_str!("../crates/connect/src/source/cloudwatch/settings.rs");
 const AWS: &str = include_str!("../crates/connect/src/source/aws.rs");
 const KAFKA: &str = include_str!("../crates/connect/src/source/kafka/settings.rs");
@@ -21,16 +24,20 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 22] = [
+const SECTIONS: [(&str, &str, &str); 26] = [
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
     ("### `stdin`", CONFIG, "Stdin"),
     ("### `http`", HTTP, "Settings"),
     ("### `github`", GITHUB, "Settings"),
+    ("### `github_audit`", GITHUB_AUDIT, "Settings"),
+    ("### `app`", GITHUB_AUDIT, "App"),
     ("### `gitlab`", GITLAB, "Settings"),
     ("### `splunk`", SPLUNK, "Settings"),
     ("### `firehose`", FIREHOSE, "Settings"),
+    ("### `pubsub`", PUBSUB, "Settings"),
+    ("### `pubsub_push`", PUBSUB_PUSH, "Settings"),
     ("### `cloudwatch`", CLOUDWATCH, "Settings"),
     ("### `role`", AWS, "Role"),
     ("### `kafka`", KAFKA, "Settings"),
@@ -216,9 +223,11 @@ fn words(sort: &str) -> Option<&'static str> {
         "SocketAddr" => "address and port",
         "Secret" => "secret",
         "Vec<Secret>" => "secrets",
-        "String" => "text",
+        "String" | "Subscription" => "text",
+        "Include" => "`web`, `git` or `all`",
+        "Credentials" => "`default`, `none` or path",
         "bool" => "`true` or `false`",
-        "usize" | "u64" | "Rate" => "number",
+        "usize" | "u32" | "u64" | "Rate" => "number",
         "Duration" => "length of time",
         "Severity" => "`informational` `low` `medium` `high` `critical`",
         "Format" => "kind, or `auto`",
@@ -236,6 +245,7 @@ fn words(sort: &str) -> Option<&'static str> {
         | "State"
         | "Retention"
         | "Ingest"
+        | "App"
         | "Role" => "see below",
         other if other.ends_with("::Settings") || other == "Stdin" => "see below",
         _ => return None,

@@ -16,12 +16,18 @@ pub(crate) enum System<'s> {
     Http(&'s source::http::Settings),
     /// GitHub webhooks.
     Github(&'s source::github::Settings),
+    /// GitHub's audit log by its API.
+    GithubAudit(&'s source::github_audit::Settings),
     /// GitLab webhooks and streams.
     Gitlab(&'s source::gitlab::Settings),
     /// What is sent to a Splunk collector.
     Splunk(&'s source::splunk::Settings),
     /// Amazon Data Firehose.
     Firehose(&'s source::firehose::Settings),
+    /// Google Cloud Pub/Sub, pulled.
+    Pubsub(&'s source::pubsub::Settings),
+    /// Google Cloud Pub/Sub, pushed.
+    PubsubPush(&'s source::pubsub_push::Settings),
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(&'s source::cloudwatch::Settings),
@@ -31,7 +37,8 @@ pub(crate) enum System<'s> {
 }
 
 /// What the file may say, in the order of the documentation.
-pub(super) const NAMES: &str = "file, stdin, http, github, gitlab, splunk, firehose, cloudwatch, kafka";
+pub(super) const NAMES: &str =
+    "file, stdin, http, github, github_audit, gitlab, splunk, firehose, pubsub, pubsub_push, cloudwatch, kafka";
 
 impl Source {
     /// The systems that it names: exactly one, once the configuration was checked.
@@ -41,9 +48,12 @@ impl Source {
             self.stdin.map(|Stdin {}| System::Stdin),
             self.http.as_ref().map(System::Http),
             self.github.as_ref().map(System::Github),
+            self.github_audit.as_ref().map(System::GithubAudit),
             self.gitlab.as_ref().map(System::Gitlab),
             self.splunk.as_ref().map(System::Splunk),
             self.firehose.as_ref().map(System::Firehose),
+            self.pubsub.as_ref().map(System::Pubsub),
+            self.pubsub_push.as_ref().map(System::PubsubPush),
             #[cfg(feature = "aws")]
             self.cloudwatch.as_ref().map(System::CloudWatch),
             #[cfg(feature = "kafka")]
@@ -61,9 +71,12 @@ impl<'s> System<'s> {
             Self::Stdin => "stdin",
             Self::Http(_) => "http",
             Self::Github(_) => "github",
+            Self::GithubAudit(_) => "github_audit",
             Self::Gitlab(_) => "gitlab",
             Self::Splunk(_) => "splunk",
             Self::Firehose(_) => "firehose",
+            Self::Pubsub(_) => "pubsub",
+            Self::PubsubPush(_) => "pubsub_push",
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) => "cloudwatch",
             #[cfg(feature = "kafka")]
@@ -79,10 +92,14 @@ impl<'s> System<'s> {
                 let previous = settings.previous_secrets.iter().map(|secret| ("github.previous_secrets", secret));
                 std::iter::once(("github.secret", &settings.secret)).chain(previous).collect()
             }
+            Self::GithubAudit(settings) => {
+                let token = settings.token.iter().map(|token| ("github_audit.token", token));
+                token.chain(settings.app.iter().map(|app| ("github_audit.app.key", &app.key))).collect()
+            }
             Self::Gitlab(settings) => vec![("gitlab.token", &settings.token)],
             Self::Splunk(settings) => vec![("splunk.token", &settings.token)],
             Self::Firehose(settings) => vec![("firehose.access_key", &settings.access_key)],
-            Self::File(_) | Self::Stdin => Vec::new(),
+            Self::File(_) | Self::Stdin | Self::Pubsub(_) | Self::PubsubPush(_) => Vec::new(),
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) => Vec::new(),
             #[cfg(feature = "kafka")]
