@@ -99,8 +99,8 @@ pub(crate) struct Source {
     #[serde(deserialize_with = "format", default = "auto")]
     pub kind: Format,
     /// How far out of order its events ordinarily come, such as `"2m"`: windows that can only be judged when all of
-    /// their events are there wait for as long. Without it: SQS and S3 20 min, CloudWatch and Kinesis 2 min, Kafka 30 s,
-    /// others 1 min, but never longer than `lateness`.
+    /// their events are there wait for as long. Without it: SQS and S3 20 min, CloudWatch, Kinesis and GitHub's audit log
+    /// 2 min, Kafka 30 s, others 1 min, but never longer than `lateness`.
     #[serde(default, with = "humantime_serde")]
     pub delay: Option<Duration>,
     /// How late an event may come and still be counted; what it changes is revised. At most 24 h.
@@ -114,6 +114,8 @@ pub(crate) struct Source {
     pub http: Option<source::http::Settings>,
     /// GitHub webhooks.
     pub github: Option<source::github::Settings>,
+    /// GitHub's audit log, asked for by its API.
+    pub github_audit: Option<source::github_audit::Settings>,
     /// GitLab webhooks and audit event streams.
     pub gitlab: Option<source::gitlab::Settings>,
     /// What is sent to a Splunk HTTP Event Collector.
@@ -126,6 +128,10 @@ pub(crate) struct Source {
     pub firehose: Option<source::firehose::Settings>,
     /// Syslog and lines of JSON over TCP, TLS, UDP and sockets of this machine.
     pub syslog: Option<source::syslog::Settings>,
+    /// Google Cloud Pub/Sub, pulled from a subscription.
+    pub pubsub: Option<source::pubsub::Settings>,
+    /// Google Cloud Pub/Sub, pushed by a subscription to `POST /v1/events/{name}`.
+    pub pubsub_push: Option<source::pubsub_push::Settings>,
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     pub cloudwatch: Option<source::cloudwatch::Settings>,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use connect::probe::Probe;
 use connect::sink::{PagerDuty, Sink, Slack, Stdout, Webhook};
-use connect::source::{Mark, file, firehose, github, gitlab, http, okta, otlp, splunk, stdin, syslog};
+use connect::source::{Mark, file, firehose, github, github_audit, gitlab, http, okta, otlp, pubsub, pubsub_push};
+use connect::source::{splunk, stdin, syslog};
 use engine::time::Span;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,10 @@ pub(crate) enum Inflow {
     Http(http::Http),
     /// Syslog and lines of JSON over sockets.
     Syslog(Box<syslog::Syslog>),
+    /// GitHub's audit log by its API.
+    GithubAudit(Box<github_audit::GithubAudit>),
+    /// Google Cloud Pub/Sub.
+    Pubsub(Box<pubsub::Pubsub>),
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(Box<connect::source::cloudwatch::CloudWatch>),
@@ -59,6 +64,8 @@ impl Inflow {
             Self::Stdin(source) => feed::run(source, feed, inbox, stop).await,
             Self::Http(source) => feed::run(source, feed, inbox, stop).await,
             Self::Syslog(source) => feed::run(*source, feed, inbox, stop).await,
+            Self::GithubAudit(source) => feed::run(*source, feed, inbox, stop).await,
+            Self::Pubsub(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "aws")]
             Self::CloudWatch(source) => feed::run(*source, feed, inbox, stop).await,
             #[cfg(feature = "aws")]
@@ -77,9 +84,9 @@ impl Inflow {
     /// Whether its marks are positions that a restart continues from.
     pub(crate) fn keeps_position(&self) -> bool {
         match self {
-            Self::Stdin(_) | Self::Http(_) | Self::Syslog(_) => false,
-            Self::File(_) => true,
-            // The queue keeps it.
+            // Of Pub/Sub and SQS the subscription and the queue keep it.
+            Self::Stdin(_) | Self::Http(_) | Self::Syslog(_) | Self::Pubsub(_) => false,
+            Self::File(_) | Self::GithubAudit(_) => true,
             #[cfg(feature = "aws")]
             Self::Sqs(_) => false,
             #[cfg(feature = "aws")]
@@ -98,6 +105,8 @@ impl Inflow {
             Self::Stdin(_) => Manners { delay: minute, repeats: false, says_idle: false },
             // A relay that lost its connection sends again what it is not sure of.
             Self::Http(_) | Self::Syslog(_) => Manners { delay: minute, repeats: true, says_idle: false },
+            Self::GithubAudit(_) => Manners { delay: Span::seconds(120), repeats: true, says_idle: true },
+            Self::Pubsub(_) => Manners { delay: minute, repeats: true, says_idle: true },
             #[cfg(feature = "aws")]
             // CloudTrail writes log files that late.
             Self::Sqs(_) | Self::S3(_) => Manners { delay: Span::seconds(1_200), repeats: true, says_idle: true },
@@ -139,6 +148,17 @@ pub(crate) async fn open_source(
         System::Syslog(settings) => {
             let source = syslog::Syslog::new(name, settings, start, connect::clock::Clock::Wall);
             (Inflow::Syslog(Box::new(source)), None)
+        }
+        System::GithubAudit(settings) => {
+            let source = github_audit::GithubAudit::open(settings, mark, connect::clock::Clock::Wall);
+            (Inflow::GithubAudit(Box::new(source.context("set up GitHub's audit log")?)), None)
+        }
+        System::Pubsub(settings) => {
+            let source = pubsub::Pubsub::open(settings, start, connect::clock::Clock::Wall);
+            (Inflow::Pubsub(Box::new(source.context("set up Pub/Sub")?)), None)
+        }
+        System::PubsubPush(settings) => {
+            pushed(pubsub_push::pubsub_push(name, settings, start).context("set up Pub/Sub")?)
         }
         #[cfg(feature = "aws")]
         System::CloudWatch(settings) => {
@@ -191,6 +211,9 @@ pub(crate) async fn probe(system: System<'_>) -> Vec<Probe> {
             vec![Probe::good("secret", "readable; that senders reach us only they can try")]
         }
         System::Syslog(settings) => syslog::probe(settings),
+        System::GithubAudit(settings) => github_audit::probe(settings).await,
+        System::Pubsub(settings) => pubsub::probe(settings).await,
+        System::PubsubPush(settings) => pubsub_push::probe(settings).await,
         #[cfg(feature = "aws")]
         System::Sqs(settings) => connect::source::sqs::probe(settings).await,
         #[cfg(feature = "aws")]

@@ -7,6 +7,7 @@ const CONFIG: &str = include_str!("config.rs");
 const FILE: &str = include_str!("../crates/connect/src/source/file.rs");
 const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
 const GITHUB: &str = include_str!("../crates/connect/src/source/github.rs");
+const GITHUB_AUDIT: &str = include_str!("../crates/connect/src/source/github_audit/settings.rs");
 const GITLAB: &str = include_str!("../crates/connect/src/source/gitlab.rs");
 const SPLUNK: &str = include_str!("../crates/connect/src/source/splunk.rs");
 const OTLP: &str = include_str!("../crates/connect/src/source/otlp.rs");
@@ -14,6 +15,8 @@ const OKTA: &str = include_str!("../crates/connect/src/source/okta.rs");
 const FIREHOSE: &str = include_str!("../crates/connect/src/source/firehose.rs");
 const SYSLOG: &str = include_str!("../crates/connect/src/source/syslog.rs");
 const SYSLOG_TLS: &str = include_str!("../crates/connect/src/source/syslog/tls.rs");
+const PUBSUB: &str = include_str!("../crates/connect/src/source/pubsub/settings.rs");
+const PUBSUB_PUSH: &str = include_str!("../crates/connect/src/source/pubsub_push.rs");
 const CLOUDWATCH: &str = include_str!("../crates/connect/src/source/cloudwatch/settings.rs");
 const KINESIS: &str = include_str!("../crates/connect/src/source/kinesis/settings.rs");
 const AWS: &str = include_str!("../crates/connect/src/source/aws.rs");
@@ -36,6 +39,8 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("### `stdin`", CONFIG, "Stdin"),
     ("### `http`", HTTP, "Settings"),
     ("### `github`", GITHUB, "Settings"),
+    ("### `github_audit`", GITHUB_AUDIT, "Settings"),
+    ("### `app`", GITHUB_AUDIT, "App"),
     ("### `gitlab`", GITLAB, "Settings"),
     ("### `splunk`", SPLUNK, "Settings"),
     ("### `otlp`", OTLP, "Settings"),
@@ -43,6 +48,8 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("### `firehose`", FIREHOSE, "Settings"),
     ("### `syslog`", SYSLOG, "Settings"),
     ("### `tls`", SYSLOG_TLS, "Tls"),
+    ("### `pubsub`", PUBSUB, "Settings"),
+    ("### `pubsub_push`", PUBSUB_PUSH, "Settings"),
     ("### `cloudwatch`", CLOUDWATCH, "Settings"),
     ("### `sqs`", SQS, "Settings"),
     ("### `s3`", S3, "Settings"),
@@ -232,9 +239,11 @@ fn words(sort: &str) -> Option<&'static str> {
         "SocketAddr" => "address and port",
         "Secret" => "secret",
         "Vec<Secret>" => "secrets",
-        "String" => "text",
+        "String" | "Subscription" => "text",
+        "Include" => "`web`, `git` or `all`",
+        "Credentials" => "`default`, `none` or path",
         "bool" => "`true` or `false`",
-        "usize" | "u64" | "Rate" => "number",
+        "usize" | "u32" | "u64" | "Rate" => "number",
         "Duration" => "length of time",
         "Severity" => "`informational` `low` `medium` `high` `critical`",
         "Format" => "kind, or `auto`",
@@ -256,6 +265,7 @@ fn words(sort: &str) -> Option<&'static str> {
         | "State"
         | "Retention"
         | "Ingest"
+        | "App"
         | "Role"
         | "Tls" => "see below",
         other if other.ends_with("::Settings") || other == "Stdin" => "see below",

@@ -2,6 +2,8 @@
 
 mod harness;
 
+#[path = "roads/google.rs"]
+mod google;
 #[cfg(feature = "kafka")]
 #[path = "roads/kafka.rs"]
 mod kafka;

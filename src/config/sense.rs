@@ -33,8 +33,7 @@ impl Config {
             if source.systems().len() != 1 {
                 return Some(format!("sources.{name}: give exactly one of {}", system::NAMES));
             }
-            let unheard = || source.syslog.as_ref()?.nonsense().map(|message| format!("syslog: {message}"));
-            if let Some(message) = source.untimely().or_else(|| source.unreadable()).or_else(unheard) {
+            if let Some(message) = source.untimely().or_else(|| source.unreadable()).or_else(|| source.nonsense()) {
                 return Some(format!("sources.{name}: {message}"));
             }
         }
@@ -135,6 +134,15 @@ impl Source {
         }
         let twice = file.path.iter().enumerate().find(|(place, path)| file.path[..*place].contains(path));
         twice.map(|(_, path)| format!("file.path: {} is named twice", path.display()))
+    }
+
+    /// What cannot be meant of the settings of its system.
+    fn nonsense(&self) -> Option<String> {
+        let audit = || self.github_audit.as_ref().and_then(source::github_audit::Settings::nonsense);
+        let pull = || self.pubsub.as_ref().and_then(source::pubsub::Settings::nonsense);
+        let push = || self.pubsub_push.as_ref().and_then(source::pubsub_push::Settings::nonsense);
+        let syslog = || self.syslog.as_ref()?.nonsense().map(|message| format!("syslog: {message}"));
+        audit().or_else(pull).or_else(push).or_else(syslog)
     }
 
     /// What cannot be meant of the times of its events.

@@ -16,6 +16,8 @@ pub(crate) enum System<'s> {
     Http(&'s source::http::Settings),
     /// GitHub webhooks.
     Github(&'s source::github::Settings),
+    /// GitHub's audit log by its API.
+    GithubAudit(&'s source::github_audit::Settings),
     /// GitLab webhooks and streams.
     Gitlab(&'s source::gitlab::Settings),
     /// What is sent to a Splunk collector.
@@ -28,6 +30,10 @@ pub(crate) enum System<'s> {
     Firehose(&'s source::firehose::Settings),
     /// Syslog and lines of JSON over sockets.
     Syslog(&'s source::syslog::Settings),
+    /// Google Cloud Pub/Sub, pulled.
+    Pubsub(&'s source::pubsub::Settings),
+    /// Google Cloud Pub/Sub, pushed.
+    PubsubPush(&'s source::pubsub_push::Settings),
     /// Amazon CloudWatch Logs.
     #[cfg(feature = "aws")]
     CloudWatch(&'s source::cloudwatch::Settings),
@@ -49,8 +55,8 @@ pub(crate) enum System<'s> {
 }
 
 /// What the file may say, in the order of the documentation.
-pub(super) const NAMES: &str =
-    "file, stdin, http, github, gitlab, splunk, otlp, okta, firehose, syslog, cloudwatch, sqs, s3, digests, kinesis, kafka";
+pub(super) const NAMES: &str = "file, stdin, http, github, github_audit, gitlab, splunk, otlp, okta, firehose, syslog, pubsub, pubsub_push, \
+     cloudwatch, sqs, s3, digests, kinesis, kafka";
 
 impl Source {
     /// The systems that it names: exactly one, once the configuration was checked.
@@ -60,12 +66,15 @@ impl Source {
             self.stdin.map(|Stdin {}| System::Stdin),
             self.http.as_ref().map(System::Http),
             self.github.as_ref().map(System::Github),
+            self.github_audit.as_ref().map(System::GithubAudit),
             self.gitlab.as_ref().map(System::Gitlab),
             self.splunk.as_ref().map(System::Splunk),
             self.otlp.as_ref().map(System::Otlp),
             self.okta.as_ref().map(System::Okta),
             self.firehose.as_ref().map(System::Firehose),
             self.syslog.as_ref().map(System::Syslog),
+            self.pubsub.as_ref().map(System::Pubsub),
+            self.pubsub_push.as_ref().map(System::PubsubPush),
             #[cfg(feature = "aws")]
             self.cloudwatch.as_ref().map(System::CloudWatch),
             #[cfg(feature = "aws")]
@@ -91,12 +100,15 @@ impl<'s> System<'s> {
             Self::Stdin => "stdin",
             Self::Http(_) => "http",
             Self::Github(_) => "github",
+            Self::GithubAudit(_) => "github_audit",
             Self::Gitlab(_) => "gitlab",
             Self::Splunk(_) => "splunk",
             Self::Otlp(_) => "otlp",
             Self::Okta(_) => "okta",
             Self::Firehose(_) => "firehose",
             Self::Syslog(_) => "syslog",
+            Self::Pubsub(_) => "pubsub",
+            Self::PubsubPush(_) => "pubsub_push",
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) => "cloudwatch",
             #[cfg(feature = "aws")]
@@ -120,12 +132,16 @@ impl<'s> System<'s> {
                 let previous = settings.previous_secrets.iter().map(|secret| ("github.previous_secrets", secret));
                 std::iter::once(("github.secret", &settings.secret)).chain(previous).collect()
             }
+            Self::GithubAudit(settings) => {
+                let token = settings.token.iter().map(|token| ("github_audit.token", token));
+                token.chain(settings.app.iter().map(|app| ("github_audit.app.key", &app.key))).collect()
+            }
             Self::Gitlab(settings) => vec![("gitlab.token", &settings.token)],
             Self::Splunk(settings) => vec![("splunk.token", &settings.token)],
             Self::Otlp(settings) => vec![("otlp.token", &settings.token)],
             Self::Okta(settings) => vec![("okta.secret", &settings.secret)],
             Self::Firehose(settings) => vec![("firehose.access_key", &settings.access_key)],
-            Self::File(_) | Self::Stdin | Self::Syslog(_) => Vec::new(),
+            Self::File(_) | Self::Stdin | Self::Syslog(_) | Self::Pubsub(_) | Self::PubsubPush(_) => Vec::new(),
             #[cfg(feature = "aws")]
             Self::CloudWatch(_) | Self::Sqs(_) | Self::S3(_) | Self::Digests(_) | Self::Kinesis(_) => Vec::new(),
             #[cfg(feature = "kafka")]

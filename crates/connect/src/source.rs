@@ -17,6 +17,7 @@ mod figures;
 pub mod file;
 pub mod firehose;
 pub mod github;
+pub mod github_audit;
 pub mod gitlab;
 pub mod http;
 #[cfg(feature = "kafka")]
@@ -25,20 +26,27 @@ pub mod kafka;
 pub mod kinesis;
 mod lines;
 pub mod memory;
+mod oidc;
 pub mod okta;
 pub mod otlp;
+pub mod pubsub;
+pub mod pubsub_push;
 mod receipt;
 #[cfg(feature = "aws")]
 pub mod s3;
+#[cfg(test)]
+mod signer;
 pub mod splunk;
 #[cfg(feature = "aws")]
 pub mod sqs;
 pub mod stdin;
 #[cfg(feature = "aws")]
 mod stream;
+pub mod syslog;
 #[cfg(feature = "aws")]
 mod unpack;
-pub mod syslog;
+#[cfg(test)]
+mod vendors;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -88,6 +88,14 @@ mod tests {
             let sent = served.post(r#"{"object_kind":"push"}"#).header(header, token).header("idempotency-key", "7");
             assert_eq!(sent.send().await.unwrap().status(), status, "{header}: {token}");
         }
+        let hook = served.post(r#"{"object_kind":"feature_flag"}"#).header("x-gitlab-token", "s3cret");
+        let hook = hook.header("x-gitlab-event", "Feature Flag Hook").header("idempotency-key", "7");
+        assert_eq!(hook.send().await.unwrap().status(), 200);
+        let records = served.records();
+        let record: serde_json::Value = serde_json::from_str(&records[2].1).unwrap();
+        assert_eq!(record["headers"]["idempotency-key"], "7");
+        assert_eq!(record["body"], r#"{"object_kind":"feature_flag"}"#);
+        assert!(record["received"].is_string(), "{record}");
         assert!(served.records().iter().all(|(position, _)| position == "7#1"), "{:?}", served.records());
     }
 

@@ -16,6 +16,8 @@ pub(crate) enum Answer {
     /// The body could not even be cut into records.
     Unreadable(String),
     Unauthorised,
+    /// What the sender shows can be neither trusted nor refused: the keys to check it cannot be had.
+    Unproven,
     /// Sent by a page of another site, to a source that asks for no token.
     Foreign,
     NotFound,
@@ -63,6 +65,7 @@ impl Answer {
             Self::Settled(verdict) => verdict.rejected,
             Self::Unreadable(_)
             | Self::Unauthorised
+            | Self::Unproven
             | Self::Foreign
             | Self::NotFound
             | Self::NotPost
@@ -93,7 +96,7 @@ impl Answer {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Behind(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unconfirmed | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unproven | Self::Unconfirmed | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -105,7 +108,7 @@ impl Answer {
             Self::UnknownEncoding => fixed(ACCEPT_ENCODING, "gzip, zstd"),
             Self::NotPost => fixed(ALLOW, "POST"),
             Self::Behind(seconds) => Some((RETRY_AFTER, HeaderValue::from(*seconds))),
-            Self::Unconfirmed | Self::Stopping => fixed(RETRY_AFTER, "5"),
+            Self::Unproven | Self::Unconfirmed | Self::Stopping => fixed(RETRY_AFTER, "5"),
             Self::Settled(_)
             | Self::Unreadable(_)
             | Self::Foreign
@@ -124,6 +127,11 @@ impl Answer {
                 "what the sender shows is missing or wrong".to_owned(),
                 "show what the source is configured with: `Authorization: Bearer …`, or the token, key or signature of its \
                  system",
+            ),
+            Self::Unproven => (
+                "unproven",
+                "the keys that tokens are checked with cannot be had".to_owned(),
+                "nothing was accepted; send the same again after Retry-After",
             ),
             Self::Foreign => (
                 "foreign_origin",

@@ -198,9 +198,12 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
     }
 
     async fn take(&self, inlet: &Inlet, asked: &Asked, body: &mut Body) -> Result<Taken, Answer> {
+        if let Some(preparing) = inlet.wire.prepare(asked) {
+            preparing.await;
+        }
         inlet.wire.admit(asked)?;
         let headers = &asked.headers;
-        let key = inlet.wire.name(asked)?;
+        let mut key = inlet.wire.name(asked)?;
         let encoding = intake::encoding(headers)?;
         let bytes_max = self.limits.body_bytes_max;
         intake::stated_length(headers, bytes_max)?;
@@ -222,6 +225,11 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
             Opened::OneByOne { records, bytes } => {
                 permit.merge(intake::take(&self.room, bytes)?);
                 Records::OneByOne(records)
+            }
+            Opened::Named { name, records, bytes } => {
+                permit.merge(intake::take(&self.room, bytes)?);
+                key = name.or(key);
+                Records::Unpacked(records.into_iter())
             }
             Opened::Reply(response) => return Ok(Taken::Reply(response)),
         };

@@ -4,6 +4,8 @@
 //! success only once all of it is durable. A new sender is one file with a [`Wire`].
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method};
@@ -28,6 +30,9 @@ pub(crate) struct Asked {
     pub(crate) headers: HeaderMap,
 }
 
+/// Something to wait for before a sender can be judged.
+pub(crate) type Preparing<'w> = Pin<Box<dyn Future<Output = ()> + Send + 'w>>;
+
 /// How one kind of sender talks.
 pub(crate) trait Wire: fmt::Debug + Send + Sync {
     /// Whether it is spoken to at this path: most at the source's own only.
@@ -43,6 +48,11 @@ pub(crate) trait Wire: fmt::Debug + Send + Sync {
     /// Whether anyone who can connect may push.
     fn is_open(&self) -> bool {
         false
+    }
+
+    /// What must be had from elsewhere before [`Wire::admit`] can judge these headers, such as keys. It must not take long.
+    fn prepare<'w>(&'w self, _asked: &'w Asked) -> Option<Preparing<'w>> {
+        None
     }
 
     /// Whether the headers let the sender in, looked at before a byte of the body is kept.
@@ -104,6 +114,15 @@ pub(crate) enum Opened {
         /// Bytes beside the body.
         bytes: usize,
     },
+    /// Records that were unpacked, with what the sender calls the request, where it says so in the body.
+    Named {
+        /// Its name, if it has one.
+        name: Option<String>,
+        /// The records.
+        records: Vec<Cut>,
+        /// Their bytes.
+        bytes: usize,
+    },
     /// No records: a question, which is answered at once.
     Reply(Response),
 }
@@ -132,11 +151,16 @@ pub(crate) fn named(headers: &HeaderMap, header: &str) -> Result<Option<String>,
         return Ok(None);
     };
     let name = value.as_bytes();
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.iter().all(u8::is_ascii_graphic) {
+    if !is_name(name) {
         let wanted = format!("the header {header} must be 1 to {NAME_BYTES_MAX} visible ASCII characters");
         return Err(Answer::Unreadable(wanted));
     }
     Ok(Some(String::from_utf8_lossy(name).into_owned()))
+}
+
+/// Whether this can stand in a record's position.
+pub(crate) fn is_name(name: &[u8]) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic)
 }
 
 /// Whether a header says `type/subtype` of this media type, whatever parameters follow.
