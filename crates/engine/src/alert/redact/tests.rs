@@ -46,6 +46,23 @@ fn secrets_are_replaced_wherever_they_stand() {
         ("jwt", format!("claims {jwt}."), "claims [redacted jwt]."),
         ("header", "Authorization: Bearer abcdefgh12345678".to_owned(), "Authorization: Bearer [redacted credential]"),
         ("url", "https://ana:hunter22@example.org/x".to_owned(), "https://ana:[redacted password]@example.org/x"),
+        ("label", "Password: hunter22 is new".to_owned(), "Password: [redacted password] is new"),
+        ("label, quoted", r#"{"m":"api_key: \"a1b2c3d4\""}"#.to_owned(), r#"{"m":"api_key: \"[redacted api key]\""}"#),
+        ("hugging face", format!("hf_{}", "aBcDe".repeat(7).get(..34).unwrap()), "hf_[redacted token]"),
+        ("runner", format!("glrt-{}", "aB3_".repeat(5)), "glrt-[redacted token]"),
+        ("google", format!("key AIza{}", "aB3_x".repeat(7)), "key AIza[redacted token]"),
+        (
+            "terraform",
+            format!("abcdefghij1234.atlasv1.{}", "aB3".repeat(20)),
+            "abcdefghij1234.atlasv1.[redacted token]",
+        ),
+        (
+            "storage",
+            format!("AccountName=x;AccountKey={}==;", "aB3/".repeat(21)),
+            "AccountName=x;AccountKey=[redacted azure key];",
+        ),
+        ("shared access", format!("?sv=1&sig={}&se=2", "aB3%2F".repeat(8)), "?sv=1&sig=[redacted azure key]&se=2"),
+        ("entra", format!("abc8Q~{}", "aB3~x".repeat(7).get(..34).unwrap()), "abc8Q~[redacted azure secret]"),
         (
             "pem",
             r#"{"k":"-----BEGIN EC PRIVATE KEY-----\nMHc+/=\n-----END EC PRIVATE KEY-----\n"}"#.to_owned(),
@@ -87,6 +104,8 @@ fn what_only_identifies_stays() {
         r#"{"policyDocument":"{\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"*\"}"}"#,
         "https://example.org:8443/a@b",
         r#"{"a":"token=","b":"password:"}"#,
+        "hf_requiredCharacteristicTypesForDisplayMetadata",
+        "password: expired, token: t-1, a signature sig=short and Secret: none",
     ];
     for text in texts {
         assert_eq!(redact(text), text);
@@ -127,6 +146,15 @@ fn fragment() -> impl Strategy<Value = String> {
         "--secret ",
         "hooks.slack.com/services/",
         "/",
+        "glrt-",
+        "AIza",
+        ".atlasv1.",
+        "abc8Q~",
+        "AccountKey=",
+        "&sig=",
+        "/api/webhooks/1234567890/",
+        "Password: ",
+        "token : \\\"",
     ];
     prop_oneof![4 => prop::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => any::<String>()]
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use sonic_rs::{Object, Value};
 
 use super::super::{Limits, Refusal, RejectReason};
+use super::key::Key;
 use super::line::{self, Said};
 use crate::time::Timestamp;
 
@@ -37,6 +38,7 @@ struct Course {
     step: Option<String>,
     actor: Option<String>,
     time: Option<Timestamp>,
+    key: Key,
 }
 
 impl<'a> Lines<'a> {
@@ -58,6 +60,7 @@ impl<'a> Lines<'a> {
             step: given("step"),
             actor: given("actor"),
             time: self.first_time(),
+            key: Key::default(),
         };
         let mut number = 0;
         for part in &self.parts {
@@ -101,11 +104,12 @@ impl<'a> Lines<'a> {
         if message.trim().is_empty() {
             return None;
         }
+        let message = course.key.hide(message);
         let mut document = Object::new();
         for (name, value) in &self.about {
             document.insert(name, value.as_str());
         }
-        document.insert("message", message);
+        document.insert("message", &*message);
         document.insert("line", number as u64);
         document.insert("runner", course.runner.as_deref().unwrap_or("unknown"));
         let time = course.time.map(|time| time.to_string());
