@@ -4,6 +4,8 @@
 //! `#[serde(default = "…")]`, `pub name: Type`), and a test compares the page with the one in `docs/`.
 
 const CONFIG: &str = include_str!("config.rs");
+const COVERAGE: &str = include_str!("config/coverage.rs");
+const ACCOUNTS: &str = include_str!("../crates/connect/src/accounts.rs");
 const FILE: &str = include_str!("../crates/connect/src/source/file.rs");
 const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
 const GITHUB: &str = include_str!("../crates/connect/src/source/github.rs");
@@ -21,7 +23,7 @@ const STDOUT: &str = include_str!("../crates/connect/src/sink/stdout.rs");
 const POST: &str = include_str!("../crates/connect/src/sink/post.rs");
 
 /// Heading, source text, name of the structure; in the order of the page.
-const SECTIONS: [(&str, &str, &str); 22] = [
+const SECTIONS: [(&str, &str, &str); 25] = [
     ("## The file", CONFIG, "Config"),
     ("## `sources.<name>`", CONFIG, "Source"),
     ("### `file`", FILE, "Settings"),
@@ -40,6 +42,9 @@ const SECTIONS: [(&str, &str, &str); 22] = [
     ("### `pagerduty`", PAGERDUTY, "Settings"),
     ("### `stdout`", STDOUT, "Settings"),
     ("## `routes[]`", CONFIG, "Route"),
+    ("## `coverage`", COVERAGE, "Coverage"),
+    ("### `expect[]`", COVERAGE, "Expect"),
+    ("### `organization`", ACCOUNTS, "Settings"),
     ("## `archive`", CONFIG, "Archive"),
     ("## `state`", CONFIG, "State"),
     ("## `retention`", CONFIG, "Retention"),
@@ -154,7 +159,7 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
         None => match sort {
             "bool" => "`false`".to_owned(),
             "usize" => "`0`".to_owned(),
-            "Archive" | "State" | "Retention" | "Ingest" => "see below".to_owned(),
+            "Archive" | "State" | "Retention" | "Ingest" | "Coverage" => "see below".to_owned(),
             // These say it in their own words.
             "Start" | "Rate" => "see right".to_owned(),
             _ => "none".to_owned(),
@@ -222,7 +227,7 @@ fn words(sort: &str) -> Option<&'static str> {
         "Duration" => "length of time",
         "Severity" => "`informational` `low` `medium` `high` `critical`",
         "Format" => "kind, or `auto`",
-        "Vec<engine::event::Kind>" => "kinds",
+        "Vec<engine::event::Kind>" | "Vec<Kind>" => "kinds",
         "Vec<String>" | "Names" | "LogGroups" => "names",
         "Properties" => "names and texts",
         "BTreeMap<String, Vec<String>>" => "lists by name",
@@ -232,6 +237,8 @@ fn words(sort: &str) -> Option<&'static str> {
         "BTreeMap<String, Source>"
         | "BTreeMap<String, Sink>"
         | "Vec<Route>"
+        | "Vec<Expect>"
+        | "Coverage"
         | "Archive"
         | "State"
         | "Retention"

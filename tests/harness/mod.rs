@@ -10,6 +10,8 @@ mod history;
 pub(crate) mod kafka;
 mod log;
 mod meddler;
+#[cfg(feature = "aws")]
+pub(crate) mod moto;
 mod push;
 mod receiver;
 mod service;
@@ -79,6 +81,8 @@ const _: () = {
     let _ = (Wall::new, Wall::set, Wall::variables, Sets::Wall, Sets::Everything);
     let _ =
         (Say::After, Say::RetryAfter, Say::Never, Arrival::revision, History::untaken, Told::is_told_in_any_order_by);
+    #[cfg(feature = "aws")]
+    let _ = (moto::Moto::start, moto::Moto::address, moto::Moto::ask);
     #[cfg(feature = "kafka")]
     {
         use kafka::{Cluster, Door};

@@ -20,6 +20,26 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     after_look(text, traces(text))
 }
 
+/// The same of a text that nobody could read, and of which only its looks are known: a line of a private key may stand
+/// there alone. What looks like the text of a key is taken out, too; of such a text little is lost with it.
+#[must_use]
+pub fn redact_unread(text: &str) -> String {
+    let hide = |found: &Captures<'_>| {
+        let word = found.get_match().as_str();
+        if is_key_text(word) { "[redacted]".to_owned() } else { word.to_owned() }
+    };
+    KEY_TEXT.replace_all(&redact(text), hide).into_owned()
+}
+
+/// Whether a run of letters of base64 has them of both cases and digits. A digest in hexadecimal has not.
+pub(crate) fn is_key_text(word: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(is);
+    has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
+}
+
+/// As long as a secret key of AWS, or as the last line of a key in PEM.
+static KEY_TEXT: LazyLock<Regex> = LazyLock::new(|| compile("[A-Za-z0-9+/]{40,}={0,2}"));
+
 /// The text without the secrets that left these traces.
 fn after_look(text: &str, traces: u16) -> Cow<'_, str> {
     let mut clean = Cow::Borrowed(text);

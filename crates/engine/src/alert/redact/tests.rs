@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sonic_rs::Value;
 
-use super::{TRACES, after_look, is_plain, label, redact};
+use super::{TRACES, after_look, is_plain, label, redact, redact_unread};
 
 #[test]
 fn secrets_are_replaced_wherever_they_stand() {
@@ -46,6 +46,22 @@ fn secrets_are_replaced_wherever_they_stand() {
         ("jwt", format!("claims {jwt}."), "claims [redacted jwt]."),
         ("header", "Authorization: Bearer abcdefgh12345678".to_owned(), "Authorization: Bearer [redacted credential]"),
         ("url", "https://ana:hunter22@example.org/x".to_owned(), "https://ana:[redacted password]@example.org/x"),
+        (
+            "pem",
+            r#"{"k":"-----BEGIN EC PRIVATE KEY-----\nMHc+/=\n-----END EC PRIVATE KEY-----\n"}"#.to_owned(),
+            r#"{"k":"[redacted private key]\n"}"#,
+        ),
+        ("pem, cut", "-----BEGIN PRIVATE KEY-----\nMHc".to_owned(), "[redacted private key]"),
+    ];
+    for (reason, text, clean) in table {
+        assert_eq!(redact(&text), clean, "{reason}");
+        assert_eq!(redact(clean), clean, "{reason}: again");
+    }
+}
+
+#[test]
+fn tokens_are_known_by_their_issuer_and_values_by_their_label() {
+    let table = [
         ("label", "Password: hunter22 is new".to_owned(), "Password: [redacted password] is new"),
         ("label, quoted", r#"{"m":"api_key: \"a1b2c3d4\""}"#.to_owned(), r#"{"m":"api_key: \"[redacted api key]\""}"#),
         ("hugging face", format!("hf_{}", "aBcDe".repeat(7).get(..34).unwrap()), "hf_[redacted token]"),
@@ -63,12 +79,6 @@ fn secrets_are_replaced_wherever_they_stand() {
         ),
         ("shared access", format!("?sv=1&sig={}&se=2", "aB3%2F".repeat(8)), "?sv=1&sig=[redacted azure key]&se=2"),
         ("entra", format!("abc8Q~{}", "aB3~x".repeat(7).get(..34).unwrap()), "abc8Q~[redacted azure secret]"),
-        (
-            "pem",
-            r#"{"k":"-----BEGIN EC PRIVATE KEY-----\nMHc+/=\n-----END EC PRIVATE KEY-----\n"}"#.to_owned(),
-            r#"{"k":"[redacted private key]\n"}"#,
-        ),
-        ("pem, cut", "-----BEGIN PRIVATE KEY-----\nMHc".to_owned(), "[redacted private key]"),
     ];
     for (reason, text, clean) in table {
         assert_eq!(redact(&text), clean, "{reason}");
@@ -91,6 +101,15 @@ fn no_trace_begins_with_another_as_only_one_would_be_seen_there() {
             "{word}"
         );
     }
+}
+
+#[test]
+fn of_what_nobody_could_read_the_text_of_a_key_is_hidden_too() {
+    let line = "aB3/".repeat(16);
+    assert_eq!(redact_unread(&format!("{{\"log\": \"{line}\"")), "{\"log\": \"[redacted]\"");
+    let digest = "0123456789abcdef".repeat(4);
+    assert_eq!(redact_unread(&digest), digest);
+    assert_eq!(redact(&line), line, "what can be read may hold such words");
 }
 
 #[test]

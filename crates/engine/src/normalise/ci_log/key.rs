@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::alert::redact::is_key_text;
+
 /// What takes the place of a line of a key.
 const HIDDEN: &str = "[redacted private key]";
 
@@ -51,12 +53,7 @@ fn is_letter(byte: u8) -> bool {
 
 /// A whole line of base64: of letters of both cases and digits. A digest is as long, and of small letters only.
 fn looks_like_key(line: &str) -> bool {
-    let has = |is: fn(&u8) -> bool| line.as_bytes().iter().any(is);
-    WIDTHS.contains(&line.len())
-        && line.bytes().all(is_letter)
-        && has(u8::is_ascii_uppercase)
-        && has(u8::is_ascii_lowercase)
-        && has(u8::is_ascii_digit)
+    WIDTHS.contains(&line.len()) && line.bytes().all(is_letter) && is_key_text(line)
 }
 
 #[cfg(test)]
