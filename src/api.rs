@@ -26,11 +26,13 @@ use crate::store::{Reader, Told};
 mod alerts;
 pub(crate) mod connections;
 mod console;
+mod coverage;
 mod error;
 mod letters;
 mod live;
 mod status;
 
+pub(crate) use coverage::row as coverage_row;
 use error::Refusal;
 pub(crate) use live::SEATS;
 
@@ -86,6 +88,7 @@ pub(crate) fn router(app: Arc<App>, ingest: Router) -> Router {
         .route("/api/v1/alerts", get(alerts::list))
         .route("/api/v1/alerts/stream", get(live::stream))
         .route("/api/v1/alerts/{id}", get(alerts::one))
+        .route("/api/v1/coverage", get(coverage::list))
         .route("/api/v1/dead-records", get(letters::list))
         .route("/api/v1/status", get(status::status))
         .route("/api/{*path}", any(async || Refusal::UnknownPath))

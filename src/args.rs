@@ -83,6 +83,20 @@ pub(crate) enum Command {
         #[arg(long)]
         store: Option<PathBuf>,
     },
+    /// Says what should arrive (`coverage:` of the configuration) and whether it does. Reads the store; the service may run.
+    ///
+    /// Prints what is missing, silent, unexpected or waited for, and with `--all` what arrives as well. Exit status 1 if
+    /// anything is missing or silent.
+    Coverage {
+        #[command(flatten)]
+        place: Place,
+        /// What arrives as it should, too.
+        #[arg(long)]
+        all: bool,
+        /// All of it, one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Looks after the data folder: check it, copy it, bring it back, bring it up to date.
     #[command(subcommand)]
     Store(Upkeep),

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 pub(crate) mod check;
+pub(crate) mod coverage;
 pub(crate) mod demo;
 pub(crate) mod docs;
 mod input;

@@ -16,11 +16,13 @@ use serde::{Deserialize, Deserializer};
 
 use crate::rules::Places;
 
+mod coverage;
 mod expand;
 mod prints;
 mod sense;
 mod system;
 
+pub(crate) use coverage::{Coverage, Expect};
 pub(crate) use prints::{Print, Prints};
 pub(crate) use system::System;
 
@@ -74,6 +76,9 @@ pub(crate) struct Config {
     /// Who is told what. Without any, every sink is told everything.
     #[serde(default)]
     pub routes: Vec<Route>,
+    /// What should arrive, so that what does not is an alert.
+    #[serde(default)]
+    pub coverage: Coverage,
     /// What is kept of matched events.
     #[serde(default)]
     pub archive: Archive,
@@ -323,6 +328,7 @@ fn advised(message: &str) -> String {
         ("unknown field `cloudwatch`", ": or this Lapwing was built without it, build with the feature `aws`"),
         ("unknown field `kinesis`", ": or this Lapwing was built without it, build with the feature `aws`"),
         ("unknown field `kafka`", ": or this Lapwing was built without it, build with the feature `kafka`"),
+        ("unknown field `organization`", ": or this Lapwing was built without it, build with the feature `aws`"),
         ("expected struct Config", ": the file says `key: value`, such as `sources: {…}`"),
     ];
     let found = advice.iter().find(|(words, _)| message.contains(words)).map_or("", |(_, advice)| advice);
@@ -509,6 +515,10 @@ mod tests {
             ("sinks: {a: {}}", "exactly one of webhook"),
             ("routes: [{sinks: [nobody]}]", "there is no sink \"nobody\""),
             ("sources: {'a b': {stdin: {}}}", "a name may hold"),
+            ("coverage: {expect: [{kinds: [aws.cloudtrail]}]}", "coverage.expect[0]: say whose logs"),
+            ("coverage: {expect: [{accounts: [x]}]}", "name at least one kind"),
+            ("coverage: {expect: [{kinds: [json], accounts: [' ']}]}", "a name is blank"),
+            ("coverage: {expect: [{kinds: [json], accounts: [x], silent_after: 10ms}]}", "a second or more"),
         ] {
             let message = refusal(text);
             assert!(message.contains(hint), "{text}: {message}");

@@ -4,6 +4,8 @@
 //! `#[serde(default = "…")]`, `pub name: Type`), and a test compares the page with the one in `docs/`.
 
 const CONFIG: &str = include_str!("config.rs");
+const COVERAGE: &str = include_str!("config/coverage.rs");
+const ACCOUNTS: &str = include_str!("../crates/connect/src/accounts.rs");
 const FILE: &str = include_str!("../crates/connect/src/source/file.rs");
 const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
 const GITHUB: &str = include_str!("../crates/connect/src/source/github.rs");
@@ -63,6 +65,9 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("### `pagerduty`", PAGERDUTY, "Settings"),
     ("### `stdout`", STDOUT, "Settings"),
     ("## `routes[]`", CONFIG, "Route"),
+    ("## `coverage`", COVERAGE, "Coverage"),
+    ("### `expect[]`", COVERAGE, "Expect"),
+    ("### `organization`", ACCOUNTS, "Settings"),
     ("## `archive`", CONFIG, "Archive"),
     ("## `state`", CONFIG, "State"),
     ("## `retention`", CONFIG, "Retention"),
@@ -177,7 +182,7 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
         None => match sort {
             "bool" => "`false`".to_owned(),
             "usize" => "`0`".to_owned(),
-            "Archive" | "State" | "Retention" | "Ingest" => "see below".to_owned(),
+            "Archive" | "State" | "Retention" | "Ingest" | "Coverage" => "see below".to_owned(),
             // These say it in their own words.
             "Start" | "Rate" | "Begin" | "Beginning" | "Zone" => "see right".to_owned(),
             _ => "none".to_owned(),
@@ -247,7 +252,7 @@ fn words(sort: &str) -> Option<&'static str> {
         "Duration" => "length of time",
         "Severity" => "`informational` `low` `medium` `high` `critical`",
         "Format" => "kind, or `auto`",
-        "Vec<engine::event::Kind>" => "kinds",
+        "Vec<engine::event::Kind>" | "Vec<Kind>" => "kinds",
         "Vec<String>" | "Names" | "LogGroups" | "Prefixes" => "names",
         "Properties" => "names and texts",
         "BTreeMap<String, Vec<String>>" => "lists by name",
@@ -261,6 +266,8 @@ fn words(sort: &str) -> Option<&'static str> {
         "BTreeMap<String, Source>"
         | "BTreeMap<String, Sink>"
         | "Vec<Route>"
+        | "Vec<Expect>"
+        | "Coverage"
         | "Archive"
         | "State"
         | "Retention"

@@ -60,6 +60,8 @@ pub(crate) struct Feed {
     pub pace: Pace,
     /// Whether it may bring an event that was counted before, so that ids have to be remembered.
     pub repeats: bool,
+    /// Whether somebody asks whose its events are.
+    pub is_covered: bool,
     /// Its name as that of its only partition.
     partition: Arc<str>,
     /// What has been committed and not yet told to the source.
@@ -102,6 +104,7 @@ impl Feed {
             keeps_position,
             pace,
             repeats,
+            is_covered: false,
             partition,
             done,
             says_idle,
@@ -125,6 +128,11 @@ impl Feed {
     /// Of this system.
     pub(crate) fn of(self, system: &'static str) -> Self {
         Self { system, ..self }
+    }
+
+    /// Whose events are asked for, if this is true.
+    pub(crate) fn covered(self, is_covered: bool) -> Self {
+        Self { is_covered, ..self }
     }
 
     /// Whether all that there was has been handed over, as far as it says: nothing that is older is to be expected.

@@ -16,25 +16,28 @@ use engine::detect::{Caps, Change, Reach, State};
 use engine::hash::Seed;
 use engine::normalise::Reject;
 use engine::rule::{RuleSet, Severity};
-use engine::time::Timestamp;
+use engine::time::{Span, Timestamp};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, Kept};
+use crate::coverage::Listing;
 use crate::fail::{self, Point};
 use crate::metrics::METRICS;
 use crate::roster::Roster;
-use crate::store::{Commit, Recovered, Store, Told, UNREADABLE};
+use crate::store::{Commit, Covered, Recovered, Store, Told, UNREADABLE};
 use crate::workers::{Collected, Matched, Waited};
 use connect::clock::Clock;
 
 mod apply;
 mod changes;
+mod cover;
 mod health;
 mod seen;
 mod snapshots;
 mod voices;
 
+use cover::Cover;
 use seen::Seen;
 use snapshots::Snapshots;
 use voices::Voices;
@@ -63,6 +66,8 @@ pub(crate) struct Ledger {
     current: Arc<ArcSwap<RuleSet>>,
     seen: Seen,
     voices: Voices,
+    /// What should arrive, if somebody says so.
+    cover: Option<Cover>,
     /// What has to be said of partitions before anything else.
     news: Vec<Reach>,
     number: u64,
@@ -135,6 +140,7 @@ impl Ledger {
             current,
             seen: Seen::recovered(recovered.seen),
             voices,
+            cover: None,
             news,
             number,
             snapshots,
@@ -145,6 +151,12 @@ impl Ledger {
             warned: BTreeMap::new(),
             clock,
         })
+    }
+
+    /// The same, and it looks whether what is listed arrives. `known` is what the last run knew.
+    pub(crate) fn covering(self, listing: Arc<Listing>, known: Covered, grace: Span) -> Self {
+        let cover = Cover::open(listing, known, grace, self.clock.now());
+        Self { cover: Some(cover), ..self }
     }
 
     /// Runs until the workers have ended; then saves a snapshot.

@@ -6,6 +6,7 @@ mod args;
 mod command;
 mod config;
 mod connectors;
+mod coverage;
 mod deliver;
 mod docs;
 mod fail;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         }
         Command::Match { input, titles } => command::matching::run(&input, titles),
         Command::Replay { input, store } => command::replay::run(&input, store.as_deref()),
+        Command::Coverage { place, all, json } => command::coverage::run(place, all, json),
         Command::Store(what) => command::store::run(what),
         Command::Docs => command::docs::run(),
         Command::Version => command::version(),

@@ -104,6 +104,9 @@ metrics! {
     snapshot_seconds: Histogram, "lapwing_snapshot_seconds", "Time that commits wait for a copy of the state, which is then written beside them";
     seen_ids: IntGauge, "lapwing_seen_ids", "Ids of counted events that are remembered, the last 2,000,000 at most; only of sources that may bring one again";
     source_missing: IntGaugeVec, "lapwing_source_missing", "1 when a source has failed for 30 min: alerts of rules that read it are partial", ["source"];
+    coverage: IntGaugeVec, "lapwing_coverage_cells", "What should arrive, by account, region and kind of log, and whether it does: seen, waiting, missing, silent; and what arrives unexpected", ["state"];
+    coverage_unlisted: IntCounter, "lapwing_coverage_unlisted_total", "Times that a record's account was not listed: too many that nobody expects are, or its name is too long";
+    coverage_list_errors: IntCounter, "lapwing_coverage_list_errors_total", "Times that a list of accounts could not be read; the last one stays in force";
     process_start: Gauge, "lapwing_process_start_time_seconds", "Start of the process in seconds since the epoch";
     build_info: IntGaugeVec, "lapwing_build_info", "Always 1; the version is the label", ["version"];
 }

@@ -19,6 +19,7 @@ use crate::api::connections::{self, Limits};
 use crate::api::{self, App};
 use crate::config::{self, Config};
 use crate::connectors;
+use crate::coverage::{self, Watch};
 use crate::deliver::{Delivery, Mood};
 use crate::feed::Feed;
 use crate::ledger::{Ledger, Listeners, Settings};
@@ -50,6 +51,8 @@ pub(crate) struct Lapwing {
     configured: Option<reload::Configured>,
     calls: reload::Calls,
     upkeep: Upkeep,
+    /// Reads lists of accounts, if something is expected.
+    watch: Option<Watch>,
 }
 
 impl Lapwing {
@@ -78,6 +81,7 @@ impl Lapwing {
         let roster = sources.roster();
         let settings = remembered(&config);
         let ledger = Ledger::open(store.clone(), recovered, rules.clone(), roster.clone(), settings, clock.clone())?;
+        let (ledger, watch) = cover(ledger, &config, &store, &clock)?;
         let upkeep = Upkeep::open(&store, &config, clock.clone())?;
         let listeners = Listeners {
             router: Arc::new(Notify::new()),
@@ -120,7 +124,7 @@ impl Lapwing {
         };
         let prints = config.prints;
         let configured = file.map(|file| reload::Configured { file: file.to_owned(), prints, changed });
-        Ok(Self { pipeline, router, listener, roster, places, configured, calls, upkeep })
+        Ok(Self { pipeline, router, listener, roster, places, configured, calls, upkeep, watch })
     }
 
     /// The address that it listens on.
@@ -156,6 +160,7 @@ impl Lapwing {
         let rules = self.pipeline.rules.clone();
         let reload = tokio::spawn(reload::run(self.calls, self.places, rules, self.configured, stop.clone()));
         let upkeep = tokio::spawn(upkeep::run(self.upkeep, stop.clone()));
+        let watch = self.watch.map(|watch| tokio::spawn(watch.run(stop.clone())));
         let ran = self.pipeline.run(stop.clone()).await;
         stop.cancel();
         match tokio::time::timeout(LINGER, &mut server).await {
@@ -164,9 +169,23 @@ impl Lapwing {
             Err(_) => server.abort(),
         }
         upkeep.await.context("upkeep task")?;
+        if let Some(watch) = watch {
+            watch.await.context("task that reads lists of accounts")?;
+        }
         reload.await.context("reload task")??;
         ran
     }
+}
+
+/// Has the ledger look whether what is listed arrives. What an earlier configuration expected is settled, even if this one
+/// expects nothing.
+fn cover(ledger: Ledger, config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<(Ledger, Option<Watch>)> {
+    let known = store.covered()?;
+    if config.coverage.expect.is_empty() && known.cells.is_empty() {
+        return Ok((ledger, None));
+    }
+    let (listing, watch) = coverage::watch(&config.coverage, clock.clone()).context("coverage")?;
+    Ok((ledger.covering(listing, known, sources::span(config.coverage.grace)), Some(watch)))
 }
 
 /// What was queued for sinks that left the configuration is shown as dead letters, not kept in silence.

@@ -234,7 +234,8 @@ fn feed(config: &Config, name: &str, settings: &config::Source, keeps_position: 
     let repeats = manners.repeats || shares_kind(config, name, settings.kind);
     let feed = Feed::new(name.to_owned(), settings.kind, keeps_position);
     let system = settings.systems().pop().map_or("", System::name);
-    Arc::new(feed.with(pace, Manners { repeats, ..manners }).of(system))
+    let is_covered = !config.coverage.expect.is_empty();
+    Arc::new(feed.with(pace, Manners { repeats, ..manners }).of(system).covered(is_covered))
 }
 
 /// What makes a source another one than before: its settings and its secrets.
@@ -250,6 +251,7 @@ fn shares_kind(config: &Config, name: &str, kind: Format) -> bool {
     config.sources.iter().any(|(other, settings)| other != name && may_meet(settings.kind))
 }
 
-fn span(duration: std::time::Duration) -> Span {
+/// A setting as a length of time.
+pub(crate) fn span(duration: std::time::Duration) -> Span {
     Span::from_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }

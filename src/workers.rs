@@ -12,17 +12,21 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use connect::clock::Clock;
 use connect::source::{Batch, Body, Gap, HEAD_BYTES, Mark, Record, Refusal};
-use engine::alert::redact::redact;
+use engine::alert::redact::{redact, redact_unread};
 use engine::detect::{Raw, Seen, Sighting, sight, sight_raw};
 use engine::event::{Event, Kind, Kinds};
-use engine::normalise::{Limits, Reject, RejectReason, normalise};
+use engine::normalise::{Limits, Reject, RejectReason, home, normalise};
 use engine::rule::{RuleSet, Scratch};
 use engine::time::{Span, Timestamp};
 use tokio::sync::mpsc;
 
+use self::homes::Homes;
+use crate::coverage::Spot;
 use crate::fail::{self, Point};
 use crate::feed::Feed;
 use crate::metrics::METRICS;
+
+mod homes;
 
 /// Batches that wait before and after each worker: with one in work, 2 × 3 × about 1 MiB a core.
 const WAITING: usize = 2;
@@ -64,6 +68,8 @@ pub(crate) struct Matched {
     pub rejects: Vec<Reject>,
     /// What is missing for good.
     pub gaps: Vec<Gap>,
+    /// Whose events they are, matched or not, if somebody asks.
+    pub heard: Vec<Spot>,
     /// Events normalised.
     pub events: u64,
     /// How many of them rules matched; written when they are counted.
@@ -196,8 +202,8 @@ impl Matched {
     /// Nothing yet, of partitions of these names.
     pub(crate) fn new(feed: Arc<Feed>, rules: Arc<RuleSet>, partitions: &[Arc<str>], mark: Mark) -> Self {
         let reached = feed.partitions(partitions);
-        let (found, rejects, gaps) = (Vec::new(), Vec::new(), Vec::new());
-        Self { feed, rules, mark, found, reached, rejects, gaps, events: 0, matched: 0, bytes: 0 }
+        let (found, rejects, gaps, heard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { feed, rules, mark, found, reached, rejects, gaps, heard, events: 0, matched: 0, bytes: 0 }
     }
 
     /// An event of this partition happened then, as it says.
@@ -228,6 +234,8 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
     let mut matched = Matched::new(feed, rules, &batch.partitions, batch.mark);
     matched.gaps = batch.gaps;
     let now = Clock::Wall.now();
+    let source = matched.feed.name.clone();
+    let mut homes = matched.feed.is_covered.then(|| Homes::of(&source));
     let mut position = String::new();
     for (index, record) in batch.records.iter().enumerate() {
         let partition = batch.partition_of.get(index).map_or(0, |&place| usize::from(place));
@@ -240,8 +248,11 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         if let Body::Whole(body) = &record.body {
             matched.bytes += body.len() as u64;
             let raw = Raw { body, position: &position, format: matched.feed.format };
-            if let Some(Seen { time, kind, sighting }) = sight_raw(&matched.rules, raw, limits, scratch) {
+            if let Some(Seen { time, home, kind, sighting }) = sight_raw(&matched.rules, raw, limits, scratch) {
                 matched.saw(partition, time, kind, now);
+                if let Some(homes) = &mut homes {
+                    homes.hear(kind, home);
+                }
                 if let Some(sighting) = sighting {
                     matched.find(partition, sighting, &canonical(body), now);
                 }
@@ -255,6 +266,9 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         }
         for event in events.drain(..) {
             matched.saw(partition, event.time, event.kind, now);
+            if let Some(homes) = &mut homes {
+                homes.hear(event.kind, home(&event));
+            }
             if let Some(sighting) = sight(&matched.rules, &event, scratch) {
                 let json = sonic_rs::to_string(&event.raw).unwrap_or_default();
                 matched.find(partition, sighting, &json, now);
@@ -264,6 +278,7 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
     if let Some(newest) = matched.reached.iter().filter_map(|reached| reached.newest).max() {
         matched.feed.saw(newest);
     }
+    matched.heard = homes.map(Homes::into_spots).unwrap_or_default();
     matched
 }
 
@@ -289,7 +304,7 @@ fn read(
                 Refusal::Corrupt => (RejectReason::Encoding, "bytes that broke off or cannot be unpacked"),
                 Refusal::Unreadable => (RejectReason::Refused, "an object that could not be read: its name and why"),
             };
-            let head = redact(&String::from_utf8_lossy(&head[..head.len().min(HEAD_BYTES)])).into_owned().into_bytes();
+            let head = redact_unread(&String::from_utf8_lossy(&head[..head.len().min(HEAD_BYTES)])).into_bytes();
             rejects.push(Reject { position: position.to_owned(), reason, detail: detail.to_owned(), head });
         }
     }

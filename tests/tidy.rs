@@ -10,6 +10,8 @@ mod metrics;
 mod rules;
 #[path = "tidy/rust.rs"]
 mod rust;
+#[path = "tidy/sources.rs"]
+mod sources;
 #[path = "tidy/tree.rs"]
 mod tree;
 
@@ -163,6 +165,11 @@ fn shortcuts(file: &File, code: &str) -> Vec<String> {
         }
     }
     offences
+}
+
+#[test]
+fn every_source_keeps_the_contract_of_sources() {
+    none("sources", sources::offences(tree()).into_iter());
 }
 
 #[test]

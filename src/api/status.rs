@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::alerts::reading;
 use super::error::Refusal;
+use crate::coverage::State as Cover;
 use crate::deliver::Mood;
 use crate::feed::{Feed, Health};
 use crate::metrics::METRICS;
@@ -46,10 +47,17 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, R
         "committing": app.committing.load(Ordering::Relaxed),
         "sources": app.roster.feeds().iter().map(|feed| source(feed, now)).collect::<Vec<_>>(),
         "sinks": sinks,
+        "coverage": coverage(),
         "alerts": {
             "informational": informational, "low": low, "medium": medium, "high": high, "critical": critical,
         },
     })))
+}
+
+/// How much of what should arrive does, as of the last look.
+fn coverage() -> Value {
+    let cells = |state: Cover| METRICS.coverage.with_label_values(&[state.name()]).get();
+    Cover::ALL.into_iter().map(|state| (state.name().to_owned(), json!(cells(state)))).collect()
 }
 
 fn source(feed: &Feed, now: Timestamp) -> Value {

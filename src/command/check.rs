@@ -12,6 +12,7 @@ use super::{Outcome, print, say};
 use crate::args::{Findings, Given, Lints};
 use crate::config::{Config, ConfigError, System};
 use crate::connectors;
+use crate::coverage;
 use crate::rules::Places;
 
 mod probe;
@@ -84,6 +85,8 @@ fn check_config(path: &Path) -> anyhow::Result<Config> {
             secret.read().with_context(|| unreadable(format!("sources.{name}.{setting}")))?;
         }
     }
+    coverage::check(&config.coverage)
+        .map_err(|error| anyhow::Error::from(error).context(format!("{}: coverage", path.display())))?;
     for (name, sink) in &config.sinks {
         connectors::build_sink(sink).map_err(|error| error.context(format!("{}: sinks.{name}", path.display())))?;
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use engine::detect::{Caps, Change, Register, Seen, State, sight};
-use engine::normalise::{Limits, normalise};
+use engine::normalise::{Home, Limits, normalise};
 use engine::rule::{RuleSet, Scratch, Weight};
 use engine::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -110,7 +110,7 @@ pub(super) fn compile(input: &Input) -> anyhow::Result<(RuleSet, Outcome)> {
     Ok((rules, outcome))
 }
 
-fn play(rules: &RuleSet, input: &Input, mut take: impl FnMut(Seen) -> anyhow::Result<()>) -> anyhow::Result<Tally> {
+fn play(rules: &RuleSet, input: &Input, mut take: impl FnMut(Seen<'_>) -> anyhow::Result<()>) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     let (mut scratch, mut events, mut rejects) = (Scratch::default(), Vec::new(), Vec::new());
     let latest = Clock::Wall.now().plus(AHEAD_MAX);
@@ -136,7 +136,7 @@ fn play(rules: &RuleSet, input: &Input, mut take: impl FnMut(Seen) -> anyhow::Re
                 sighting.iter_mut().for_each(|sighting| sighting.clamp(latest));
                 // As in the service: a time in the future does not say how far the log has come.
                 let time = if event.time > latest { Timestamp::EARLIEST } else { event.time };
-                take(Seen { time, kind: event.kind, sighting })?;
+                take(Seen { time, home: Home::default(), kind: event.kind, sighting })?;
             }
             if tally.records.is_multiple_of(1_000) {
                 bar.set_position(tally.bytes);

@@ -60,7 +60,11 @@ pub(crate) fn run(what: Upkeep) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn folder(place: Place) -> anyhow::Result<PathBuf> {
+/// The data folder that the arguments name.
+///
+/// # Errors
+/// When the configuration cannot be read that would say it.
+pub(super) fn folder(place: Place) -> anyhow::Result<PathBuf> {
     match place.data {
         Some(folder) => Ok(folder),
         None => Ok(Config::read(&place.config).context("find the data folder (`--data` names it directly)")?.data),

@@ -47,7 +47,7 @@ impl Config {
                 return Some(format!("sinks.{name}: give exactly one of webhook, slack, pagerduty, stdout"));
             }
         }
-        if let Some(message) = self.no_room() {
+        if let Some(message) = self.no_room().or_else(|| self.coverage.nonsense()) {
             return Some(message);
         }
         for (place, route) in self.routes.iter().enumerate() {

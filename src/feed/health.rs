@@ -35,7 +35,7 @@ pub(crate) struct Trouble {
 
 impl Trouble {
     /// One failure more.
-    pub(super) fn after(before: Option<Self>, error: &SourceError, now: Timestamp) -> Self {
+    pub(crate) fn after(before: Option<Self>, error: &SourceError, now: Timestamp) -> Self {
         let (since, failures) = before.map_or((now, 0), |before| (before.since, before.failures));
         Self { since, failures: failures + 1, words: chain(error), remedy: error.remedy }
     }

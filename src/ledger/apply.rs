@@ -58,6 +58,9 @@ impl Ledger {
             }
             dead_records(batch, &mut draft.commit);
             self.miss_records(batch, &mut draft);
+            if let Some(cover) = &mut self.cover {
+                cover.hear(&batch.heard, draft.commit.now);
+            }
         }
         let news = self.voices.news(now, |kinds| self.state.deadline(kinds));
         self.miss(&news, &mut draft);
@@ -65,9 +68,14 @@ impl Ledger {
         self.flush(&mut draft);
         self.ail(&mut draft);
         self.fail(&mut draft);
+        if let Some(cover) = &mut self.cover {
+            cover.look(&mut draft.changes, draft.commit.now);
+            draft.commit.covered = cover.take_written();
+        }
         let Draft { mut commit, changes, .. } = draft;
         commit.changes = changes.into_vec();
-        if group.is_empty() && commit.steps.is_empty() && commit.changes.is_empty() {
+        let is_idle = commit.steps.is_empty() && commit.changes.is_empty() && commit.covered.is_empty();
+        if group.is_empty() && is_idle {
             self.number -= 1;
             return None;
         }

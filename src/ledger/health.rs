@@ -9,6 +9,7 @@ use engine::event::{Actor, Kind, Network, Target};
 use engine::rule::{RuleId, Severity};
 use engine::time::{Span, Timestamp};
 
+use crate::coverage::{Became, State, Turn};
 use crate::feed::Trouble;
 
 /// Windows that are full are one alert a day.
@@ -115,6 +116,67 @@ pub(super) fn failing(source: &str, trouble: &Trouble, now: Timestamp) -> Change
         runbook: "`lapwing check --connect` says what is missing. It is tried again on and on; once it works, what it \
                   held back is read.",
         key: Key::from([("source".to_owned(), source.to_owned())]),
+        count: trouble.failures,
+        anchor: trouble.since.to_string(),
+        now,
+    });
+    Change { alert, revision: 1, tell: true, standing: Standing::Open }
+}
+
+/// What should arrive does not, or does again.
+pub(super) fn uncovered(turn: &Turn, now: Timestamp) -> Change {
+    let Turn { spot, name, told, last, now: became } = turn;
+    let mut key =
+        Key::from([("kind".to_owned(), spot.kind.name().to_owned()), ("account".to_owned(), spot.account.clone())]);
+    let mut whose = spot.account.clone();
+    if !name.is_empty() {
+        whose += &format!(" ({name})");
+    }
+    if !spot.region.is_empty() {
+        key.insert("region".to_owned(), spot.region.clone());
+        whose += &format!(" in {}", spot.region);
+    }
+    let (rule, title, fact) = match last.filter(|_| told.state == State::Silent) {
+        Some(_) => (
+            "lapwing-coverage-silent",
+            "An expected log has fallen silent",
+            format!("the last {} of {whose} was received {}", spot.kind.name(), told.anchor),
+        ),
+        None => (
+            "lapwing-coverage-missing",
+            "An expected log does not arrive",
+            format!("no {} of {whose} was received since it is expected, {}", spot.kind.name(), told.anchor),
+        ),
+    };
+    let (revision, standing, became) = match became {
+        Became::Bad => (1, Standing::Open, String::new()),
+        Became::Speaks => (2, Standing::Superseded { by: None }, format!("; it speaks since {now}")),
+        Became::Left => (2, Standing::Superseded { by: None }, format!("; it is no longer expected since {now}")),
+    };
+    let alert = alert(Said {
+        rule,
+        title,
+        why: fact + &became,
+        runbook: "See whether logging is still switched on there (CloudTrail: is the trail logging, and who last changed \
+                  it?), then whether its source works (`lapwing check --connect`, /api/v1/status). To switch a log off is an \
+                  attacker's way to hide. `lapwing coverage` lists what else is silent.",
+        key,
+        count: 1,
+        anchor: told.anchor.to_string(),
+        now: told.at,
+    });
+    Change { alert: Alert { kind: spot.kind, ..alert }, revision, tell: true, standing }
+}
+
+/// A list of what should arrive cannot be read, for so long or in such a way that a person has to look.
+pub(super) fn unlisted(trouble: &Trouble, now: Timestamp) -> Change {
+    let alert = alert(Said {
+        rule: "lapwing-coverage-unlisted",
+        title: "A list of accounts cannot be read: new accounts are not waited for",
+        why: format!("since {}, {} times so far: {}", trouble.since, trouble.failures, trouble.words),
+        runbook: "`lapwing check --connect` says what is missing. Until it is mended the last list that could be read stays \
+                  in force.",
+        key: Key::new(),
         count: trouble.failures,
         anchor: trouble.since.to_string(),
         now,

@@ -12,6 +12,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{DeadRecord, Durable, Store, sql};
 use crate::archive::Archived;
+use crate::coverage::Written;
 use crate::fail::{self, Point};
 
 /// Ids of counted events that are remembered; above this the oldest commits are forgotten.
@@ -36,6 +37,8 @@ pub(crate) struct Commit {
     pub dead: Vec<DeadRecord>,
     /// Where the archive keeps the events.
     pub archived: Vec<Archived>,
+    /// What was heard of what should arrive.
+    pub covered: Written,
     /// The moment of the commit.
     pub now: Timestamp,
 }
@@ -68,6 +71,7 @@ impl Store {
         let told = changes(&transaction, commit).context("write alerts")?;
         super::letters::write(&transaction, &commit.dead).context("write dead letters")?;
         archived(&transaction, commit).context("write archive index")?;
+        super::coverage::write(&transaction, &commit.covered).context("write coverage")?;
         fail::point(Point::Committing);
         transaction.commit().context("commit")?;
         Ok(told)

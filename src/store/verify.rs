@@ -89,6 +89,9 @@ pub(crate) fn verify(folder: &Path, progress: &mut dyn FnMut(&'static str, u64, 
         texts(&connection, contents)?;
         lanes(&connection, contents)?;
         windows(&connection, contents)?;
+        if let Err(error) = super::coverage::read(&connection) {
+            contents.fault(format!("coverage: {error:#}"));
+        }
         frames(&connection, folder, contents, progress)
     };
     look(&mut contents).map_err(super::damage)?;

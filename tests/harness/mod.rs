@@ -85,7 +85,8 @@ const _: () = {
     #[cfg(feature = "aws")]
     {
         use moto::Moto;
-        let _ = (Moto::start, Moto::log_group, Moto::log::<std::vec::IntoIter<(i64, String)>>, Moto::subscribe);
+        let _ =
+            (Moto::start, Moto::log_group, Moto::log::<std::vec::IntoIter<(i64, String)>>, Moto::subscribe, Moto::ask);
         let _ = (Moto::stream, Moto::put::<std::vec::IntoIter<String>>, moto::REGION, |moto: Moto| moto.address.len());
     }
     #[cfg(feature = "kafka")]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{PATIENCE, loudly};
 
 /// Where everything is.
-pub(crate) const REGION: &str = "eu-central-1";
+pub(crate) const REGION: &str = "us-east-1";
 
 /// A running server; stopped when dropped.
 pub(crate) struct Moto {
@@ -55,8 +55,8 @@ impl Moto {
         Some(Self { child, address, client: reqwest::Client::new() })
     }
 
-    /// One request of the protocol that CloudWatch Logs and Kinesis speak. moto reads of the signature whose it is.
-    async fn ask(&self, service: &str, target: &str, body: &Value) -> Value {
+    /// One request of the protocol that most services speak. moto reads of the signature whose it is.
+    pub(crate) async fn ask(&self, service: &str, target: &str, body: &Value) -> Value {
         let scope = format!("test/20261130/{REGION}/{service}/aws4_request");
         let request = self
             .client

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::moto::Moto;
 use crate::harness::{Corpus, Home, stopped, until};
-use crate::moto::Moto;
 use crate::{gzip, reference, same, travel};
 
 /// What CloudTrail calls its log files, in the order of time.

@@ -2,6 +2,8 @@
 //! knows a rule, a detector or the pipeline.
 #![warn(missing_docs)]
 
+#[cfg(feature = "aws")]
+pub mod accounts;
 pub mod clock;
 pub mod host;
 pub mod probe;

@@ -17,6 +17,7 @@ mod gitlab;
 mod gitlab_audit;
 pub(crate) mod glance;
 mod guardduty;
+pub(crate) mod home;
 mod json;
 mod kind;
 mod kubernetes;
@@ -33,12 +34,13 @@ use std::borrow::Cow;
 
 use sonic_rs::{Deserializer, JsonValueTrait, Value};
 
-use crate::alert::redact::redact;
+use crate::alert::redact::redact_unread;
 use crate::event::{Event, Facets, Kinds, Uid};
 use crate::field::Path;
 use crate::time::Timestamp;
 
 pub use self::carried::carried;
+pub use self::home::{Home, home};
 pub use self::json::{says_time, with_time};
 pub use self::kind::Kind;
 use self::kind::Told;
@@ -326,7 +328,7 @@ fn trim(body: &[u8]) -> &[u8] {
 
 fn head(body: &[u8]) -> Vec<u8> {
     let read = String::from_utf8_lossy(&body[..body.len().min(HEAD_READ_BYTES)]);
-    let mut head = redact(&read).into_owned();
+    let mut head = redact_unread(&read);
     head.truncate(head.floor_char_boundary(HEAD_BYTES));
     head.into_bytes()
 }

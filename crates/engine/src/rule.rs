@@ -427,24 +427,24 @@ impl RuleSet {
     /// need neither be parsed nor normalised. Nothing if only the whole way, [`normalise`](crate::normalise::normalise)
     /// and [`matches`](Self::matches), can tell; where both can, they tell the same.
     #[must_use]
-    pub fn glance<'s>(
+    pub fn glance<'s, 'r>(
         &self,
         format: Format,
-        body: &[u8],
+        body: &'r [u8],
         limits: &Limits,
         scratch: &'s mut Scratch,
-    ) -> Option<Glance<'s>> {
+    ) -> Option<Glance<'s, 'r>> {
         self.index.glance(format, body, limits, scratch)
     }
 
     /// As [`RuleSet::glance`], and more about an event that matched.
-    pub(crate) fn glance_and_recall<T>(
+    pub(crate) fn glance_and_recall<'r, T>(
         &self,
         format: Format,
-        body: &[u8],
+        body: &'r [u8],
         limits: &Limits,
         scratch: &mut Scratch,
-        see: impl FnOnce(Glance<'_>, Recall<'_, '_>) -> Option<T>,
+        see: impl FnOnce(Glance<'_, 'r>, Recall<'_, '_>) -> Option<T>,
     ) -> Option<T> {
         self.index.glance_and_recall(format, body, limits, scratch, see)
     }

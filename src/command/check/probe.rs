@@ -32,6 +32,18 @@ pub(super) fn sources(path: &Path, config: &Config, format: Findings) -> anyhow:
             }
         }
     }
+    #[cfg(feature = "aws")]
+    for (place, settings) in (0..).zip(&config.coverage.expect) {
+        let Some(settings) = &settings.organization else { continue };
+        let name = format!("coverage.expect[{place}]");
+        for probe in runtime.block_on(connect::accounts::probe(settings)) {
+            faults += usize::from(probe.found.is_err());
+            match format {
+                Findings::Text => say(&format!("{}: {name}: {probe}", path.display())),
+                Findings::Json => drop(print(&format!("{}\n", object(path, &name, &probe)))?),
+            }
+        }
+    }
     Ok(faults)
 }
 

@@ -39,11 +39,11 @@ pub struct Role {
 
 /// How a source reaches an account.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Access<'s> {
-    pub(super) region: Option<&'s str>,
-    pub(super) role: Option<&'s Role>,
+pub(crate) struct Access<'s> {
+    pub(crate) region: Option<&'s str>,
+    pub(crate) role: Option<&'s Role>,
     /// Longest wait for an answer.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 impl Access<'_> {
@@ -52,7 +52,7 @@ impl Access<'_> {
     ///
     /// # Errors
     /// [`SourceError`] if nobody says which region.
-    pub(super) async fn load(self) -> Result<SdkConfig, SourceError> {
+    pub(crate) async fn load(self) -> Result<SdkConfig, SourceError> {
         let timeouts =
             TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(self.timeout).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -86,7 +86,7 @@ pub(super) async fn assume(role: &Role, config: SdkConfig) -> SdkConfig {
 }
 
 /// Whether waiting helps against a refusal with this code.
-pub(super) fn remedy<E, R>(code: &str, error: &SdkError<E, R>) -> Remedy {
+pub(crate) fn remedy<E, R>(code: &str, error: &SdkError<E, R>) -> Remedy {
     match code {
         "AccessDenied" | "AccessDeniedException" | "KMSAccessDeniedException" | "AuthFailure" => Remedy::Person,
         "UnrecognizedClientException" | "InvalidSignatureException" | "SignatureDoesNotMatch" => Remedy::Person,
@@ -108,7 +108,7 @@ pub(super) fn remedy<E, R>(code: &str, error: &SdkError<E, R>) -> Remedy {
 }
 
 /// Whether a refusal with this code asks to slow down.
-pub(super) fn is_throttling(code: &str) -> bool {
+pub(crate) fn is_throttling(code: &str) -> bool {
     matches!(
         code,
         "ThrottlingException"

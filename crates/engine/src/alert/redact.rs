@@ -20,6 +20,26 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     after_look(text, traces(text))
 }
 
+/// The same of a text that nobody could read, and of which only its looks are known: a line of a private key may stand
+/// there alone. What looks like the text of a key is taken out, too; of such a text little is lost with it.
+#[must_use]
+pub fn redact_unread(text: &str) -> String {
+    let hide = |found: &Captures<'_>| {
+        let word = found.get_match().as_str();
+        if is_key_text(word) { "[redacted]".to_owned() } else { word.to_owned() }
+    };
+    KEY_TEXT.replace_all(&redact(text), hide).into_owned()
+}
+
+/// Whether a run of letters of base64 has them of both cases and digits. A digest in hexadecimal has not.
+pub(crate) fn is_key_text(word: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(is);
+    has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
+}
+
+/// As long as a secret key of AWS, or as the last line of a key in PEM.
+static KEY_TEXT: LazyLock<Regex> = LazyLock::new(|| compile("[A-Za-z0-9+/]{40,}={0,2}"));
+
 /// The text without the secrets that left these traces.
 fn after_look(text: &str, traces: u16) -> Cow<'_, str> {
     let mut clean = Cow::Borrowed(text);
@@ -28,6 +48,7 @@ fn after_look(text: &str, traces: u16) -> Cow<'_, str> {
             apply(&mut clean, |text| by_name(text, names));
         }
         apply(&mut clean, |text| ASSIGNMENTS.replace_all(text, assigned));
+        apply(&mut clean, |text| LABELLED.replace_all(text, labelled));
     }
     for (place, (shape, replacement)) in SHAPES.iter().enumerate() {
         if traces & (1 << place) != 0 {
@@ -57,15 +78,21 @@ static PAIRS: LazyLock<Regex> = LazyLock::new(|| {
 /// `DB_PASSWORD=…`, `?access_token=…`, `--password …`. The first character of the value is no colon, comma or
 /// bracket, so that the quote before it cannot be the end of a string of JSON.
 static ASSIGNMENTS: LazyLock<Regex> = LazyLock::new(|| {
-    let name = r"(?<name>[A-Za-z0-9_.-]{1,100})";
     let equals = r#"\s?=\s?(?:\\*["'])?"#;
-    let value = r#"[^\s:&"'\\,;(){}\[\]][^\s&"'\\,;(){}\[\]]{3,}"#;
-    compile(&format!(r"(?<keep>{name}{equals}|--(?<option>[A-Za-z-]{{1,100}})\s+){value}"))
+    compile(&format!(r"(?<keep>{NAME}{equals}|--(?<option>[A-Za-z-]{{1,100}})\s+){FIRST}{LATER}{{3,}}"))
 });
+
+/// `Password: …`, as people and tools print it. Longer than a value behind `=`, as prose looks like it too.
+static LABELLED: LazyLock<Regex> =
+    LazyLock::new(|| compile(&format!(r#"(?<keep>{NAME}\s?:\s{{1,4}}(?:\\*["'])?){FIRST}{LATER}{{5,}}"#)));
+
+const NAME: &str = "(?<name>[A-Za-z0-9_.-]{1,100})";
+const FIRST: &str = r#"[^\s:&"'\\,;(){}\[\]]"#;
+const LATER: &str = r#"[^\s&"'\\,;(){}\[\]]"#;
 
 /// Secrets that are known by sight. The beginning is kept where it names the issuer, and wherever it could be
 /// the second half of an escape (`\n` before `pm_`).
-static SHAPES: LazyLock<[(Regex, &str); 9]> = LazyLock::new(|| {
+static SHAPES: LazyLock<[(Regex, &str); 12]> = LazyLock::new(|| {
     let private_key = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=:, \s]|-[A-Za-z0-9]|\\+[nrt/])*(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)?";
     [
         (compile(private_key), "[redacted private key]"),
@@ -74,11 +101,13 @@ static SHAPES: LazyLock<[(Regex, &str); 9]> = LazyLock::new(|| {
         (compile(r"(xox[a-z]-|xapp-)[A-Za-z0-9-]{10,}"), "${1}[redacted slack token]"),
         (compile(r"(hooks\.slack\.com/[a-z]+/)[A-Za-z0-9/_-]+"), "${1}[redacted slack webhook]"),
         (compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), "[redacted jwt]"),
+        // Names of things in programs begin with `hf_` too, and are not of just this length.
         (
-            compile(
-                r"(glpat-|npm_|hvs\.|hvb\.|dckr_pat_|pypi-|sk_live_|rk_live_)[A-Za-z0-9_-]{20,}(?:\.[A-Za-z0-9_-]+)*",
-            ),
-            "${1}[redacted token]",
+            compile(&format!(
+                r"({})[A-Za-z0-9_-]{{20,}}(?:\.[A-Za-z0-9_-]+)*|(hf_)[A-Za-z]{{34}}\b",
+                ISSUERS.join("|")
+            )),
+            "${1}${2}[redacted token]",
         ),
         (
             compile(
@@ -87,8 +116,46 @@ static SHAPES: LazyLock<[(Regex, &str); 9]> = LazyLock::new(|| {
             "${1}[redacted credential]",
         ),
         (compile(r#"(:(?:\\?/){2}[^\s/:@"'\\]{0,100}:)[^\s/@"'\\]{1,256}@"#), "${1}[redacted password]@"),
+        (compile(r"(?i)((?:account|sharedaccess)key=|\bsig=)[a-z0-9+/%]{40,}=*"), "${1}[redacted azure key]"),
+        // Secrets of applications of Entra ID: the mark stands behind three letters of their own.
+        (compile(r"([A-Za-z0-9_~.]{3}[0-9]Q~)[A-Za-z0-9_~.-]{31,34}"), "${1}[redacted azure secret]"),
+        (compile(r"(/api/webhooks/[0-9]{10,}/)[A-Za-z0-9_-]{20,}"), "${1}[redacted webhook]"),
     ]
 });
+
+/// What issuers put in front of their tokens, in the order of [`TRACES`]: of pipelines, registries, clouds and what they
+/// deploy with.
+const ISSUERS: [&str; 29] = [
+    "glpat-",
+    "glrt-",
+    "gldt-",
+    "glcbt-",
+    "glptt-",
+    "glagent-",
+    "gloas-",
+    "npm_",
+    "hvs\\.",
+    "hvb\\.",
+    "hvr\\.",
+    "dckr_[op]at_",
+    "pypi-",
+    "rubygems_",
+    "sk_live_",
+    "rk_live_",
+    "sk_test_",
+    "glsa_",
+    "sntry[su]_",
+    "sqp_",
+    "squ_",
+    "sqa_",
+    "sk-ant-",
+    "AIza",
+    "GOCSPX-",
+    "ya29\\.",
+    "sha256~",
+    "\\.atlasv1\\.",
+    "dop_v1_",
+];
 
 /// What the name of a secret ends with, in lower case without separators, and what to call it.
 const ENDINGS: [(&str, &str); 15] = [
@@ -128,7 +195,7 @@ const HARMLESS: [&str; 10] = [
 const CARRIERS: [&str; 6] = ["value", "string", "binary", "plaintext", "base64", "pem"];
 
 /// Values that are settings rather than secrets.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 22] = [
     "",
     "true",
     "false",
@@ -141,6 +208,16 @@ const SETTINGS: [&str; 12] = [
     "unchanged",
     "success",
     "failure",
+    "expired",
+    "invalid",
+    "incorrect",
+    "missing",
+    "refreshed",
+    "rejected",
+    "accepted",
+    "unknown",
+    "undefined",
+    "generated",
 ];
 
 fn compile(pattern: &str) -> Regex {
@@ -248,6 +325,12 @@ fn assigned(found: &Captures<'_>) -> String {
     }
 }
 
+/// The first word behind `Authorization:` is a scheme, and what follows it has a shape of its own.
+fn labelled(found: &Captures<'_>) -> String {
+    let is_header = found.name("name").and_then(|name| secret_of(name.as_str())) == Some("credential");
+    if is_header { found.get_match().as_str().to_owned() } else { assigned(found) }
+}
+
 /// Marks a trace of a secret that is known by its name; the lower bits are places in [`SHAPES`].
 const NAMED: u16 = 1 << 15;
 /// A key or a credential behind its name, which [`SHAPES`] know as well.
@@ -256,7 +339,7 @@ const BOTH: u16 = NAMED | 1 << 7;
 const ISSUED: u16 = 1 << 6;
 
 /// What stands in every text that [`redact`] changes, in lower case, and which secrets leave it. None begins with another.
-const TRACES: [(&str, u16); 33] = [
+const TRACES: [(&str, u16); 60] = [
     ("pass", NAMED),
     ("pwd", NAMED),
     ("private", NAMED),
@@ -284,10 +367,37 @@ const TRACES: [(&str, u16); 33] = [
     ("npm_", ISSUED),
     ("hvs.", ISSUED),
     ("hvb.", ISSUED),
-    ("dckr_pat_", ISSUED),
+    ("dckr_", ISSUED),
     ("pypi-", ISSUED),
     ("sk_live_", ISSUED),
     ("rk_live_", ISSUED),
+    ("glrt-", ISSUED),
+    ("gldt-", ISSUED),
+    ("glcbt-", ISSUED),
+    ("glptt-", ISSUED),
+    ("glagent-", ISSUED),
+    ("gloas-", ISSUED),
+    ("hvr.", ISSUED),
+    ("rubygems_", ISSUED),
+    ("sk_test_", ISSUED),
+    ("glsa_", ISSUED),
+    ("sntry", ISSUED),
+    ("hf_", ISSUED),
+    ("sqp_", ISSUED),
+    ("squ_", ISSUED),
+    ("sqa_", ISSUED),
+    ("sk-ant-", ISSUED),
+    ("aiza", ISSUED),
+    ("gocspx-", ISSUED),
+    ("ya29.", ISSUED),
+    ("sha256~", ISSUED),
+    (".atlasv1.", ISSUED),
+    ("dop_v1_", ISSUED),
+    ("accesskey=", 1 << 9),
+    ("accountkey=", 1 << 9),
+    ("sig=", 1 << 9),
+    ("q~", 1 << 10),
+    ("/api/webhooks/", 1 << 11),
     (":/", 1 << 8),
     (":\\/", 1 << 8),
 ];
@@ -295,7 +405,7 @@ const TRACES: [(&str, u16); 33] = [
 /// Looks for all of [`TRACES`] together, by their first bytes and many places at a time; an automaton, which goes byte by
 /// byte, was 9 % of all time where every event matches.
 static LOOK: LazyLock<Searcher> =
-    LazyLock::new(|| Searcher::new(TRACES.map(|(word, _)| word)).expect("forty short words are few enough"));
+    LazyLock::new(|| Searcher::new(TRACES.map(|(word, _)| word)).expect("64 short words are few enough"));
 
 /// Which secrets may stand in this text, as far as a fast look can tell: none that is there is missed.
 fn traces(text: &str) -> u16 {

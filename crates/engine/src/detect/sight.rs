@@ -7,15 +7,17 @@ use crate::alert::redact::label;
 use crate::alert::{Alert, Scene};
 use crate::event::{Event, Facets, Kind, Uid};
 use crate::field::FieldId;
-use crate::normalise::{Format, Limits};
+use crate::normalise::{Format, Home, Limits};
 use crate::rule::{Body, Facts, Glance, Measure, Named, RuleNumber, RuleSet, Scratch};
 use crate::time::Timestamp;
 
 /// What a look at a raw record comes to.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct Seen<'r> {
     /// When it happened.
     pub time: Timestamp,
+    /// Where it is from.
+    pub home: Home<'r>,
     /// Which log it stood in.
     pub kind: Kind,
     /// What must be remembered of it; nothing if no rule matched.
@@ -54,18 +56,20 @@ pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Si
 /// What [`normalise`](crate::normalise::normalise) and [`sight`] would come to, from the text of a record alone; nothing
 /// if that does not show it. Several times faster, and most records are such.
 #[must_use]
-pub fn sight_raw(rules: &RuleSet, raw: Raw<'_>, limits: &Limits, scratch: &mut Scratch) -> Option<Seen> {
-    rules.glance_and_recall(raw.format, raw.body, limits, scratch, |Glance { kind, time, rules: matched }, recall| {
+pub fn sight_raw<'r>(rules: &RuleSet, raw: Raw<'r>, limits: &Limits, scratch: &mut Scratch) -> Option<Seen<'r>> {
+    rules.glance_and_recall(raw.format, raw.body, limits, scratch, |glance, recall| {
+        let Glance { kind, home, time, rules: matched } = glance;
+        let seen = |sighting| Some(Seen { time, home, kind, sighting });
         if matched.is_empty() {
-            return Some(Seen { time, kind, sighting: None });
+            return seen(None);
         }
         recall.read(|facts| {
             let findings = findings(rules, matched, facts);
             if findings.is_empty() {
-                return Some(Seen { time, kind, sighting: None });
+                return seen(None);
             }
             let uid = facts.uid(raw.position, time)?;
-            Some(Seen { time, kind, sighting: Some(sighting(&uid, (time, kind), &facts.facets(None), findings)) })
+            seen(Some(sighting(&uid, (time, kind), &facts.facets(None), findings)))
         })
     })
 }

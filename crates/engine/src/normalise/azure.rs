@@ -4,6 +4,7 @@
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
+use super::home::{Home, said};
 use super::kind::{Reading, Told};
 use super::wrapper::Inner;
 use super::{Kind, Piece, Refusal, by_position, lead};
@@ -17,6 +18,7 @@ pub(super) static READING: Reading = Reading {
     lists: &["records"],
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    home,
     ..Reading::PLAIN
 };
 
@@ -80,6 +82,12 @@ fn after<'a>(id: &'a str, name: &str) -> Option<&'a str> {
 fn subscription(entry: &Value) -> Option<String> {
     let named = lead::any(entry, &["subscriptionId", "subscription_id", "SubscriptionId"]);
     named.or_else(|| after(&lead::any(entry, &RESOURCES)?, "subscriptions").map(str::to_owned))
+}
+
+fn home(entry: &Value) -> Home<'_> {
+    let home = Home::at(entry, &["subscriptionId", "subscription_id", "SubscriptionId"], &["location", "Location"]);
+    let resource = || RESOURCES.iter().find_map(|place| said(entry, place));
+    Home { account: home.account.or_else(|| after(resource()?, "subscriptions")), ..home }
 }
 
 /// Claims of the token that was presented.

@@ -3,6 +3,7 @@
 
 use sonic_rs::{JsonValueTrait, Value};
 
+use super::home::Home;
 use super::kind::{Reading, Told};
 use super::{Kind, Piece, Refusal, azure, by_position, lead};
 use crate::event::{Actor, ActorSort, Credential, Event, Facets, Network, Outcome, Target, Uid};
@@ -13,6 +14,7 @@ pub(super) static READING: Reading = Reading {
     beside: &[Kind::AzureActivity, Kind::AzureSignin],
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    home: |record| Home::at(record, &["tenantId"], &[]),
     ..Reading::PLAIN
 };
 

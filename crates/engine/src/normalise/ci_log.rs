@@ -4,6 +4,7 @@
 //! `level`, `command`. The text comes bare, as `{"log":"…","job":"…","run":"…"}`, or in CodeBuild's log events of
 //! CloudWatch.
 
+mod key;
 mod line;
 mod lines;
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
 use super::glance::Look;
+use super::home::Home;
 use super::kind::{Reading, Told};
 use super::wrapper::Inner;
 use super::{Kind, Members, Piece, Refusal, RejectReason, by_position, moment, text};
@@ -19,6 +20,7 @@ pub(super) static READING: Reading = Reading {
     lists: &["Records"],
     event: |piece, _| event(piece),
     told: Told::Members,
+    home: |record| Home::at(record, &["recipientAccountId"], &["awsRegion"]),
     glance: Some(Look::Trail),
     ..Reading::PLAIN
 };

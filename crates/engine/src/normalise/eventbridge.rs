@@ -3,6 +3,7 @@
 
 use sonic_rs::{JsonValueTrait, Value};
 
+use super::home::Home;
 use super::kind::{Reading, Told};
 use super::wrapper::Inner;
 use super::{Kind, Piece, Refusal, RejectReason, by_position, lead, moment, text};
@@ -16,6 +17,7 @@ pub(super) static READING: Reading = Reading {
     carried: true,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    home: |record| Home::at(record, &["account"], &["region"]),
     ..Reading::PLAIN
 };
 

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
+use super::home::Home;
 use super::kind::{Reading, Told};
 use super::wrapper::Inner;
 use super::{Kind, Piece, Refusal, by_position, lead, moment, text};
@@ -18,6 +19,7 @@ pub(super) static READING: Reading = Reading {
     lists: &["entries", "receivedMessages"],
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    home,
     ..Reading::PLAIN
 };
 
@@ -105,6 +107,18 @@ fn facets(entry: &Value) -> Facets {
 /// `acme` of `projects/acme/logs/…`.
 fn owner(entry: &Value) -> Option<String> {
     text(entry, "logName")?.split('/').nth(1).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+fn home(entry: &Value) -> Home<'_> {
+    const ZONES: [&str; 4] = [
+        "protoPayload.resourceLocation.currentLocations",
+        "resource.labels.location",
+        "resource.labels.zone",
+        "resource.labels.region",
+    ];
+    let home = Home::at(entry, &["resource.labels.project_id"], &ZONES);
+    let owner = || text(entry, "logName")?.split('/').nth(1).filter(|name| !name.is_empty());
+    Home { account: home.account.or_else(owner), ..home }
 }
 
 fn actor(entry: &Value) -> Actor {

@@ -2,6 +2,7 @@
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
+use super::home::Home;
 use super::kind::{Reading, Told};
 use super::{Kind, Piece, Refusal, RejectReason, by_position, id, moment, owned, text};
 use crate::event::{Actor, ActorSort, Credential, Event, Facets, Network, Outcome, Pipeline, Target, Uid};
@@ -11,6 +12,7 @@ pub(super) static READING: Reading = Reading {
     fits,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    home: |record| Home::at(record, &["org", "business"], &[]),
     ..Reading::PLAIN
 };
 

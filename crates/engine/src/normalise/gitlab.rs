@@ -3,14 +3,21 @@
 
 use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 
+use super::home::{Home, said};
 use super::kind::{Reading, Told};
 use super::webhook::{self, header};
 use super::{Kind, Limits, Piece, Refusal, RejectReason, by_position, lead, moment, text};
 use crate::event::{Actor, ActorSort, Event, Facets, Outcome, Pipeline, Target, Uid};
 use crate::time::Timestamp;
 
-pub(super) static READING: Reading =
-    Reading { log_source: Some(("gitlab", "webhook")), fits, event, told: Told::Document(facets), ..Reading::PLAIN };
+pub(super) static READING: Reading = Reading {
+    log_source: Some(("gitlab", "webhook")),
+    fits,
+    event,
+    told: Told::Document(facets),
+    home,
+    ..Reading::PLAIN
+};
 
 /// What a body that names its `object_kind` has at least one of.
 const SUBJECTS: [&str; 5] = ["object_attributes", "project", "project_id", "group", "group_id"];
@@ -137,6 +144,19 @@ fn target(body: &Value) -> Target {
     let (kind, id) = candidates.into_iter().find_map(|(kind, id)| Some((kind.to_owned(), id?))).unzip();
     let account = owner.map(|path| path.split('/').next().unwrap_or_default().to_owned());
     Target { kind, id, account, region: None }
+}
+
+fn home(body: &Value) -> Home<'_> {
+    const PATHS: [&str; 7] = [
+        "project.path_with_namespace",
+        "project_path_with_namespace",
+        "path_with_namespace",
+        "group.group_path",
+        "group.full_path",
+        "full_path",
+        "group_path",
+    ];
+    Home::of_path(PATHS.iter().find_map(|place| said(body, place)))
 }
 
 fn pipeline(kind: &str, body: &Value) -> Pipeline {

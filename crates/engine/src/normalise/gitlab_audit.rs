@@ -2,6 +2,7 @@
 
 use sonic_rs::{JsonValueTrait, Value};
 
+use super::home::{Home, said};
 use super::kind::{Reading, Told};
 use super::{Kind, Piece, Refusal, RejectReason, by_position, lead, moment, text};
 use crate::event::{Actor, ActorSort, Event, Facets, Network, Outcome, Target, Uid};
@@ -11,6 +12,7 @@ pub(super) static READING: Reading = Reading {
     fits,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    home: |record| Home::of_path(["entity_path", "details.entity_path"].iter().find_map(|place| said(record, place))),
     ..Reading::PLAIN
 };
 

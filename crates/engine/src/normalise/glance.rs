@@ -39,12 +39,24 @@ pub(crate) fn record<'b>(format: Format, body: &'b [u8], limits: &Limits) -> Opt
     if plain { Some((kind, str::from_utf8(body).ok()?)) } else { None }
 }
 
-/// The members that [`time`] needs; none for a kind that is always normalised in full.
+/// The members that [`time`] and [`super::home`] need; none for a kind that is always normalised in full.
 pub(crate) fn members(kind: Kind) -> &'static [&'static str] {
     match kind.reading().glance {
-        Some(Look::Trail) => &["eventName", "eventTime", "eventVersion", "eventSource"],
+        Some(Look::Trail) => &TRAIL,
         Some(Look::Plain) => &json::TIMES,
         None => &[],
+    }
+}
+
+/// Of a record of CloudTrail: what it is, and behind [`TRAIL_HOMES`] whose.
+const TRAIL: [&str; 6] = ["eventName", "eventTime", "eventVersion", "eventSource", "recipientAccountId", "awsRegion"];
+const TRAIL_HOMES: usize = 4;
+
+/// Where among [`members`] the account and the region stand; nothing for a kind that does not say whose its records are.
+pub(super) fn homes(kind: Kind) -> Option<[usize; 2]> {
+    match kind.reading().glance {
+        Some(Look::Trail) => Some([TRAIL_HOMES, TRAIL_HOMES + 1]),
+        Some(Look::Plain) | None => None,
     }
 }
 

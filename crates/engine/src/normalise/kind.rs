@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sonic_rs::Value;
 
 use super::glance::Look;
+use super::home::Home;
 use super::wrapper::Inner;
 use super::{
     Limits, Piece, Refusal, azure, azure_audit, azure_signin, ci_log, cloudtrail, eventbridge, gcp, github, gitlab,
@@ -115,6 +116,8 @@ pub(super) struct Reading {
     pub(super) event: fn(&Piece<'_>, &Limits) -> Result<Event, Refusal>,
     /// Where its facets are read from.
     pub(super) told: Told,
+    /// Whose log it is.
+    pub(super) home: fn(&Value) -> Home<'_>,
     /// How a glance tells it, if one does.
     pub(super) glance: Option<Look>,
 }
@@ -143,6 +146,7 @@ impl Reading {
         is_text: None,
         event: |piece, _| json::event(piece),
         told: Told::Nothing,
+        home: |_| Home { account: None, region: None },
         glance: None,
     };
 }

@@ -5,6 +5,7 @@
 
 use sonic_rs::{JsonValueTrait, Value};
 
+use super::home::Home;
 use super::kind::{Reading, Told};
 use super::{Kind, Piece, Refusal, by_position, lead, text};
 use crate::event::{Actor, ActorSort, Credential, Event, Facets, Network, Outcome, Pipeline, Target, Uid};
@@ -15,6 +16,7 @@ pub(super) static READING: Reading = Reading {
     carried: true,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    home: |record| Home::at(record, &["request.namespace.path"], &[]),
     ..Reading::PLAIN
 };
 

@@ -8,13 +8,20 @@ use std::collections::BTreeMap;
 
 use sonic_rs::{JsonContainerTrait, JsonValueMutTrait, JsonValueTrait, Value};
 
+use super::home::Home;
 use super::kind::{Reading, Told};
 use super::{Kind, Limits, Piece, Refusal, RejectReason, by_position, id, moment, owned, parse, text, trim};
 use crate::event::{Actor, ActorSort, Event, Facets, Outcome, Pipeline, Target, Uid};
 use crate::time::Timestamp;
 
-pub(super) static READING: Reading =
-    Reading { log_source: Some(("github", "webhook")), fits, event, told: Told::Document(facets), ..Reading::PLAIN };
+pub(super) static READING: Reading = Reading {
+    log_source: Some(("github", "webhook")),
+    fits,
+    event,
+    told: Told::Document(facets),
+    home,
+    ..Reading::PLAIN
+};
 
 fn fits(document: &Value) -> bool {
     let has = |name: &str| document.get(name).is_some();
@@ -148,6 +155,10 @@ fn owner(body: &Value) -> Option<String> {
     let of_repository = || login(body.get("repository")?, "owner");
     let of_enterprise = || owned(body.get("enterprise")?, "slug");
     login(body, "organization").or_else(of_repository).or_else(of_enterprise)
+}
+
+fn home(body: &Value) -> Home<'_> {
+    Home::at(body, &["organization.login", "repository.owner.login", "enterprise.slug"], &[])
 }
 
 fn actor(body: &Value) -> Actor {

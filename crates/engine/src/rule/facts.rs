@@ -132,7 +132,7 @@ impl Members for Facts<'_, '_> {
 }
 
 /// A member that says what a record is; one that stands there twice is not for a glance.
-pub(super) fn member<'f>(found: &'f Found<'_>, field: FieldId) -> Member<'f> {
+pub(super) fn member<'e>(found: &Found<'e>, field: FieldId) -> Member<'e> {
     let mut values = found.own(field);
     match (values.next(), values.next()) {
         (None, _) => Member::Absent,

@@ -74,24 +74,24 @@ impl Index {
         self.wanted.insert(kind, wanted);
     }
 
-    pub(super) fn glance<'s>(
+    pub(super) fn glance<'s, 'r>(
         &self,
         format: Format,
-        body: &[u8],
+        body: &'r [u8],
         limits: &Limits,
         scratch: &'s mut Scratch,
-    ) -> Option<Glance<'s>> {
+    ) -> Option<Glance<'s, 'r>> {
         let (kind, text) = glance::record(format, body, limits)?;
         look::glance(self.plans.get(&kind)?, &self.predicates, (format, kind), text, scratch)
     }
 
-    pub(super) fn glance_and_recall<T>(
+    pub(super) fn glance_and_recall<'r, T>(
         &self,
         format: Format,
-        body: &[u8],
+        body: &'r [u8],
         limits: &Limits,
         scratch: &mut Scratch,
-        see: impl FnOnce(Glance<'_>, Recall<'_, '_>) -> Option<T>,
+        see: impl FnOnce(Glance<'_, 'r>, Recall<'_, '_>) -> Option<T>,
     ) -> Option<T> {
         let (kind, text) = glance::record(format, body, limits)?;
         let plan = (self.plans.get(&kind)?, self.wanted(kind)?);

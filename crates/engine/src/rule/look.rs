@@ -15,8 +15,9 @@ use super::number::Number;
 use super::plan::{Ask, Plan};
 use super::skim;
 use crate::event::Kind;
-use crate::normalise::Format;
 use crate::normalise::glance;
+use crate::normalise::home;
+use crate::normalise::{Format, Home};
 use crate::time::Timestamp;
 
 /// Memory that matching reuses from event to event; one a thread.
@@ -47,9 +48,11 @@ struct Known {
 
 /// What a glance at a raw record shows.
 #[derive(Debug)]
-pub struct Glance<'s> {
+pub struct Glance<'s, 'r> {
     /// Which log it is of.
     pub kind: Kind,
+    /// Where it is from.
+    pub home: Home<'r>,
     /// When it happened.
     pub time: Timestamp,
     /// The detection rules that match it, in ascending order.
@@ -97,42 +100,43 @@ pub(super) fn matches<'s>(
 }
 
 /// What a skim of a record's text shows, if it shows that the record is one event.
-pub(super) fn glance<'s>(
+pub(super) fn glance<'s, 'r>(
     plan: &Plan,
     predicates: &Predicates,
     (format, kind): (Format, Kind),
-    text: &str,
+    text: &'r str,
     scratch: &'s mut Scratch,
-) -> Option<Glance<'s>> {
-    let (time, found) = skimmed(plan, &plan.tree, predicates, (format, kind), text, scratch);
+) -> Option<Glance<'s, 'r>> {
+    let (clear, found) = skimmed(plan, &plan.tree, predicates, (format, kind), text, scratch);
     scratch.found = found.forget();
-    Some(Glance { kind, time: time?, rules: &scratch.matched })
+    let (time, home) = clear?;
+    Some(Glance { kind, home, time, rules: &scratch.matched })
 }
 
 /// The same, and more of an event that matched. Events that match come in runs: after one that did all is read in one
 /// walk, after one that did not in two.
-pub(super) fn glance_and_recall<T>(
+pub(super) fn glance_and_recall<'r, T>(
     (plan, wanted): (&Plan, &Wanted),
     predicates: &Predicates,
     (format, kind): (Format, Kind),
-    text: &str,
+    text: &'r str,
     scratch: &mut Scratch,
-    see: impl FnOnce(Glance<'_>, Recall<'_, '_>) -> Option<T>,
+    see: impl FnOnce(Glance<'_, 'r>, Recall<'_, '_>) -> Option<T>,
 ) -> Option<T> {
     let at_once = scratch.matches_come;
     let tree = if at_once { &plan.tree_with_facts } else { &plan.tree };
-    let (time, found) = skimmed(plan, tree, predicates, (format, kind), text, scratch);
+    let (clear, found) = skimmed(plan, tree, predicates, (format, kind), text, scratch);
     let Scratch { matched, facts, matches_come, .. } = scratch;
-    let answer = time.and_then(|time| {
+    let answer = clear.and_then(|(time, home)| {
         *matches_come = !matched.is_empty();
         let recall = Recall { found: at_once.then_some(&found), text, wanted, memory: facts };
-        see(Glance { kind, time, rules: matched }, recall)
+        see(Glance { kind, home, time, rules: matched }, recall)
     });
     scratch.found = found.forget();
     answer
 }
 
-/// Skims with this tree and decides; the time is missing if the record is to be read in full.
+/// Skims with this tree and decides; time and home are missing if the record is to be read in full.
 fn skimmed<'e>(
     plan: &Plan,
     tree: &Tree,
@@ -140,15 +144,17 @@ fn skimmed<'e>(
     (format, kind): (Format, Kind),
     text: &'e str,
     scratch: &mut Scratch,
-) -> (Option<Timestamp>, Found<'e>) {
+) -> (Option<(Timestamp, Home<'e>)>, Found<'e>) {
     let mut found = Found::start(plan.fields, std::mem::take(&mut scratch.found));
-    let time = skim::skim(tree, plan.strings, text, &mut found)
-        .and_then(|()| glance::time(format, kind, |number| member(&found, plan.members[number])));
+    let clear = skim::skim(tree, plan.strings, text, &mut found).and_then(|()| {
+        let member = |number| member(&found, plan.members[number]);
+        Some((glance::time(format, kind, member)?, home::glanced(kind, member)?))
+    });
     // A record that is unclear is not worth asking rules for: that is done when it was read.
-    if time.is_some() {
+    if clear.is_some() {
         found = decide(plan, predicates, found, scratch);
     }
-    (time, found)
+    (clear, found)
 }
 
 /// Fills `scratch.matched` from what was found of a document, and hands that back.

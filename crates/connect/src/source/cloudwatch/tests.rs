@@ -8,6 +8,7 @@ use super::budget::Budget;
 use super::fake::{Fake, Shown, Unkind, client, client_of_nobody, events};
 use super::{CloudWatch, Settings};
 use crate::clock::{Clock, Hand};
+use crate::source::contract::{drain, resumes_with_repeats, yields_all_in_order};
 use crate::source::{Batch, Body, Mark, Next, Remedy, Source};
 
 /// Everything in these tests happens in milliseconds; a test that takes this long hangs.
@@ -89,6 +90,18 @@ async fn every_event_comes_once_through_delays_empty_pages_throttling_and_refuse
     let counts = counts(&batches);
     assert_eq!(counts.keys().cloned().collect::<BTreeSet<_>>(), positions(&shown));
     assert!(counts.values().all(|count| *count == 1));
+}
+
+#[tokio::test]
+async fn the_source_keeps_the_contract() {
+    let hand = Hand::at(noon());
+    let shown = events("trail", noon().minus(minutes(20)), 1_500, 100, 0);
+    let fake = Fake::start(hand.clone(), Unkind { page: 200, ..Unkind::default() }, shown.clone()).await;
+    let open = async |mark: &Mark| source(&fake, &["trail"], mark, &hand);
+    let records = drain(&mut open(&Mark::default()).await).await.texts;
+    assert_eq!(records.len(), shown.len());
+    yields_all_in_order(&mut open(&Mark::default()).await, &records).await;
+    resumes_with_repeats(open).await;
 }
 
 #[tokio::test]

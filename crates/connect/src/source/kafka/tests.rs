@@ -8,6 +8,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::json;
 
 use super::{Kafka, Settings};
+use crate::source::contract::{hands_out_again_what_was_not_committed, yields_all_in_order};
 use crate::source::{Batch, Body, Mark, Next, Record, Remedy, Source, SourceError};
 
 /// A group join takes seconds, a rebalance about ten. A test that waits this long hangs.
@@ -84,6 +85,18 @@ fn numbers(records: &[Record]) -> Vec<u32> {
         refused @ Body::Refused { .. } => panic!("{refused:?}"),
     };
     records.iter().map(number).collect()
+}
+
+#[tokio::test]
+async fn the_source_keeps_the_contract() {
+    let cluster = cluster(1);
+    let records: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    produce(&cluster, 0, (0..20).map(Some)).await;
+    let open = async || open(&cluster, &Mark::default());
+    hands_out_again_what_was_not_committed(open, &records).await;
+    produce(&cluster, 0, (20..40).map(Some)).await;
+    let records: Vec<String> = (20..40).map(|number| number.to_string()).collect();
+    yields_all_in_order(&mut open().await, &records).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sonic_rs::Value;
 
-use super::{TRACES, after_look, is_plain, label, redact};
+use super::{TRACES, after_look, is_plain, label, redact, redact_unread};
 
 #[test]
 fn secrets_are_replaced_wherever_they_stand() {
@@ -60,6 +60,33 @@ fn secrets_are_replaced_wherever_they_stand() {
 }
 
 #[test]
+fn tokens_are_known_by_their_issuer_and_values_by_their_label() {
+    let table = [
+        ("label", "Password: hunter22 is new".to_owned(), "Password: [redacted password] is new"),
+        ("label, quoted", r#"{"m":"api_key: \"a1b2c3d4\""}"#.to_owned(), r#"{"m":"api_key: \"[redacted api key]\""}"#),
+        ("hugging face", format!("hf_{}", "aBcDe".repeat(7).get(..34).unwrap()), "hf_[redacted token]"),
+        ("runner", format!("glrt-{}", "aB3_".repeat(5)), "glrt-[redacted token]"),
+        ("google", format!("key AIza{}", "aB3_x".repeat(7)), "key AIza[redacted token]"),
+        (
+            "terraform",
+            format!("abcdefghij1234.atlasv1.{}", "aB3".repeat(20)),
+            "abcdefghij1234.atlasv1.[redacted token]",
+        ),
+        (
+            "storage",
+            format!("AccountName=x;AccountKey={}==;", "aB3/".repeat(21)),
+            "AccountName=x;AccountKey=[redacted azure key];",
+        ),
+        ("shared access", format!("?sv=1&sig={}&se=2", "aB3%2F".repeat(8)), "?sv=1&sig=[redacted azure key]&se=2"),
+        ("entra", format!("abc8Q~{}", "aB3~x".repeat(7).get(..34).unwrap()), "abc8Q~[redacted azure secret]"),
+    ];
+    for (reason, text, clean) in table {
+        assert_eq!(redact(&text), clean, "{reason}");
+        assert_eq!(redact(clean), clean, "{reason}: again");
+    }
+}
+
+#[test]
 fn every_name_of_a_secret_passes_the_first_look() {
     for (ending, _) in super::ENDINGS {
         assert!(super::NAMES.is_match(ending), "{ending}");
@@ -77,6 +104,15 @@ fn no_trace_begins_with_another_as_only_one_would_be_seen_there() {
 }
 
 #[test]
+fn of_what_nobody_could_read_the_text_of_a_key_is_hidden_too() {
+    let line = "aB3/".repeat(16);
+    assert_eq!(redact_unread(&format!("{{\"log\": \"{line}\"")), "{\"log\": \"[redacted]\"");
+    let digest = "0123456789abcdef".repeat(4);
+    assert_eq!(redact_unread(&digest), digest);
+    assert_eq!(redact(&line), line, "what can be read may hold such words");
+}
+
+#[test]
 fn what_only_identifies_stays() {
     let texts = [
         r#"{"secretId":"prod/db","secretArn":"arn:aws:secretsmanager:eu-west-1:1:secret:x","tokenId":"t-1"}"#,
@@ -87,6 +123,8 @@ fn what_only_identifies_stays() {
         r#"{"policyDocument":"{\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\"*\"}"}"#,
         "https://example.org:8443/a@b",
         r#"{"a":"token=","b":"password:"}"#,
+        "hf_requiredCharacteristicTypesForDisplayMetadata",
+        "password: expired, token: t-1, a signature sig=short and Secret: none",
     ];
     for text in texts {
         assert_eq!(redact(text), text);
@@ -127,6 +165,15 @@ fn fragment() -> impl Strategy<Value = String> {
         "--secret ",
         "hooks.slack.com/services/",
         "/",
+        "glrt-",
+        "AIza",
+        ".atlasv1.",
+        "abc8Q~",
+        "AccountKey=",
+        "&sig=",
+        "/api/webhooks/1234567890/",
+        "Password: ",
+        "token : \\\"",
     ];
     prop_oneof![4 => prop::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => any::<String>()]
 }

@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use crate::detect::{Raw, sight, sight_raw};
 use crate::event::Kind;
-use crate::normalise::{Format, Limits, normalise};
+use crate::normalise::{Format, Limits, home, normalise};
 use crate::rule::{Given, Mappings, RuleFile, RuleSet, Scratch};
 
 const RULES: &str = "
@@ -134,6 +134,7 @@ proptest! {
             normalise(format, raw.body, raw.position, &limits, &mut events, &mut rejects);
             let [event] = &events[..] else { panic!("{text}: {rejects:?}") };
             prop_assert_eq!(seen.time, event.time);
+            prop_assert_eq!(seen.home, home(event), "{}", text);
             prop_assert_eq!(seen.sighting, sight(&rules, event, &mut scratch), "{}", text);
         }
     }

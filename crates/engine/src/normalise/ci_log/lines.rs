@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use sonic_rs::{JsonValueMutTrait, Object, Value};
 
 use super::super::{Limits, Refusal, RejectReason, text};
+use super::key::Key;
 use super::line::{self, Said};
 use crate::time::Timestamp;
 
@@ -41,6 +42,7 @@ struct Course {
     step: Option<String>,
     actor: Option<String>,
     time: Option<Timestamp>,
+    key: Key,
 }
 
 impl Course {
@@ -69,6 +71,7 @@ impl<'a> Lines<'a> {
             step: given("step"),
             actor: given("actor"),
             time: self.first_time(),
+            key: Key::default(),
         };
         let about: usize = self.about.iter().map(|(_, value)| value.len()).sum();
         let (mut number, mut copied) = (0, 0_usize);
@@ -120,11 +123,12 @@ impl<'a> Lines<'a> {
         if message.trim().is_empty() {
             return None;
         }
+        let message = course.key.hide(message);
         let mut document = Object::new();
         for (name, value) in &self.about {
             document.insert(name, value.as_str());
         }
-        document.insert("message", message);
+        document.insert("message", &*message);
         document.insert("line", number as u64);
         document.insert("runner", course.runner.as_deref().unwrap_or("unknown"));
         let time = course.time.map(|time| time.to_string());
