@@ -78,6 +78,8 @@ pub(crate) enum Became {
     Bad,
     /// It speaks.
     Speaks,
+    /// It does not speak, but has longer to: somebody raised what is silence, or the grace.
+    Allowed,
     /// Nobody expects it any more.
     Left,
 }
@@ -154,14 +156,22 @@ impl Coverage {
         self.forget(expected)
     }
 
-    /// Lets go what is not expected, and what was heard of kinds of which nothing is.
+    /// Lets go what is not expected, and what was heard of kinds of which nothing is, or is now in any region.
     fn forget(&mut self, expected: &Expected) -> Vec<Turn> {
+        let kinds = std::mem::take(&mut self.kinds);
+        let turns = self.leave(|spot, cell| match cell.wanted {
+            Some(_) => !expected.spots.contains_key(spot),
+            None => !kinds.contains(&spot.kind) || expected.spots.contains_key(&anywhere(spot)),
+        });
+        self.kinds = kinds;
+        turns
+    }
+
+    /// Lets go what is to leave.
+    fn leave(&mut self, leaves: impl Fn(&Spot, &Cell) -> bool) -> Vec<Turn> {
         let mut turns = Vec::new();
         self.cells.retain(|spot, cell| {
-            let stays = match cell.wanted {
-                Some(_) => expected.spots.contains_key(spot),
-                None => self.kinds.contains(&spot.kind),
-            };
+            let stays = !leaves(spot, cell);
             if !stays {
                 turns.extend(cell.told.map(|told| turn(spot, cell, told, Became::Left)));
                 self.unexpected -= usize::from(cell.wanted.is_none());
@@ -179,9 +189,9 @@ impl Coverage {
         if !self.kinds.contains(&spot.kind) {
             return true;
         }
-        let anywhere = Spot { region: String::new(), ..spot.clone() };
+        let spot = &Spot::of(spot.kind, &spot.account, &spot.region);
         let mut is_known = false;
-        for known in [spot, &anywhere] {
+        for known in [spot, &anywhere(spot)] {
             if let Some(cell) = self.cells.get_mut(known) {
                 cell.hear(now);
                 is_known |= cell.wanted.is_some() || *known == *spot;
@@ -221,7 +231,7 @@ impl Coverage {
             self.fresh.extend(self.cells.keys().cloned());
         }
         let settled = now.since(self.started) >= SETTLES_IN.min(self.grace);
-        let mut turns = Vec::new();
+        let mut turns = self.leave(|_, cell| cell.is_stale(now));
         for (spot, cell) in &mut self.cells {
             let state = cell.judge(self.grace, now);
             if state == cell.state || state.is_bad() && !settled {
@@ -235,7 +245,8 @@ impl Coverage {
                 cell.told = Some(told);
                 turns.push(turn(spot, cell, told, Became::Bad));
             } else if let Some(told) = cell.told.take() {
-                turns.push(turn(spot, cell, told, Became::Speaks));
+                let became = if cell.speaks(told) { Became::Speaks } else { Became::Allowed };
+                turns.push(turn(spot, cell, told, became));
             }
         }
         turns
@@ -271,6 +282,11 @@ impl Coverage {
         }
         counts
     }
+}
+
+/// The same in any region.
+fn anywhere(spot: &Spot) -> Spot {
+    Spot { region: String::new(), ..spot.clone() }
 }
 
 fn turn(spot: &Spot, cell: &Cell, told: Told, now: Became) -> Turn {

@@ -34,6 +34,8 @@ pub(crate) struct Sources {
     roster: Arc<Roster>,
     inlets: Arc<Inlets>,
     clock: Clock,
+    /// Whether anybody expects something: as of the start, as for the ledger. A reload does not change it.
+    is_covered: bool,
     /// Opened, and not yet run.
     opened: Vec<(Arc<Feed>, Inflow)>,
     entered: BTreeMap<String, Entered>,
@@ -68,7 +70,8 @@ impl Sources {
     ) -> anyhow::Result<Self> {
         let (roster, inlets) = (Arc::new(Roster::default()), Arc::new(Inlets::default()));
         let (opened, entered) = (Vec::new(), BTreeMap::new());
-        let mut sources = Self { store, roster, inlets, clock, opened, entered, changes };
+        let is_covered = !config.coverage.expect.is_empty();
+        let mut sources = Self { store, roster, inlets, clock, is_covered, opened, entered, changes };
         for (name, settings) in &config.sources {
             let mark = marks.get(name).cloned().unwrap_or_default();
             sources.enter(config, name, settings, &mark).await.with_context(|| format!("sources.{name}"))?;
@@ -197,7 +200,8 @@ impl Sources {
         let start = self.clock.now().micros().to_string();
         let (inflow, inlet) = connectors::open_source(name, settings, mark, &start).await?;
         let manners = inflow.manners();
-        let feed = feed(config, name, settings, inflow.keeps_position(), manners);
+        let feed = feed(config, name, settings, inflow.keeps_position(), manners).covered(self.is_covered);
+        let feed = Arc::new(feed);
         let shares = (!manners.repeats).then_some(feed.repeats);
         self.note(name, settings, print(config, name, settings), shares);
         self.roster.enter(&feed);
@@ -214,7 +218,7 @@ impl Sources {
     /// A source that cannot be opened is shown as one that fails; the next reload tries again.
     fn enter_failed(&mut self, config: &Config, name: &str, settings: &config::Source, error: &anyhow::Error) {
         let manners = Manners { delay: crate::feed::PACE.delay, repeats: true, says_idle: true };
-        let feed = feed(config, name, settings, true, manners);
+        let feed = Arc::new(feed(config, name, settings, true, manners).covered(self.is_covered));
         let doing = format!("open it: {error:#}; mend it and send SIGHUP");
         feed.cannot_open(&SourceError { doing, remedy: Remedy::Person, source: None });
         self.note(name, settings, Print::default(), None);
@@ -227,15 +231,14 @@ impl Sources {
     }
 }
 
-fn feed(config: &Config, name: &str, settings: &config::Source, keeps_position: bool, manners: Manners) -> Arc<Feed> {
+fn feed(config: &Config, name: &str, settings: &config::Source, keeps_position: bool, manners: Manners) -> Feed {
     let lateness = span(settings.lateness);
     let pace = Pace { delay: settings.delay.map_or(manners.delay.min(lateness), span), lateness };
     // An event that comes by two roads is one event.
     let repeats = manners.repeats || shares_kind(config, name, settings.kind);
     let feed = Feed::new(name.to_owned(), settings.kind, keeps_position);
     let system = settings.systems().pop().map_or("", System::name);
-    let is_covered = !config.coverage.expect.is_empty();
-    Arc::new(feed.with(pace, Manners { repeats, ..manners }).of(system).covered(is_covered))
+    feed.with(pace, Manners { repeats, ..manners }).of(system)
 }
 
 /// What makes a source another one than before: its settings and its secrets.

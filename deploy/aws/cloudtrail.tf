@@ -1,5 +1,8 @@
 # An organisation's trail to S3, and a queue that says what came: trail -> bucket -> topic -> queue. Run it in the management
 # account (or the delegated administrator of CloudTrail). Lapwing reads the queue with the policy of deploy/aws/sqs.json.
+# Trusted access for CloudTrail must be on, once for the organisation, from its management account:
+#
+#   aws organizations enable-aws-service-access --service-principal cloudtrail.amazonaws.com
 #
 #   terraform apply -var bucket=example-org-trail -var region=eu-central-1
 
@@ -15,11 +18,12 @@ variable "region" { type = string }
 
 provider "aws" { region = var.region }
 
-data "aws_caller_identity" "here" {}
 data "aws_organizations_organization" "ours" {}
 
+# The trail of an organisation is the management account's, whoever makes it.
 locals {
-  trail = "arn:aws:cloudtrail:${var.region}:${data.aws_caller_identity.here.account_id}:trail/lapwing"
+  management = data.aws_organizations_organization.ours.master_account_id
+  trail      = "arn:aws:cloudtrail:${var.region}:${local.management}:trail/lapwing"
 }
 
 # -- what is written
@@ -59,7 +63,7 @@ data "aws_iam_policy_document" "bucket" {
     sid     = "CloudTrailWrites"
     actions = ["s3:PutObject"]
     resources = [
-      "${aws_s3_bucket.trail.arn}/AWSLogs/${data.aws_caller_identity.here.account_id}/*",
+      "${aws_s3_bucket.trail.arn}/AWSLogs/${local.management}/*",
       "${aws_s3_bucket.trail.arn}/AWSLogs/${data.aws_organizations_organization.ours.id}/*",
     ]
     principals {

@@ -46,7 +46,7 @@ pub(crate) struct Expect {
     pub silent_after: Option<Duration>,
 }
 
-/// A shorter silence is that of any log.
+/// A shorter silence is that of any log, and in less than that nothing comes.
 const SILENT_LEAST: Duration = Duration::from_secs(1);
 
 impl Default for Coverage {
@@ -58,6 +58,9 @@ impl Default for Coverage {
 impl Coverage {
     /// What cannot be meant, and how to mend it.
     pub(super) fn nonsense(&self) -> Option<String> {
+        if self.grace < SILENT_LEAST {
+            return Some("coverage.grace: give a second or more, such as `2h`".to_owned());
+        }
         let (place, message) =
             self.expect.iter().enumerate().find_map(|(place, expect)| Some((place, expect.nonsense()?)))?;
         Some(format!("coverage.expect[{place}]: {message}"))

@@ -16,6 +16,8 @@ const YOUNG: Span = Span::seconds(86_400);
 const SILENT_YOUNG: Span = Span::seconds(86_400);
 /// A gap that does not come again counts less from day to day: a third of it is left after this.
 const FADES_IN: Span = Span::seconds(14 * 86_400);
+/// What nobody expects and was not heard for so long leaves the list.
+const STALE: Span = Span::seconds(30 * 86_400);
 
 /// A kind of log, whose, and from where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +28,22 @@ pub(crate) struct Spot {
     pub account: String,
     /// The region; empty means any.
     pub region: String,
+}
+
+impl Spot {
+    /// As lists and records both come to it: Azure writes the same id in capitals here and without them there, and Vault
+    /// ends a namespace with a slash that people leave out.
+    pub(super) fn of(kind: Kind, account: &str, region: &str) -> Self {
+        let (account, region) = (account.trim(), region.trim());
+        let (account, region) = match kind {
+            Kind::AzureActivity | Kind::AzureSignin | Kind::AzureAudit => {
+                (account.to_ascii_lowercase(), region.to_ascii_lowercase())
+            }
+            Kind::VaultAudit => (account.trim_end_matches('/').to_owned(), region.to_owned()),
+            _ => (account.to_owned(), region.to_owned()),
+        };
+        Self { kind, account, region }
+    }
 }
 
 /// Whether something arrives.
@@ -130,6 +148,16 @@ impl Cell {
     /// One that nobody expects.
     pub(super) fn unexpected() -> Self {
         Self { name: String::new(), wanted: None, heard: None, state: State::Unexpected, told: None }
+    }
+
+    /// Whether it was heard since people were told of it.
+    pub(super) fn speaks(&self, told: Told) -> bool {
+        self.heard.is_some_and(|heard| told.state == State::Missing || heard.last > told.anchor)
+    }
+
+    /// Whether nobody expects it, and it was not heard for so long that nobody asks.
+    pub(super) fn is_stale(&self, now: Timestamp) -> bool {
+        self.wanted.is_none() && self.heard.is_some_and(|heard| now.since(heard.quiet_from) >= STALE)
     }
 
     /// A record of it was received and read.

@@ -202,10 +202,10 @@ impl Expected {
                 )));
             }
             let any = [String::new()];
-            let regions = if regions.is_empty() { &any[..] } else { &regions[..] };
             for kind in kinds {
+                let regions = if regions.is_empty() || !has_region(*kind) { &any[..] } else { &regions[..] };
                 for region in regions {
-                    let spot = Spot { kind: *kind, account: name.trim().to_owned(), region: region.clone() };
+                    let spot = Spot::of(*kind, name, region);
                     self.spots.insert(spot, Listed { name: account.name.clone(), silent_after });
                 }
             }
@@ -216,6 +216,14 @@ impl Expected {
         }
         Ok(())
     }
+}
+
+/// Whether records of this kind say of which region they are; of the others none would ever be heard there.
+fn has_region(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::AwsCloudtrail | Kind::AwsEventbridge | Kind::AwsGuardduty | Kind::AzureActivity | Kind::GcpAudit
+    )
 }
 
 #[cfg(test)]
@@ -243,12 +251,25 @@ mod tests {
                 "aws.cloudtrail/111122223333/us-east-1",
                 "aws.cloudtrail/444455556666/eu-north-1",
                 "aws.cloudtrail/444455556666/eu-west-1",
-                "github.audit/acme/us-east-1",
-                "github.webhook/acme/us-east-1",
+                "github.audit/acme/",
+                "github.webhook/acme/",
             ]
         );
         let error = Expected::default().add(&Expect::default(), &accounts[..1]).unwrap_err();
         assert!(error.to_string().contains("names kinds"), "{error}");
+    }
+
+    #[test]
+    fn names_are_listed_as_records_are_heard() {
+        let one = |kind, account: &str, region: &str| {
+            let expect = Expect { kinds: vec![kind], regions: vec![region.to_owned()], ..Expect::default() };
+            let mut expected = Expected::default();
+            expected.add(&expect, &[Account { account: account.to_owned(), ..Account::default() }]).unwrap();
+            spots(&expected).remove(0)
+        };
+        assert_eq!(one(Kind::AzureActivity, "ABC-1", " WestEurope "), "azure.activity/abc-1/westeurope");
+        assert_eq!(one(Kind::VaultAudit, "team/", "eu-west-1"), "vault.audit/team/");
+        assert_eq!(one(Kind::GithubAudit, "Acme", "eu-west-1"), "github.audit/Acme/");
     }
 
     #[test]

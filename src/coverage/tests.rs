@@ -89,6 +89,49 @@ fn with_nothing_expected_all_that_was_is_settled_and_forgotten() {
 }
 
 #[test]
+fn what_is_given_longer_after_a_start_did_not_speak() {
+    let (one, two) = (spot("one", ""), spot("two", ""));
+    let mut coverage = coverage(&[one.clone(), two.clone()]);
+    coverage.hear(&one, at(1));
+    pass(&mut coverage, 1..=121);
+    let (known, looked) = (coverage.cells.into_iter().collect(), coverage.looked);
+    let mut coverage = Coverage::open(known, Some(looked), Span::seconds(72_000), at(122));
+    let mut longer = (*expected(&[one.clone(), two], true)).clone();
+    longer.spots.values_mut().for_each(|listed| listed.silent_after = Some(Span::seconds(36_000)));
+    coverage.expect(&Arc::new(longer), at(122));
+    let allowed = |account: &str| (122, account.to_owned(), Became::Allowed);
+    assert_eq!(pass(&mut coverage, 122..=130), [allowed("one"), allowed("two")]);
+    coverage.hear(&one, at(131));
+    assert_eq!(pass(&mut coverage, 131..=132), []);
+}
+
+#[test]
+fn a_region_that_nobody_expects_leaves_when_any_is_expected_or_after_a_month() {
+    let mut coverage = coverage(&[spot("one", "")]);
+    for account in ["two", "three"] {
+        coverage.hear(&spot(account, "a"), at(1));
+    }
+    coverage.expect(&expected(&[spot("one", ""), spot("two", "")], true), at(2));
+    assert_eq!((coverage.cells.len(), coverage.unexpected), (3, 1), "three is left");
+    let three = &coverage.cells[&spot("three", "a")];
+    let month = 30 * 1_440;
+    assert_eq!([month, month + 1].map(|minute| three.is_stale(at(minute))), [false, true]);
+    assert_eq!(coverage.leave(|_, cell| cell.is_stale(at(month + 1))), []);
+    assert_eq!((coverage.cells.len(), coverage.unexpected), (2, 0));
+}
+
+#[test]
+fn a_subscription_in_capitals_and_a_namespace_with_its_slash_are_those_that_are_listed() {
+    for (kind, listed, heard) in [(Kind::AzureActivity, "abc", "ABC"), (Kind::VaultAudit, "team", "team/")] {
+        let of = |account: &str| Spot { kind, ..spot(account, "") };
+        let mut coverage = coverage(&[of(listed)]);
+        coverage.hear(&of(heard), at(1));
+        coverage.look(at(1));
+        assert_eq!(coverage.cells.values().map(|cell| cell.state).collect::<Vec<_>>(), [State::Seen], "{heard}");
+    }
+}
+
+#[test]
 fn names_that_nobody_expects_are_listed_up_to_a_number_and_only_of_kinds_that_somebody_does() {
     let mut coverage = coverage(&[spot("one", "")]);
     let kept = (0..2_000).filter(|number| coverage.hear(&spot(&format!("x{number}"), ""), at(1))).count();
@@ -177,7 +220,7 @@ proptest! {
             match became {
                 Became::Bad => prop_assert!(open.insert(spot)),
                 Became::Speaks => prop_assert!(open.remove(&spot)),
-                Became::Left => prop_assert!(false, "nobody left"),
+                Became::Allowed | Became::Left => prop_assert!(false, "nobody left or was given longer"),
             }
         }
     }

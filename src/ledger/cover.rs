@@ -79,6 +79,7 @@ fn say(turn: &Turn) {
         (Became::Bad, State::Silent) => tracing::error!(kind, %account, %region, "log has fallen silent"),
         (Became::Bad, _) => tracing::error!(kind, %account, %region, "log does not arrive"),
         (Became::Speaks, _) => tracing::info!(kind, %account, %region, "log arrives again"),
+        (Became::Allowed, _) => tracing::info!(kind, %account, %region, "log is given longer"),
         (Became::Left, _) => tracing::info!(kind, %account, %region, "log is no longer expected"),
     }
 }

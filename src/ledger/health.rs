@@ -151,6 +151,10 @@ pub(super) fn uncovered(turn: &Turn, now: Timestamp) -> Change {
     let (revision, standing, became) = match became {
         Became::Bad => (1, Standing::Open, String::new()),
         Became::Speaks => (2, Standing::Superseded { by: None }, format!("; it speaks since {now}")),
+        Became::Allowed => {
+            let words = format!("; it still does not speak, but is given longer since {now}");
+            (2, Standing::Superseded { by: None }, words)
+        }
         Became::Left => (2, Standing::Superseded { by: None }, format!("; it is no longer expected since {now}")),
     };
     let alert = alert(Said {

@@ -172,14 +172,15 @@ impl CloudWatch {
         let due = next.map(|(_, due)| due).into_iter().chain(look).min();
         // Without a group and without a prefix the settings are refused.
         let due = due.unwrap_or_else(|| now.plus(self.windows.reconcile));
+        let is_empty = self.groups.is_empty();
+        let is_told = is_empty && self.told_empty;
+        // Of many groups one is always due: that all were read to their ends is said all the same.
+        if self.looked && !is_told && self.groups.iter().all(|reading| reading.rested) {
+            self.groups.iter_mut().for_each(|reading| reading.rested = false);
+            self.told_empty = is_empty;
+            return Choice::Idle;
+        }
         if due > now {
-            let is_empty = self.groups.is_empty();
-            let is_told = is_empty && self.told_empty;
-            if self.looked && !is_told && self.groups.iter().all(|reading| reading.rested) {
-                self.groups.iter_mut().for_each(|reading| reading.rested = false);
-                self.told_empty = is_empty;
-                return Choice::Idle;
-            }
             return Choice::Wait(due);
         }
         let slot = *self.slot.get_or_insert_with(|| self.budget.reserve(now));

@@ -30,14 +30,22 @@ pub(crate) enum Keeps {
 }
 
 /// Every source by the name of its module, and who keeps its position. What is pushed in the words of another system
-/// (`github`, `gitlab`, `splunk`, `firehose`) is read by the source `http`.
-pub(crate) const SOURCES: [(&str, Keeps); 6] = [
+/// (`github`, `gitlab`, `splunk`, `otlp`, `okta`, `firehose`, `pubsub_push`) is read by the source `http`. Digests hold no
+/// records: what is kept of them is how far each chain was verified.
+pub(crate) const SOURCES: [(&str, Keeps); 13] = [
     ("cloudwatch", Keeps::StoreWithRepeats),
+    ("digests", Keeps::Store),
     ("file", Keeps::Store),
+    ("github_audit", Keeps::StoreWithRepeats),
     ("http", Keeps::Nobody),
     ("kafka", Keeps::System),
+    ("kinesis", Keeps::Store),
     ("memory", Keeps::Store),
+    ("pubsub", Keeps::System),
+    ("s3", Keeps::Store),
+    ("sqs", Keeps::System),
     ("stdin", Keeps::Nobody),
+    ("syslog", Keeps::Nobody),
 ];
 
 /// What was read until nothing more was there.

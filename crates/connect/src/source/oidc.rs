@@ -4,7 +4,7 @@
 //! names anything; and anew when their list has aged.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::time::{Span, Timestamp};
@@ -62,14 +62,15 @@ pub(crate) enum Refused {
     Stranger,
 }
 
-/// Keys of one issuer.
+/// Keys of one issuer. A clone is the same keys.
+#[derive(Clone)]
 pub(crate) struct Keys {
-    url: String,
+    url: Arc<str>,
     client: Client,
     clock: Clock,
-    list: Mutex<List>,
+    list: Arc<Mutex<List>>,
     /// Whoever comes while they are fetched waits for the same answer.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -112,8 +113,8 @@ impl Keys {
                 remedy: Remedy::Person,
                 source: Some(error.into()),
             })?;
-        let (list, fetching) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { url: url.to_owned(), client, clock, list, fetching })
+        let (list, fetching) = (Arc::default(), Arc::default());
+        Ok(Self { url: url.into(), client, clock, list, fetching })
     }
 
     /// Fetches keys if this token needs one that is not here, or those that are here have aged.
@@ -122,16 +123,32 @@ impl Keys {
         if !self.is_wanting(&kid) {
             return;
         }
-        let _one_at_a_time = self.fetching.lock().await;
+        let one_at_a_time = self.fetching.clone().lock_owned().await;
         // Somebody may have fetched them while we waited.
         if !self.is_wanting(&kid) {
             return;
         }
-        self.list().tried = Some(self.clock.now());
-        match self.fetch().await {
+        // In a task of its own: a stranger who closes the connection at once would take the keys from all others.
+        let keys = self.clone();
+        let fetched = tokio::spawn(async move {
+            keys.renew().await;
+            drop(one_at_a_time);
+        });
+        if let Err(error) = fetched.await
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+
+    async fn renew(&self) {
+        let fetched = self.fetch().await;
+        let (now, mut list) = (self.clock.now(), self.list());
+        // Only now, so that whoever comes before waits.
+        list.tried = Some(now);
+        match fetched {
             Ok((keys, fresh)) => {
-                let mut list = self.list();
-                list.fresh_until = self.clock.now().plus(fresh);
+                list.fresh_until = now.plus(fresh);
                 list.keys = keys;
             }
             Err(error) => {
@@ -160,7 +177,7 @@ impl Keys {
         };
         let wrong =
             |why: &str| SourceError { doing: format!("{}: {why}", doing()), remedy: Remedy::Person, source: None };
-        let mut answer = self.client.get(&self.url).send().await.map_err(failed)?;
+        let mut answer = self.client.get(&*self.url).send().await.map_err(failed)?;
         if !answer.status().is_success() {
             return Err(wrong(&format!("status {}", answer.status().as_u16())));
         }

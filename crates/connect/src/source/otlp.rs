@@ -36,6 +36,10 @@ const LOGS: &str = "v1/logs";
 /// What a record takes beside its bytes, so that millions of empty ones find an end.
 const RECORD_BYTES: usize = 64;
 
+/// So many times the largest body the records of a request may take: what is said once of their resource becomes part of
+/// each. Exporters never send again what is refused as too large.
+const WRITTEN_OUT: usize = 4;
+
 /// `otlp`: logs as OpenTelemetry's collector and SDKs export them over HTTP.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -184,16 +188,16 @@ struct Request<'a> {
 
 #[derive(Deserialize)]
 struct OfResource<'a> {
-    #[serde(default)]
-    resource: Option<serde_json::Value>,
+    #[serde(borrow, default)]
+    resource: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "scopeLogs")]
     scope_logs: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
 struct OfScope<'a> {
-    #[serde(default)]
-    scope: Option<serde_json::Value>,
+    #[serde(borrow, default)]
+    scope: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "logRecords")]
     log_records: Option<Vec<&'a RawValue>>,
 }
@@ -238,11 +242,11 @@ impl Found {
         let request: Request<'_> = serde_json::from_slice(body).map_err(broken)?;
         for of_resource in request.resource_logs.into_iter().flatten() {
             let of_resource: OfResource<'_> = serde_json::from_str(of_resource.get()).map_err(broken)?;
-            let resource: Resource = record::read(of_resource.resource).map_err(broken)?;
+            let resource: Resource = record::read(self.small(of_resource.resource)?).map_err(broken)?;
             let resource = record::map(resource.attributes);
             for of_scope in of_resource.scope_logs.into_iter().flatten() {
                 let of_scope: OfScope<'_> = serde_json::from_str(of_scope.get()).map_err(broken)?;
-                let scope: InstrumentationScope = record::read(of_scope.scope).map_err(broken)?;
+                let scope: InstrumentationScope = record::read(self.small(of_scope.scope)?).map_err(broken)?;
                 let around = Around { resource: &resource, scope: &scope.name };
                 for log in of_scope.log_records.into_iter().flatten() {
                     let read = |log: &[u8]| record::read(serde_json::from_slice(log).ok()?).ok();
@@ -251,6 +255,16 @@ impl Found {
             }
         }
         Ok(())
+    }
+
+    /// The same in JSON.
+    fn small(&self, said: Option<&RawValue>) -> Result<Option<serde_json::Value>, Answer> {
+        let Some(said) = said else { return Ok(None) };
+        if said.get().len() > self.limits.record_bytes_max {
+            return Err(Answer::TooLarge(self.limits.record_bytes_max));
+        }
+        let unreadable = |_| Answer::Unreadable("a resource or scope cannot be read".to_owned());
+        serde_json::from_str(said.get()).map(Some).map_err(unreadable)
     }
 
     /// One record, or the head of one that cannot be read.
@@ -267,8 +281,7 @@ impl Found {
         };
         self.bytes += found.body.len() + RECORD_BYTES;
         self.records.push(found);
-        // What all records of a request say of their resource is written once, and becomes part of each.
-        if self.bytes > self.limits.body_bytes_max {
+        if self.bytes > self.limits.body_bytes_max.saturating_mul(WRITTEN_OUT) {
             return Err(Answer::TooLarge(self.limits.body_bytes_max));
         }
         Ok(())
@@ -373,7 +386,7 @@ mod tests {
 
     #[tokio::test]
     async fn failures_are_a_status_of_google_rpc_that_says_whether_to_send_again() {
-        let served = served(Limits { body_bytes_max: 10_000, ..Limits::default() }).await;
+        let served = served(Limits { body_bytes_max: 10_000, record_bytes_max: 1_000, ..Limits::default() }).await;
         let many =
             format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#, vec!["{}"; 1_000].join(","));
         for (media, body, status, code) in [
@@ -393,6 +406,12 @@ mod tests {
                 Failure::decode(body).unwrap().code.into()
             };
             assert_eq!(found, code, "{media}");
+        }
+        let large = format!(r#"{{"attributes":[{{"key":"k","value":{{"stringValue":"{}"}}}}]}}"#, "x".repeat(2_000));
+        let of_resource = format!(r#"{{"resourceLogs":[{{"resource":{large}}}]}}"#);
+        let of_scope = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"scope":{large}}}]}}]}}"#);
+        for body in [of_resource, of_scope] {
+            assert_eq!(sent(&served, "application/json", body).send().await.unwrap().status(), 413, "for each record");
         }
         let stranger = served.post("{}").header("content-type", "application/json").send().await.unwrap();
         assert_eq!(stranger.status(), 401);

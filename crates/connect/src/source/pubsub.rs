@@ -136,6 +136,11 @@ impl Pubsub {
             }
         }
         if records.is_empty() {
+            // These hold nothing that must be durable first.
+            if !ended.is_empty() {
+                self.shared.desk().settle(&ended);
+                self.shared.work.notify_one();
+            }
             return None;
         }
         self.sequence += 1;

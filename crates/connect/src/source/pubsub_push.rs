@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::http::answer::Answer;
-use super::http::wire::{Asked, Opened, Preparing, Room, Wire, is_name, named};
+use super::http::wire::{Asked, Opened, Preparing, Room, Unpack, Wire, is_name, named};
 use super::http::{Http, Inlet, pushed};
 use super::lines::head;
 use super::oidc::{Expected, Keys, Refused};
@@ -153,14 +153,15 @@ impl Wire for PubsubPush {
             return Ok(Opened::Records(Cuts::new(body, limits.record_bytes_max)));
         };
         let Sent { data, message_id, attributes } = message;
-        let (records, bytes): (Vec<Cut>, usize) = match opened(&data, &attributes) {
+        let (records, bytes): (Box<dyn Unpack>, usize) = match opened(&data, &attributes) {
             Ok(data) => {
                 let bytes = data.len();
-                (Cuts::new(data, limits.record_bytes_max).collect(), bytes)
+                (Box::new(Cuts::new(data, limits.record_bytes_max)), bytes)
             }
             Err(data) => {
                 let body = Body::Refused { head: head(&data), reason: Refusal::Corrupt };
-                (vec![Cut { line: 1, body }], data.len())
+                let bytes = body.len();
+                (Box::new(std::iter::once(Cut { line: 1, body })), bytes)
             }
         };
         let name = Some(message_id).filter(|name| is_name(name.as_bytes()));

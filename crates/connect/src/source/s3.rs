@@ -58,6 +58,8 @@ pub struct S3 {
     start: Begin,
     /// Objects written before are left out.
     since: Timestamp,
+    /// Whether no mark says so yet: what is written while we are away must not count as older than the start.
+    is_new: bool,
     overlap: Span,
     poll: Span,
     once: bool,
@@ -155,6 +157,7 @@ impl S3 {
             prefixes: settings.prefixes.clone(),
             start: settings.start.clone(),
             since,
+            is_new: !stored.0.contains_key(SINCE),
             overlap: span(settings.overlap),
             poll: span(settings.poll),
             once: settings.once,
@@ -258,6 +261,11 @@ impl S3 {
 
     fn listed(&mut self, place: Place, page: Page) {
         let partition = &mut self.partitions[place.partition];
+        for key in partition.vanished(&place.after, &page) {
+            let (partition, reached) = (place.partition, Reached::default());
+            let named = Named { bucket: self.bucket.clone(), key, version: None };
+            self.todo.push_back(Work { partition, named, reached, state: Reading::Waits });
+        }
         for object in &page.objects {
             let named = Named { bucket: self.bucket.clone(), key: object.key.clone(), version: None };
             let is_wanted = object.modified >= self.since && !named.holds_no_events();
@@ -349,6 +357,11 @@ impl S3 {
         for number in 0..self.partitions.len() {
             self.partitions[number].advance(now.minus(self.overlap));
             self.hand_over(number, Vec::new(), None);
+        }
+        if std::mem::take(&mut self.is_new) {
+            let since = written(&Since { since_ms: self.since.millis() });
+            let mark = Mark([(SINCE.to_owned(), since)].into());
+            self.ready.push_back(Batch { mark, ..Batch::default() });
         }
         if !self.ready.is_empty() {
             return Ok(None);

@@ -305,7 +305,12 @@ impl Source for Sqs {
         let mut failed = None;
         for receipts in receipts.chunks(MESSAGES_AT_ONCE) {
             if let Err(error) = self.queue.delete(receipts).await {
+                // Nobody answers: the others come again, too, rather than that each waits for its own time to run out.
+                let is_down = error.source.is_some();
                 failed.get_or_insert(error);
+                if is_down {
+                    break;
+                }
             }
         }
         failed.map_or(Ok(()), Err)

@@ -16,7 +16,7 @@ pub(super) static READING: Reading = Reading {
     carried: true,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
-    home: |record| Home::at(record, &["request.namespace.path"], &[]),
+    home,
     ..Reading::PLAIN
 };
 
@@ -25,6 +25,13 @@ fn fits(document: &Value) -> bool {
     matches!(text(document, "type"), Some("request" | "response"))
         && document.get("time").is_some()
         && request.is_some_and(|request| request.get("operation").is_some() || request.get("path").is_some())
+}
+
+/// Vault ends the path of a namespace with a slash; the root has none.
+fn home(record: &Value) -> Home<'_> {
+    let told = Home::at(record, &["request.namespace.path"], &[]);
+    let account = told.account.map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty());
+    Home { account, ..told }
 }
 
 fn event(piece: &Piece<'_>) -> Result<Event, Refusal> {

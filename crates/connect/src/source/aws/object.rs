@@ -77,6 +77,8 @@ pub(crate) struct Reader {
     /// Only absent while it is opened on another thread.
     text: Option<Box<Text>>,
     has_ended: bool,
+    /// What ends it early, once what stands before that was handed over.
+    broken: Option<Unread>,
 }
 
 /// How far an object was read when reading it broke off.
@@ -106,6 +108,12 @@ impl Named {
     /// As people write it.
     pub(crate) fn url(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.key)
+    }
+
+    /// Whether a bucket and an object can be called so.
+    pub(crate) fn is_possible(&self) -> bool {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        (3..=255).contains(&self.bucket.len()) && self.bucket.bytes().all(is_letter) && !self.key.is_empty()
     }
 
     /// Whether it holds no events: folders that the console made, and what CloudTrail signs its log files with.
@@ -145,7 +153,7 @@ impl Objects {
         let version = version.trim_matches('"').to_owned();
         let (unpack, stream) = (Unpack::new(self.object_bytes_max), Stream::new(self.record_bytes_max));
         let text = Some(Box::new(Text { unpack, stream, opened: Vec::new() }));
-        Ok(Reader { named, version, body: answer.body, packed: Bytes::new(), text, has_ended: false })
+        Ok(Reader { named, version, body: answer.body, packed: Bytes::new(), text, has_ended: false, broken: None })
     }
 }
 
@@ -170,6 +178,13 @@ impl Reader {
                     return Ok(part);
                 }
             }
+            // What stands before the damage is handed over first.
+            if self.broken.is_some() && !part.records.is_empty() {
+                return Ok(part);
+            }
+            if let Some(unread) = self.broken.take() {
+                return Err(unread);
+            }
             if self.packed.is_empty() {
                 if self.has_ended {
                     part.is_last = true;
@@ -181,7 +196,7 @@ impl Reader {
                     Err(error) => return Err(self.broke_off(error)),
                 }
             }
-            self.open_more().await?;
+            self.broken = self.open_more().await.err();
         }
     }
 
@@ -215,18 +230,20 @@ impl Reader {
 impl Text {
     /// Opens what was packed until there is enough to cut.
     fn take(&mut self, packed: &mut Bytes, has_ended: bool) -> Result<(), Unpackable> {
-        while !packed.is_empty() && self.opened.len() < OPENED_BYTES {
-            self.unpack.open(packed, &mut self.opened)?;
+        let mut opened = Ok(());
+        while opened.is_ok() && !packed.is_empty() && self.opened.len() < OPENED_BYTES {
+            opened = self.unpack.open(packed, &mut self.opened);
         }
-        if packed.is_empty() && has_ended {
-            self.unpack.end(&mut self.opened)?;
-            self.stream.feed(&self.opened);
-            self.stream.end();
-        } else {
-            self.stream.feed(&self.opened);
+        let is_last = opened.is_ok() && packed.is_empty() && has_ended;
+        if is_last {
+            opened = self.unpack.end(&mut self.opened);
         }
+        self.stream.feed(&self.opened);
         self.opened.clear();
-        Ok(())
+        if is_last && opened.is_ok() {
+            self.stream.end();
+        }
+        opened
     }
 }
 
@@ -236,7 +253,10 @@ fn unread(named: &Named, error: SdkError<GetObjectError>) -> Unread {
     let why = match code.as_str() {
         "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "MethodNotAllowed" => Why::Gone,
         "AccessDenied" | "AllAccessDisabled" | "InvalidObjectState" | "PermanentRedirect" => Why::Denied,
+        // Asking again says the same: a key of the customer's encrypts it, or no object can be called so.
+        "InvalidRequest" | "InvalidArgument" | "KeyTooLongError" | "InvalidURI" | "InvalidBucketName" => Why::Denied,
         code if code.starts_with("KMS.") => Why::Denied,
+        _ if matches!(error, SdkError::ConstructionFailure(_)) => Why::Denied,
         _ => Why::Passing,
     };
     let remedy = match why {

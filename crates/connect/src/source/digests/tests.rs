@@ -23,6 +23,7 @@ use super::{Digests, Settings};
 use crate::clock::{Clock, Hand};
 use crate::source::aws::moto::{self, Moto};
 use crate::source::aws::object;
+use crate::source::contract::{resumes_from_every_mark, yields_all_in_order};
 use crate::source::{Batch, Gap, Mark, Next, Source, SourceError};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -253,6 +254,19 @@ async fn whatever_is_done_to_a_chain_is_told_once_and_an_untouched_one_is_silent
         }
         assert_eq!(until_idle(&mut source).await.len(), 0, "{what}: nothing is told again");
     }
+}
+
+/// It hands over no records, wherever it begins.
+#[tokio::test]
+async fn the_source_keeps_the_contract() {
+    let Some(cloud) = Cloud::start().await else { return };
+    for hour in &cloud.trail(1).hours {
+        cloud.put(hour).await;
+    }
+    cloud.later(3);
+    let open = |mark: &Mark| cloud.source(1, mark, json!({}));
+    yields_all_in_order(&mut open(&Mark::default()), &[]).await;
+    resumes_from_every_mark(open, &[]).await;
 }
 
 #[tokio::test]

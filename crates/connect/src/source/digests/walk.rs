@@ -94,7 +94,8 @@ impl Walk {
 
     /// The digests of a prefix that are not verified yet, each chain in the order of time.
     async fn list(&self, prefix: &str) -> Result<VecDeque<(String, Listed)>, SourceError> {
-        let known = self.chains.iter().filter(|(name, _)| name.starts_with(&format!("{}/{prefix}", self.bucket)));
+        let start = format!("{}/{prefix}", self.bucket);
+        let known = self.chains.range(start.clone()..).take_while(|(name, _)| name.starts_with(&start));
         let newest = known.map(|(_, link)| link.end.minus(AGAIN)).max().unwrap_or(self.since);
         let day = newest.to_string().get(..10).unwrap_or_default().replace('-', "/");
         let (mut after, mut digests) = (format!("{prefix}{day}"), VecDeque::new());

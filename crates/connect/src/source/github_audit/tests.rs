@@ -8,7 +8,7 @@ use super::fake::{Dice, Fake, INSTALLATION, Shown, Unkind, entries};
 use super::probe::tried;
 use super::{GithubAudit, Settings};
 use crate::clock::{Clock, Hand};
-use crate::source::contract::{drain, yields_all_in_order};
+use crate::source::contract::{drain, resumes_with_repeats, yields_all_in_order};
 use crate::source::{Batch, Body, Mark, Next, Remedy, Source, SourceError};
 
 /// Everything in these tests happens in milliseconds; a test that takes this long hangs.
@@ -76,6 +76,7 @@ async fn the_audit_log_keeps_the_contract() {
         })
         .collect();
     yields_all_in_order(&mut source(&settings, &Mark::default(), &hand), &records).await;
+    resumes_with_repeats(async |mark: &Mark| source(&settings, mark, &hand)).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use axum::http::header::EXPECT;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::answer::Answer;
@@ -142,6 +142,10 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         let (parts, mut body) = request.into_parts();
         let asked = Asked { path, headers: parts.headers };
         let Some(inlet) = inlet else {
+            // As a source that is known would say it.
+            if parts.method != Method::POST {
+                return self.observed(Answer::NotPost.into_response());
+            }
             let refused = self.unknown();
             self.drop_rest(&asked, &mut body).await;
             return self.observed(refused.into_response());
@@ -197,6 +201,16 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         Answer::Behind(self.drain.wait(whole.saturating_sub(self.room.available_permits()), Instant::now()))
     }
 
+    /// A further share of the memory for what came out of a body. One for which there will never be enough is not told to
+    /// come again.
+    fn add(&self, permit: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), Answer> {
+        if permit.num_permits().saturating_add(bytes) > self.limits.waiting_bytes_max {
+            return Err(Answer::TooLarge(self.limits.body_bytes_max));
+        }
+        permit.merge(intake::take(&self.room, bytes)?);
+        Ok(())
+    }
+
     async fn take(&self, inlet: &Inlet, asked: &Asked, body: &mut Body) -> Result<Taken, Answer> {
         if let Some(preparing) = inlet.wire.prepare(asked) {
             preparing.await;
@@ -219,17 +233,17 @@ impl<Observe: Fn(&'static str, u16)> Door<Observe> {
         let records = match self.open(inlet, asked, bytes).await? {
             Opened::Records(cuts) => Records::Cut(cuts),
             Opened::Unpacked { records, bytes } => {
-                permit.merge(intake::take(&self.room, bytes)?);
+                self.add(&mut permit, bytes)?;
                 Records::Unpacked(records.into_iter())
             }
             Opened::OneByOne { records, bytes } => {
-                permit.merge(intake::take(&self.room, bytes)?);
+                self.add(&mut permit, bytes)?;
                 Records::OneByOne(records)
             }
             Opened::Named { name, records, bytes } => {
-                permit.merge(intake::take(&self.room, bytes)?);
+                self.add(&mut permit, bytes)?;
                 key = name.or(key);
-                Records::Unpacked(records.into_iter())
+                Records::OneByOne(records)
             }
             Opened::Reply(response) => return Ok(Taken::Reply(response)),
         };

@@ -153,6 +153,9 @@ async fn who_may_not_push_is_told_the_same_whether_the_source_exists_or_not() {
     }
     assert_eq!(answers[0].0, 401);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    for url in [&served.url, &unknown] {
+        assert_eq!(read(served.client.get(url).send().await.unwrap()).await.0, 405, "{url}");
+    }
 
     let (_source, open) = http("open", &Settings::default(), "run").unwrap();
     let address = serve(router(Inlets::of([open]), Limits::default(), |_, _| {})).await;

@@ -114,13 +114,13 @@ pub(crate) enum Opened {
         /// Bytes beside the body.
         bytes: usize,
     },
-    /// Records that were unpacked, with what the sender calls the request, where it says so in the body.
+    /// The same, with what the sender calls the request, where it says so in the body.
     Named {
         /// Its name, if it has one.
         name: Option<String>,
         /// The records.
-        records: Vec<Cut>,
-        /// Their bytes.
+        records: Box<dyn Unpack>,
+        /// Bytes beside the body.
         bytes: usize,
     },
     /// No records: a question, which is answered at once.

@@ -130,8 +130,8 @@ impl Shard {
     pub(super) fn ask(&mut self, start: Option<Timestamp>, now: Timestamp) -> From {
         self.asked = true;
         self.pace.spend(now);
-        if let Some(iterator) = self.iterator.take() {
-            return From::Iterator(iterator);
+        if let Some(iterator) = &self.iterator {
+            return From::Iterator(iterator.clone());
         }
         match (&self.place, start) {
             (Place::After { sequence: Some(sequence), part: None, .. }, _) => From::After(sequence.clone()),
@@ -177,6 +177,7 @@ impl Shard {
     /// The iterator is no longer known: the next request names the last record. How often in a row.
     pub(super) fn iterator_expired(&mut self) -> u32 {
         self.asked = false;
+        self.iterator = None;
         self.expired = self.expired.saturating_add(1);
         self.expired
     }
@@ -184,6 +185,7 @@ impl Shard {
     /// A request failed: the next one waits twice as long, from `least` to `most`.
     pub(super) fn failed(&mut self, now: Timestamp, least: Span, most: Span) {
         self.asked = false;
+        self.iterator = None;
         self.rested = false;
         self.wait = least.max(self.wait.plus(self.wait)).min(most);
         self.due = now.plus(self.wait);

@@ -7,7 +7,9 @@ use serde_json::json;
 use super::fake::{Fake, Unkind, noon};
 use super::{Pubsub, Settings, probe};
 use crate::clock::{Clock, Hand};
-use crate::source::contract::{next_after_drops, numbered, yields_all_in_order};
+use crate::source::contract::{
+    hands_out_again_what_was_not_committed, next_after_drops, numbered, yields_all_in_order,
+};
 use crate::source::{Batch, Body, Mark, Next, Refusal, Remedy, Source, SourceError};
 
 /// Everything in these tests happens in milliseconds; a test that takes this long hangs.
@@ -58,6 +60,16 @@ async fn a_subscription_keeps_the_contract() {
     let mut source = source(&fake.settings(), "run", &hand);
     yields_all_in_order(&mut source, &records).await;
     until("all are acknowledged", || fake.acknowledged() == records.len()).await;
+}
+
+#[tokio::test]
+async fn what_was_not_committed_is_handed_out_again_once_its_lease_ran_out() {
+    let hand = Hand::at(noon());
+    // Each request takes time, or no lease would ever run out.
+    let fake = Fake::start(hand.clone(), Unkind { page: 40, request_ms: 1_500, ..Unkind::default() }).await;
+    let records = numbered(200);
+    fake.publish(records.clone());
+    hands_out_again_what_was_not_committed(async || source(&fake.settings(), "run", &hand), &records).await;
 }
 
 #[tokio::test]
@@ -152,6 +164,20 @@ async fn a_message_on_its_way_is_extended_for_as_long_as_it_takes() {
     assert!(extended[0] <= noon().plus(engine::time::Span::seconds(9)), "the first is for 10 s: {extended:?}");
     source.commit(batch.mark).await.unwrap();
     assert_eq!(fake.acknowledged(), 3);
+}
+
+#[tokio::test]
+async fn messages_that_hold_no_record_are_acknowledged_though_no_batch_ever_holds_them() {
+    let hand = Hand::at(noon());
+    let fake = Fake::start(hand.clone(), Unkind::default()).await;
+    fake.publish(["[]", r#"{"Records":[]}"#, "\u{feff}"].map(str::to_owned));
+    let mut source = source(&fake.settings(), "run", &hand);
+    while fake.acknowledged() < 3 {
+        let found = next(&mut source).await;
+        assert!(matches!(found, Ok(Next::Idle)), "{found:?}");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(source.shared.desk().load().1, 0, "nothing is held for them");
 }
 
 #[tokio::test]

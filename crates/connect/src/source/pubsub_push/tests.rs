@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{Settings, by_clock, probe};
+use super::{Asked, Keys, Opened, PubsubPush, Room, Settings, Wire, by_clock, probe};
 use crate::clock::{Clock, Hand};
 use crate::source::http::Limits;
 use crate::source::http::testing::{Served, serve};
@@ -26,6 +26,8 @@ struct List {
     keys: Arc<Mutex<Vec<Value>>>,
     asked: Arc<Mutex<u32>>,
     broken: Arc<Mutex<bool>>,
+    /// While somebody holds it, nobody is answered.
+    gate: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl List {
@@ -40,6 +42,7 @@ impl List {
 
 async fn list(State(list): State<List>) -> (axum::http::StatusCode, HeaderMap, String) {
     *list.asked.lock().unwrap() += 1;
+    drop(list.gate.lock().await);
     let headers =
         HeaderMap::from_iter([("cache-control".parse().unwrap(), "public, max-age=7200, x".parse().unwrap())]);
     if *list.broken.lock().unwrap() {
@@ -199,6 +202,47 @@ async fn keys_are_fetched_when_they_are_needed_and_at_most_once_a_minute_for_wha
     world.hand.move_to(world.hand.now().plus(Span::seconds(20_000)));
     assert_eq!(world.push(&token(&world), wrapped("5", "{}")).await, 503, "it may be good: it is to come again");
     assert_eq!(world.list.asked(), 5);
+}
+
+#[tokio::test]
+async fn a_stranger_who_leaves_at_once_takes_the_keys_from_nobody() {
+    let world = World::start().await;
+    let closed = world.list.gate.lock().await;
+    let stranger = world.signer.token(Some("guess"), &claims(&world.hand));
+    let asked = async {
+        while world.list.asked() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        status = world.push(&stranger, "{}") => panic!("answered without keys: {status}"),
+        () = asked => {}
+    }
+    // The connection is closed by now; Google answers a little later.
+    let opens = async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        drop(closed);
+    };
+    let good = world.good();
+    let (status, ()) = tokio::join!(world.push(&good, wrapped("1", "{}")), opens);
+    assert_eq!((status, world.list.asked()), (204, 1));
+}
+
+#[test]
+fn a_message_of_very_many_records_is_cut_only_as_they_are_read() {
+    let settings = settings("https://keys.example.org");
+    let keys = Keys::new(&settings.keys_url, Clock::Wall).unwrap();
+    let wire = PubsubPush { keys, expected: settings.expected() };
+    let asked = Asked { path: String::new(), headers: HeaderMap::new() };
+    let text = format!("[{}1]", "1,".repeat(2_000_000));
+    let limits = Room { record_bytes_max: 1_000, body_bytes_max: 16 << 20 };
+    let Ok(Opened::Named { name, mut records, bytes }) = wire.open(&asked, wrapped("7", &text).into(), limits) else {
+        panic!("it is named");
+    };
+    assert_eq!((name.as_deref(), bytes), (Some("7"), text.len()));
+    assert_eq!(records.size_hint().0, 0, "none is cut yet");
+    assert_eq!(records.next().unwrap().line, 1);
+    assert_eq!(records.count(), 2_000_000);
 }
 
 #[tokio::test]

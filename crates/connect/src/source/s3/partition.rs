@@ -4,12 +4,13 @@
 //! known, so that part is listed again and again, and what is done there is remembered. The floor follows once an object
 //! is as old as the overlap, and never passes one that was not read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::list::Listed;
+use super::list::{Listed, Page};
 
 /// One prefix.
 #[derive(Debug)]
@@ -77,6 +78,24 @@ impl Partition {
         let state = if is_wanted { State::Reading } else { State::Done };
         self.passed.insert(key.clone(), Passed { etag: etag.clone(), modified: *modified, state });
         is_wanted
+    }
+
+    /// Those that could not be read and that a listing behind `after` no longer names. They are to be asked for once more:
+    /// who asks hears that they are gone.
+    pub(super) fn vanished(&mut self, after: &str, page: &Page) -> Vec<String> {
+        let end = match page.objects.last() {
+            Some(last) if page.is_cut => Bound::Included(last.key.as_str()),
+            Some(_) | None => Bound::Unbounded,
+        };
+        let named: BTreeSet<&str> = page.objects.iter().map(|object| object.key.as_str()).collect();
+        let mut vanished = Vec::new();
+        for (key, passed) in self.passed.range_mut::<str, _>((Bound::Excluded(after), end)) {
+            if passed.state == State::Stuck && !named.contains(key.as_str()) {
+                passed.state = State::Reading;
+                vanished.push(key.clone());
+            }
+        }
+        vanished
     }
 
     /// All of it was handed over.
@@ -181,5 +200,18 @@ mod tests {
         assert!(partition.meet(&listed("p/1", 1), true));
         partition.finish("p/1");
         assert_eq!((after(&mut partition, 100).as_deref(), partition.is_stuck()), (Some("p/2"), false));
+    }
+
+    #[test]
+    fn what_could_not_be_read_and_is_listed_no_more_is_asked_for_once_more() {
+        let mut partition = partition();
+        for key in ["p/1", "p/3", "p/5"] {
+            partition.meet(&listed(key, 1), true);
+            partition.stick(key);
+        }
+        let page = |keys: &[&str], is_cut| Page { objects: keys.iter().map(|key| listed(key, 1)).collect(), is_cut };
+        assert_eq!(partition.vanished("", &page(&["p/3", "p/4"], true)), ["p/1"], "what follows is not listed yet");
+        assert_eq!(partition.vanished("p/4", &page(&[], false)), ["p/5"]);
+        assert_eq!(partition.vanished("", &page(&["p/3"], false)), [""; 0], "those are under way");
     }
 }

@@ -101,7 +101,9 @@ fn inner(text: &str) -> Said {
     if outline.event.as_deref() == Some("s3:TestEvent") {
         return Said::Nothing;
     }
-    match notified(&outline).or_else(|| bridged(&outline)).or_else(|| delivered(&outline)) {
+    let objects = notified(&outline).or_else(|| bridged(&outline)).or_else(|| delivered(&outline));
+    // Whoever may send to the queue writes these names: what no bucket can be called is nothing to ask for.
+    match objects.filter(|objects| objects.iter().all(Named::is_possible)) {
         Some(objects) => Said::Objects(objects.into_iter().filter(|named| !named.holds_no_events()).collect()),
         None => Said::Event(Bytes::copy_from_slice(text.as_bytes())),
     }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{Settings, Sqs, object};
 use crate::source::aws::moto::{self, Moto};
+use crate::source::contract::{hands_out_again_what_was_not_committed, yields_all_in_order};
 use crate::source::{Batch, Next, Source};
 
 /// A bucket that notifies a queue.
@@ -120,6 +121,16 @@ async fn read(source: &mut Sqs, records: usize) -> Vec<Batch> {
 
 fn positions(batches: &[Batch]) -> Vec<String> {
     batches.iter().flat_map(|batch| &batch.records).map(|record| record.position.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_queue_keeps_the_contract() {
+    let Some(account) = Account::start().await else { return };
+    let records: Vec<String> = (0..1_200).map(|number| format!(r#"{{"number":{number}}}"#)).collect();
+    account.put("first", records.join("\n").into_bytes()).await;
+    yields_all_in_order(&mut account.source("60s"), &records).await;
+    account.put("second", records.join("\n").into_bytes()).await;
+    hands_out_again_what_was_not_committed(async || account.source("1s"), &records).await;
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ pub(super) async fn read(socket: Datagrams, road: Road) {
                 }
             }
         }
-        let read = read_lots(&socket, &mut buffer, &mut sender, &road).await;
+        let read = read_lot(&socket, &mut buffer, &mut sender, &road).await;
         let gap = if Instant::now() >= drops.due { drops.look(&road.start) } else { None };
         let told = match gap {
             Some(gap) if read.is_ok() => road.tell(Heard::Dropped(gap)).await,
@@ -79,7 +79,7 @@ pub(super) async fn read(socket: Datagrams, road: Road) {
     }
     let last = Last::now();
     while last.soon(socket.readable()).await.is_some() {
-        if read_lots(&socket, &mut buffer, &mut sender, &road).await.is_err() {
+        if read_lot(&socket, &mut buffer, &mut sender, &road).await.is_err() {
             return;
         }
     }
@@ -90,30 +90,17 @@ pub(super) async fn read(socket: Datagrams, road: Road) {
     }
 }
 
-/// All that is here.
-async fn read_lots(socket: &Datagrams, buffer: &mut [u8], sender: &mut Sender, road: &Road) -> Result<(), Closed> {
-    loop {
-        let (mut records, mut bytes) = (Vec::<Record>::new(), 0);
-        let mut is_more = true;
-        while records.len() < BATCH_RECORDS_MAX && bytes < LOT_BYTES {
-            match socket.receive(buffer) {
-                Ok((length, peer)) => {
-                    bytes += length;
-                    let body = within(buffer[..length].trim_ascii_end(), road.bytes_max);
-                    records.extend(road.record(sender, body, peer));
-                }
-                // Nothing more, or a message of the system about what was sent before.
-                Err(_) => {
-                    is_more = false;
-                    break;
-                }
-            }
-        }
-        road.hand(records).await?;
-        if !is_more {
-            return Ok(());
-        }
+/// What is here, as much as is handed on together: a sender that never pauses must not keep its caller from all else.
+async fn read_lot(socket: &Datagrams, buffer: &mut [u8], sender: &mut Sender, road: &Road) -> Result<(), Closed> {
+    let (mut records, mut bytes) = (Vec::<Record>::new(), 0);
+    while records.len() < BATCH_RECORDS_MAX && bytes < LOT_BYTES {
+        // Nothing more, or a message of the system about what was sent before.
+        let Ok((length, peer)) = socket.receive(buffer) else { break };
+        bytes += length;
+        let body = within(buffer[..length].trim_ascii_end(), road.bytes_max);
+        records.extend(road.record(sender, body, peer));
     }
+    road.hand(records).await
 }
 
 /// What the system has dropped of a socket's datagrams because nobody read them in time.

@@ -57,6 +57,10 @@ impl Last {
 
     /// What comes before a silence; nothing once the time is over.
     pub(super) async fn soon<T>(self, coming: impl Future<Output = T>) -> Option<T> {
+        // Of itself a timeout lets through what is there at once, however late it is.
+        if Instant::now() >= self.0 {
+            return None;
+        }
         timeout_at(self.0.min(Instant::now() + SILENCE), coming).await.ok()
     }
 }
@@ -148,5 +152,16 @@ impl Road {
     /// Says what else there is to say.
     pub(super) async fn tell(&self, news: Heard) -> Result<(), Closed> {
         self.lots.send(news).await.map_err(|_| Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_here_at_once_is_taken_only_while_there_is_time() {
+        assert_eq!(Last::now().soon(async { 7 }).await, Some(7));
+        assert_eq!(Last(Instant::now()).soon(async { 7 }).await, None);
     }
 }

@@ -81,6 +81,10 @@ pub(super) async fn read(mut stream: impl AsyncRead + Unpin, road: &Road, seat: 
             }
             Woken::Leave(why) => {
                 tracing::info!(%source, ?peer, why, "connection closed");
+                // Its seat may have been given away while a message lay there unread.
+                if drain(&mut stream, &mut frames, &mut sender, road, peer).await.is_err() {
+                    return;
+                }
                 0
             }
         };
@@ -118,7 +122,7 @@ async fn hand(
 }
 
 /// Takes what the system has received already, as its sender counts it as delivered. A message of which only the
-/// beginning is here is left: its sender sees the connection end in the middle of it.
+/// beginning is here is left, unless the sender has ended: it sees the connection end in the middle of it.
 async fn drain(
     stream: &mut (impl AsyncRead + Unpin),
     frames: &mut Frames,
@@ -128,9 +132,10 @@ async fn drain(
 ) -> Result<(), Closed> {
     let (mut piece, last) = (vec![0; PIECE_BYTES], Last::now());
     loop {
-        let length = last.soon(stream.read(&mut piece)).await.and_then(Result::ok).unwrap_or(0);
+        let Some(read) = last.soon(stream.read(&mut piece)).await else { return Ok(()) };
+        let length = read.unwrap_or(0);
         frames.feed(&piece[..length]);
-        hand(frames, sender, road, peer, false).await?;
+        hand(frames, sender, road, peer, length == 0).await?;
         if length == 0 {
             return Ok(());
         }

@@ -180,6 +180,16 @@ async fn a_stop_hands_on_all_that_was_received() {
     assert!(TcpStream::connect(tcp).await.is_err(), "nobody listens");
 }
 
+#[tokio::test]
+async fn a_stop_hands_on_the_last_line_of_one_who_has_ended_though_it_has_no_end() {
+    let mut source = open(json!({"tcp": "127.0.0.1:0"}));
+    let mut sender = TcpStream::connect(source.addresses()[0]).await.unwrap();
+    sender.write_all(b"{\"a\":1}\n{\"a\":2}").await.unwrap();
+    sender.shutdown().await.unwrap();
+    assert!(source.stop(), "there may be more");
+    assert_eq!(rest(&mut source).await, 2);
+}
+
 #[test]
 fn a_source_that_never_listened_has_nothing_to_hand_on() {
     let settings: Settings = serde_json::from_value(json!({"tcp": "127.0.0.1:0"})).unwrap();
