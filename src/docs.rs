@@ -82,8 +82,8 @@ Generated from the comments in the source by `make docs`; a test compares. A com
 
 One YAML file, named by `--config` or `LAPWING_CONFIG`, else `lapwing.yaml` in the current folder. A key that is not
 listed here is refused with file, line and column. `lapwing check lapwing.yaml` reads the file and everything that it
-names without connecting to anything. Changes take effect at the next start; only rules and mappings are reloaded while
-it runs.
+names without connecting to anything. Rules, mappings and `sources` are read again while it runs; all else takes effect at
+the next start.
 
 **Environment.** `${NAME}` is replaced by the environment variable before the YAML is read; one that is not set is an
 error. Inside double quotes any value is safe, without quotes only letters, digits and `_-./+=@` are let through.
