@@ -4,8 +4,11 @@
 
 mod harness;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use connect::source::kafka::{Kafka, Settings};
+use connect::source::{Mark, Next, Record, Source};
 use harness::kafka::{Cluster, Door};
 use harness::{Home, Lapwing, Receiver, loudly, stopped, until};
 
@@ -114,6 +117,73 @@ async fn members_come_and_go_and_each_record_is_counted_by_one_of_them() {
     all_are_told(&receiver, produced + 600).await;
     let ids: BTreeSet<String> = receiver.alerts().into_keys().collect();
     assert_eq!(ids.len(), produced + 600, "an alert that two members raised is one alert");
+}
+
+/// One member of the group `lapwing`, without a service around it.
+fn member(cluster: &Cluster) -> Kafka {
+    let settings: Settings = serde_json::from_value(serde_json::json!({
+        "brokers": cluster.addresses(),
+        "topics": ["audit"],
+        "group": "lapwing",
+        "client": {"session.timeout.ms": "10000"},
+    }))
+    .expect("the settings are good");
+    Kafka::open(&settings, &Mark::default()).expect("they are taken")
+}
+
+/// Two members; the first had both partitions and read them, and what it read becomes durable once the group asks for one
+/// of them, or never. Answers where the partition that it lost had ended, and the position of the first record that the
+/// second reads.
+async fn another_joins(commits: bool) -> Option<(String, Record)> {
+    let cluster = Cluster::start(1, Door::Open).await?;
+    cluster.create("audit", 2).await;
+    cluster.produce("audit", "none", records(0..20)).await;
+    let mut first = member(&cluster);
+    let (mut read, mut ends) = (0, BTreeMap::new());
+    while read < 20 {
+        if let Next::Batch(batch) = first.next().await.expect("it is read") {
+            read += batch.records.len();
+            ends.extend(batch.mark.0);
+        }
+    }
+    let mut second = member(&cluster);
+    let mut again = tokio::time::interval(Duration::from_millis(200));
+    let lost = loop {
+        tokio::select! {
+            here = first.next() => if let Next::Revoked(lost) = here.expect("it is read") { break lost },
+            there = second.next() => assert!(!matches!(there, Ok(Next::Batch(_))), "two have one partition: {there:?}"),
+            _ = again.tick() => if commits && first.is_asked_back() {
+                // Durable late, when the group has asked already.
+                first.commit(Mark(ends.clone())).await.expect("the group hears of it");
+            }
+        }
+    };
+    let [lost] = lost.as_slice() else { panic!("{lost:?}") };
+    // It is the other's to commit now.
+    first.commit(Mark([(lost.clone(), "3".to_owned())].into())).await.expect("nothing is told");
+    cluster.produce("audit", "none", records(20..40)).await;
+    let record = loop {
+        tokio::select! {
+            here = first.next() => drop(here.expect("it is read")),
+            there = second.next() => if let Next::Batch(mut batch) = there.expect("it is read") {
+                break batch.records.remove(0);
+            }
+        }
+    };
+    Some((format!("{lost}@{}", ends[lost]), record))
+}
+
+#[tokio::test]
+async fn a_partition_is_given_up_once_what_was_read_of_it_is_durable_and_its_new_owner_goes_on_behind_it() {
+    let Some((end, record)) = another_joins(true).await else { return };
+    assert_eq!(record.position.split('~').next(), Some(&*end));
+}
+
+#[tokio::test]
+async fn a_partition_whose_records_never_become_durable_is_given_up_all_the_same_and_its_new_owner_reads_them_again() {
+    let Some((end, record)) = another_joins(false).await else { return };
+    let (lost, _) = end.split_once('@').expect("a place has an offset");
+    assert_eq!(record.position.split('~').next(), Some(&*format!("{lost}@0")));
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a partition that the group asks back is kept for what was handed over of it. Far less than the 5 minutes
 /// after which the group goes on without a member (`max.poll.interval.ms`).
-const LEAVE_MAX: Duration = Duration::from_secs(if cfg!(test) { 10 } else { 30 });
+const LEAVE_MAX: Duration = Duration::from_secs(30);
 
 /// How often librdkafka says how many records wait.
 const STATISTICS_MILLIS: &str = "5000";
@@ -110,6 +110,12 @@ impl Kafka {
             stirred: Instant::now(),
             doubt: false,
         })
+    }
+
+    /// Whether the group has asked for partitions that are kept until what was read of them is durable.
+    #[must_use]
+    pub fn is_asked_back(&self) -> bool {
+        !self.leaving.is_empty()
     }
 
     /// When to wake up even if nothing comes; none is never.

@@ -172,56 +172,6 @@ async fn partitions_keep_their_own_order_and_their_own_marks() {
     assert_eq!(Mark(covered), mark(&[("events/0", "700"), ("events/1", "300")]));
 }
 
-/// Two members; the first had all partitions and read them, and what it read becomes durable once the group asks, or never.
-/// Answers which partition it lost, and the position of the first record that the second reads.
-async fn another_joins(commits: bool) -> (String, String) {
-    let cluster = cluster(2);
-    produce(&cluster, 0, (0..5).map(Some)).await;
-    produce(&cluster, 1, (5..10).map(Some)).await;
-    let mut first = open(&cluster, &Mark::default());
-    let (_, marks) = read(&mut first, 10).await;
-    let mut second = open(&cluster, &Mark::default());
-    let mut marks = marks.into_iter().filter(|_| commits);
-    let lost = loop {
-        tokio::select! {
-            here = next(&mut first) => if let Next::Revoked(lost) = here.unwrap() { break lost },
-            there = next(&mut second) => { there.unwrap(); }
-            // Durable late, when the group has asked already.
-            () = tokio::time::sleep(Duration::from_millis(200)) => if first.leaving.is_empty() {
-            } else if let Some(mark) = marks.next() {
-                first.commit(mark).await.unwrap();
-            }
-        }
-    };
-    let [lost] = lost.as_slice() else { panic!("{lost:?}") };
-    // It is the other's to commit now.
-    first.commit(mark(&[(lost, "3")])).await.unwrap();
-    for partition in 0..2 {
-        produce(&cluster, partition, [Some(99)]).await;
-    }
-    let position = loop {
-        tokio::select! {
-            here = next(&mut first) => { here.unwrap(); }
-            there = next(&mut second) => if let Next::Batch(batch) = there.unwrap() {
-                break batch.records[0].position.clone();
-            }
-        }
-    };
-    (lost.clone(), position)
-}
-
-#[tokio::test]
-async fn a_partition_is_given_up_once_what_was_read_of_it_is_durable_and_its_new_owner_goes_on_behind_it() {
-    let (lost, position) = another_joins(true).await;
-    assert_eq!(place(&position), format!("{lost}@5"));
-}
-
-#[tokio::test]
-async fn a_partition_whose_records_never_become_durable_is_given_up_all_the_same_and_its_new_owner_reads_them_again() {
-    let (lost, position) = another_joins(false).await;
-    assert_eq!(place(&position), format!("{lost}@0"));
-}
-
 #[tokio::test]
 async fn brokers_that_do_not_answer_are_waited_for() {
     let mut source = {
