@@ -48,6 +48,19 @@ impl Clock {
     }
 }
 
+/// Notices that a clock was put back: what was to be done at a moment that it has left would wait for hours.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    last: Timestamp,
+}
+
+impl Steps {
+    /// Whether the clock shows less than it did at the last call.
+    pub(crate) fn were_back(&mut self, now: Timestamp) -> bool {
+        now < std::mem::replace(&mut self.last, now)
+    }
+}
+
 impl Hand {
     /// A clock that stands at `moment`.
     #[must_use]
@@ -59,6 +72,12 @@ impl Hand {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+
+    /// Puts it back to `moment`, as a person or NTP may.
+    #[cfg(test)]
+    pub(crate) fn put_back(&self, moment: Timestamp) {
+        self.0.fetch_min(moment.micros(), Ordering::SeqCst);
     }
 
     /// Moves it forward to `moment`; never back.
@@ -79,5 +98,12 @@ mod tests {
         assert_eq!(clock.now(), Timestamp::from_millis(3_600_000));
         clock.sleep_until(Timestamp::from_millis(5)).await;
         assert_eq!(hand.now(), Timestamp::from_millis(3_600_000));
+    }
+
+    #[test]
+    fn a_step_back_is_noticed_once() {
+        let mut steps = Steps::default();
+        let noticed = [5, 5, 9, 3, 3, 4].map(|millis| steps.were_back(Timestamp::from_millis(millis)));
+        assert_eq!(noticed, [false, false, false, true, false, false]);
     }
 }

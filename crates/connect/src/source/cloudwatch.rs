@@ -19,6 +19,7 @@ mod reading;
 mod request;
 mod scan;
 mod settings;
+mod tail;
 
 #[cfg(test)]
 mod adversity;
@@ -30,7 +31,7 @@ mod moto;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -39,13 +40,14 @@ use engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::budget::Budget;
-use self::prefixes::{Group, Prefixes};
+use self::prefixes::{Listing, Prefixes};
 pub use self::probe::probe;
 use self::reading::{Reading, span};
 use self::request::Trouble;
 use self::scan::{Found, LogGroup, Page, Windows};
 pub use self::settings::{LogGroups, Rate, Settings, SettingsError, Start};
-use crate::clock::Clock;
+use self::tail::Tail;
+use crate::clock::{Clock, Steps};
 use crate::source::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Figures, Mark, Next, Record, Remedy, Source, SourceError,
 };
@@ -66,6 +68,8 @@ const AUDIT_IDS_MAX: usize = 1_000_000;
 pub struct CloudWatch {
     client: Client,
     clock: Clock,
+    steps: Steps,
+    tail: Option<Tail>,
     budget: Budget,
     /// The moment that the budget gave for the next request.
     slot: Option<Timestamp>,
@@ -91,7 +95,7 @@ pub struct CloudWatch {
 
 enum Asking {
     Page(usize, Pin<Box<dyn Future<Output = Result<Page, Trouble>> + Send>>),
-    Groups(Pin<Box<dyn Future<Output = Result<Vec<Group>, Trouble>> + Send>>),
+    Groups(Pin<Box<dyn Future<Output = Result<Listing, Trouble>> + Send>>),
 }
 
 enum Choice {
@@ -146,9 +150,14 @@ impl CloudWatch {
             let marked = stored.0.contains_key(name);
             groups.push(Reading { marked, ..Reading::new(name.clone(), group, by_prefix, now, poll) });
         }
+        let tailed: Vec<String> = settings.groups().iter().take(tail::GROUPS_MAX).cloned().collect();
+        let is_tailed = settings.live_tail && !tailed.is_empty();
+        let tail = is_tailed.then(|| Tail::follow(client.clone(), tailed));
         Ok(Self {
             client,
             clock,
+            steps: Steps::default(),
+            tail,
             budget,
             slot: None,
             poll,
@@ -167,6 +176,13 @@ impl CloudWatch {
     }
 
     fn choose(&mut self, now: Timestamp) -> Choice {
+        if self.steps.were_back(now) {
+            self.hurry(now);
+        }
+        if let Some(hinted) = self.tail.as_ref().map(Tail::take).filter(|hinted| !hinted.is_empty()) {
+            let hinted = self.groups.iter_mut().filter(|reading| hinted.contains(&reading.name));
+            hinted.for_each(|reading| reading.group.hint(now));
+        }
         let next = reading::next(&self.groups, self.turn, now);
         let look = self.prefixes.due();
         let due = next.map(|(_, due)| due).into_iter().chain(look).min();
@@ -192,6 +208,14 @@ impl CloudWatch {
             Some((place, _)) if look.is_none_or(|look| look > now) => Choice::Page(place),
             _ => Choice::Groups,
         }
+    }
+
+    /// The clock was put back: nothing waits for a moment that it has left.
+    fn hurry(&mut self, now: Timestamp) {
+        self.slot = None;
+        self.budget.hurry();
+        self.prefixes.hurry();
+        self.groups.iter_mut().for_each(|reading| reading.hurry(now));
     }
 
     fn ask(&mut self, place: usize, now: Timestamp) -> Asking {
@@ -234,7 +258,7 @@ impl CloudWatch {
     }
 
     /// Groups come and go.
-    fn found(&mut self, found: &[Group]) {
+    fn found(&mut self, found: &Listing) {
         let now = self.clock.now();
         self.budget.answered();
         (self.looked, self.told_empty) = (true, false);
@@ -256,6 +280,8 @@ impl CloudWatch {
             mark.insert(name.clone(), value(group.floor()));
             self.groups.push(Reading { marked: true, ..Reading::new(name, group, true, now, self.poll) });
         }
+        self.windows.audit_ids_max = AUDIT_IDS_MAX / self.groups.len().max(1);
+        self.groups.iter_mut().for_each(|reading| reading.group.share_audit_ids(self.windows.audit_ids_max));
         let partitions = self.groups.iter().map(|reading| reading.name.as_str().into()).collect();
         let gaps = news.gap.into_iter().collect();
         self.ready.push_back(Batch { partitions, mark: Mark(mark), gaps, ..Batch::default() });
@@ -282,7 +308,7 @@ impl CloudWatch {
             }
             Trouble::Gone(_) if reading.by_prefix => {
                 reading.not_before = now.plus(span(FAILURE_WAIT_MAX));
-                self.prefixes.doubt();
+                self.prefixes.doubt(&reading.name);
                 Ok(())
             }
             Trouble::Gone(error) | Trouble::Failed(error) => {
@@ -324,7 +350,10 @@ impl Source for CloudWatch {
                     let asking = match self.choose(now) {
                         Choice::Idle => return Ok(Next::Idle),
                         Choice::Wait(moment) => {
-                            self.clock.sleep_until(moment).await;
+                            tokio::select! {
+                                () = self.clock.sleep_until(moment) => {}
+                                () = hint(self.tail.as_ref()) => {}
+                            }
                             continue;
                         }
                         Choice::Page(place) => self.ask(place, now),
@@ -347,7 +376,7 @@ impl Source for CloudWatch {
                     let answer = answer.as_mut().await;
                     self.asking = None;
                     match answer {
-                        Ok(groups) => self.found(&groups),
+                        Ok(listing) => self.found(&listing),
                         Err(trouble) => self.not_found(trouble)?,
                     }
                 }
@@ -364,6 +393,13 @@ impl Source for CloudWatch {
         let now = self.clock.now();
         let behind = self.groups.iter().map(|reading| now.since(reading.group.reach())).max();
         Figures { behind, ..self.figures }
+    }
+}
+
+async fn hint(tail: Option<&Tail>) {
+    match tail {
+        Some(tail) => tail.came().await,
+        None => pending().await,
     }
 }
 

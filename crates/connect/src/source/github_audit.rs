@@ -33,7 +33,7 @@ pub use self::probe::probe;
 use self::request::{Answered, Api};
 pub use self::settings::{App, Include, Settings};
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Body, Gap, Mark, Next, Record, Remedy, Source, SourceError};
-use crate::clock::Clock;
+use crate::clock::{Clock, Steps};
 
 /// GitHub keeps entries about Git itself for so long …
 const GIT_KEPT: Span = Span::seconds(7 * 86_400);
@@ -58,6 +58,7 @@ pub struct GithubAudit {
     api: Arc<Api>,
     settings: Settings,
     clock: Clock,
+    steps: Steps,
     log: Log,
     /// When the next look begins.
     due: Timestamp,
@@ -106,6 +107,7 @@ impl GithubAudit {
             asking: None,
             ready: VecDeque::new(),
             clock,
+            steps: Steps::default(),
         })
     }
 
@@ -222,7 +224,11 @@ impl Source for GithubAudit {
                 if std::mem::take(&mut self.rested) {
                     return Ok(Next::Idle);
                 }
-                let (now, moment) = (self.clock.now(), self.due.max(self.not_before));
+                let now = self.clock.now();
+                if self.steps.were_back(now) {
+                    (self.due, self.not_before) = (now, now);
+                }
+                let moment = self.due.max(self.not_before);
                 if moment > now {
                     self.clock.sleep_until(moment).await;
                     continue;

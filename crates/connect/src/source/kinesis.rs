@@ -35,8 +35,8 @@ use self::pages::Turn;
 pub use self::probe::probe;
 use self::request::{Page, Trouble};
 pub use self::settings::{Beginning, Settings, SettingsError, Stream};
-use self::shard::Place;
-use crate::clock::Clock;
+use self::shard::{Place, Shard};
+use crate::clock::{Clock, Steps};
 use crate::source::{Batch, Figures, Mark, Next, Remedy, Source, SourceError};
 
 /// Shards that are asked at the same time: with what was brought and is handed over, 5 × 10 MB.
@@ -66,6 +66,7 @@ pub struct Kinesis {
     client: Client,
     stream: Stream,
     clock: Clock,
+    steps: Steps,
     poll: Span,
     /// Where the very first start begins.
     start: Beginning,
@@ -124,6 +125,7 @@ impl Kinesis {
             layout: Layout::restore(stored)?,
             list_due: clock.now(),
             clock,
+            steps: Steps::default(),
             listing: false,
             listed: false,
             list_wait: Span::default(),
@@ -161,6 +163,10 @@ impl Kinesis {
     /// Asks whoever is due, as far as there is room.
     fn choose(&mut self) -> Choice {
         let now = self.clock.now();
+        if self.steps.were_back(now) {
+            self.list_due = now;
+            self.layout.shards.values_mut().for_each(Shard::hurry);
+        }
         // Where a shard has ended, its children may hold more.
         if !self.listing && self.list_due > now && self.layout.rests() {
             return Choice::Idle;

@@ -22,9 +22,8 @@ mod moto;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,8 +68,10 @@ pub struct Sqs {
     /// Those whose turn has not come.
     waiting: VecDeque<Work>,
     started: u64,
-    /// The request on its way. It outlives a dropped `next`, so that what it brings is not lost for as long as it is hidden.
-    asking: Option<Asking>,
+    /// The request on its way, and one that gives messages back at a stop. It goes on though nobody calls `next`: what it
+    /// brings is hidden from the moment on that SQS sends it, and is held from when it comes.
+    asking: JoinSet<Asked>,
+    is_stopping: bool,
     ready: VecDeque<Batch>,
     /// Batches made so far.
     batches: u64,
@@ -84,7 +85,11 @@ pub struct Sqs {
     errands: JoinSet<()>,
 }
 
-type Asking = Pin<Box<dyn Future<Output = Result<Vec<Received>, SourceError>> + Send>>;
+enum Asked {
+    /// Each with whether it was not held before.
+    Received(Result<Vec<(Received, bool)>, SourceError>),
+    GaveBack,
+}
 
 /// A message that names objects.
 struct Work {
@@ -124,7 +129,8 @@ impl Sqs {
             reading: BTreeMap::new(),
             waiting: VecDeque::new(),
             started: 0,
-            asking: None,
+            asking: JoinSet::new(),
+            is_stopping: false,
             ready: VecDeque::new(),
             batches: 0,
             done: VecDeque::new(),
@@ -137,14 +143,24 @@ impl Sqs {
     /// Begins with whatever there is room for.
     fn begin(&mut self) {
         while self.errands.try_join_next().is_some() {}
+        if self.is_stopping {
+            return;
+        }
         while self.readers.have_room()
             && let Some(work) = self.waiting.pop_front()
         {
             self.read(work);
         }
         let has_room = self.held.count() + MESSAGES_AT_ONCE <= HELD_MAX && self.waiting.is_empty();
-        if self.asking.is_none() && has_room {
-            self.asking = Some(Box::pin(self.queue.clone().receive()));
+        if self.asking.is_empty() && has_room {
+            let (queue, held) = (self.queue.clone(), self.held.clone());
+            self.asking.spawn(async move {
+                let hold = |message: Received| {
+                    let is_new = held.hold(&message.id, message.receipt.clone());
+                    (message, is_new)
+                };
+                Asked::Received(queue.receive().await.map(|messages| messages.into_iter().map(hold).collect()))
+            });
         }
     }
 
@@ -169,10 +185,10 @@ impl Sqs {
     }
 
     /// Takes in what came. Messages that are events are one batch.
-    fn received(&mut self, messages: Vec<Received>) {
+    fn received(&mut self, messages: Vec<(Received, bool)>) {
         let (mut records, mut done) = (Vec::new(), Vec::new());
-        for Received { id, receipt, receives, body } in messages {
-            if !self.held.hold(&id, receipt) {
+        for (Received { id, receives, body, .. }, is_new) in messages {
+            if !is_new {
                 tracing::debug!(message = id, "message came again while it was read");
                 continue;
             }
@@ -256,6 +272,24 @@ impl Sqs {
         Ok(())
     }
 
+    /// Lets go of what is not handed over in whole, so that whoever comes next need not wait until its time is up.
+    fn give_back(&mut self) {
+        let handed_over = self.batches - self.ready.len() as u64;
+        self.ready.clear();
+        self.done.retain(|(number, _)| *number <= handed_over);
+        let kept: BTreeSet<&String> = self.done.iter().flat_map(|(_, done)| done).collect();
+        let receipts = self.held.release_all_but(&kept);
+        let queue = self.queue.clone();
+        self.asking.spawn(async move {
+            for receipts in receipts.chunks(MESSAGES_AT_ONCE) {
+                if let Err(error) = queue.hide(receipts, Duration::ZERO).await {
+                    tracing::debug!(error = %crate::probe::words(&error), "messages not given back");
+                }
+            }
+            Asked::GaveBack
+        });
+    }
+
     /// The message comes again after a while.
     fn send_back(&mut self, work: &Work) {
         let Some(receipt) = self.held.release(&work.id) else { return };
@@ -282,14 +316,16 @@ impl Source for Sqs {
             self.begin();
             tokio::select! {
                 biased; // what is read leaves before more is taken in
-                (number, part) = self.readers.next() => self.brought(number, part)?,
-                answer = answer(&mut self.asking) => {
-                    self.asking = None;
-                    let messages = answer?;
-                    if messages.is_empty() && self.is_idle() {
-                        return Ok(Next::Idle);
+                (number, part) = self.readers.next(), if !self.is_stopping => self.brought(number, part)?,
+                asked = answer(&mut self.asking) => match asked {
+                    Asked::GaveBack => return Ok(Next::Exhausted),
+                    Asked::Received(messages) => {
+                        let messages = messages?;
+                        if messages.is_empty() && self.is_idle() {
+                            return Ok(Next::Idle);
+                        }
+                        self.received(messages);
                     }
-                    self.received(messages);
                 }
             }
         }
@@ -316,14 +352,24 @@ impl Source for Sqs {
         failed.map_or(Ok(()), Err)
     }
 
+    /// What was handed over is committed and deleted as ever.
+    fn stop(&mut self) -> bool {
+        self.is_stopping = true;
+        self.asking = JoinSet::new();
+        self.give_back();
+        true
+    }
+
     fn backlog(&self) -> Option<u64> {
         self.held.waiting()
     }
 }
 
-async fn answer(asking: &mut Option<Asking>) -> Result<Vec<Received>, SourceError> {
-    match asking {
-        Some(asking) => asking.await,
+async fn answer(asking: &mut JoinSet<Asked>) -> Asked {
+    match asking.join_next().await {
+        Some(Ok(asked)) => asked,
+        // One that ended itself brought nothing, and is asked again.
+        Some(Err(_)) => Asked::Received(Ok(Vec::new())),
         None => pending().await,
     }
 }

@@ -36,6 +36,11 @@ impl Pace {
         self.ready
     }
 
+    /// The clock was put back: a request may be sent at once.
+    pub(crate) fn hurry(&mut self) {
+        self.ready = Timestamp::default();
+    }
+
     /// A request is being sent.
     pub(crate) fn spend(&mut self, now: Timestamp) {
         self.ready = Timestamp::from_micros(now.micros().saturating_add(self.gap_micros()));

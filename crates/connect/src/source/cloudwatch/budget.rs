@@ -62,6 +62,11 @@ impl Budget {
         moment
     }
 
+    /// The clock was put back: whoever takes a moment then need not wait for one that it has left.
+    pub(super) fn hurry(&self) {
+        self.pace().hurry();
+    }
+
     /// A request was answered.
     pub(super) fn answered(&self) {
         self.pace().answered();

@@ -150,7 +150,7 @@ pub(super) fn client_of_nobody(address: &str) -> Client {
     Client::from_conf(config(address).build())
 }
 
-fn config(address: &str) -> aws_sdk_cloudwatchlogs::config::Builder {
+pub(super) fn config(address: &str) -> aws_sdk_cloudwatchlogs::config::Builder {
     aws_sdk_cloudwatchlogs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))

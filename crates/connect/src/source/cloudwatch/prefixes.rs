@@ -23,6 +23,14 @@ pub(super) struct Group {
     pub(super) created: Timestamp,
 }
 
+/// What a look saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Listing {
+    pub(super) groups: Vec<Group>,
+    /// It broke off because there are far more than are read: a group that it does not name may be there.
+    pub(super) is_cut: bool,
+}
+
 /// What a look changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
@@ -45,6 +53,8 @@ struct Looked {
 pub(super) struct Prefixes {
     /// Each with when it was last looked for.
     looked: BTreeMap<String, Option<Timestamp>>,
+    /// Groups that somebody was told are not there, since the last look.
+    doubted: BTreeSet<String>,
     due: Timestamp,
     wait: Span,
     told: bool,
@@ -81,8 +91,14 @@ impl Prefixes {
         (!self.looked.is_empty()).then_some(self.due)
     }
 
-    /// Looks at once: something is not there any more.
-    pub(super) fn doubt(&mut self) {
+    /// Looks at once: this group is not there any more.
+    pub(super) fn doubt(&mut self, group: &str) {
+        self.doubted.insert(group.to_owned());
+        self.hurry();
+    }
+
+    /// Looks at once.
+    pub(super) fn hurry(&mut self) {
         self.due = Timestamp::default();
     }
 
@@ -96,7 +112,7 @@ impl Prefixes {
     /// before anybody looked.
     pub(super) fn found(
         &mut self,
-        groups: &[Group],
+        listing: &Listing,
         known: &BTreeSet<String>,
         start: Timestamp,
         now: Timestamp,
@@ -104,15 +120,20 @@ impl Prefixes {
         (self.due, self.wait) = (now.plus(LOOK_EVERY), Span::default());
         let mut news = News::default();
         let there: BTreeMap<&str, Timestamp> =
-            groups.iter().map(|group| (group.name.as_str(), group.created)).collect();
-        news.went = known.iter().filter(|name| self.has(name) && !there.contains_key(name.as_str())).cloned().collect();
+            listing.groups.iter().map(|group| (group.name.as_str(), group.created)).collect();
+        let doubted = std::mem::take(&mut self.doubted);
+        let is_gone = |name: &&String| {
+            self.has(name) && !there.contains_key(name.as_str()) && (!listing.is_cut || doubted.contains(*name))
+        };
+        news.went = known.iter().filter(is_gone).cloned().collect();
         let room = GROUPS_MAX.saturating_sub(known.len() - news.went.len());
         let fresh: Vec<_> = there.iter().filter(|(name, _)| !known.contains(**name)).collect();
         if fresh.len() > room && !self.told {
             self.told = true;
             let (prefixes, all) = (self.all().join(", "), there.len());
+            let more = if listing.is_cut { " and more" } else { "" };
             let what = format!(
-                "{all} log groups begin with {prefixes}, and {GROUPS_MAX} are read: name fewer, or in several sources"
+                "{all}{more} log groups begin with {prefixes}, and {GROUPS_MAX} are read: name fewer, or in several sources"
             );
             news.gap = Some(Gap { id: format!("groups@{}", now.millis()), what });
         }
@@ -148,6 +169,10 @@ mod tests {
         Group { name: name.to_owned(), created: minute(created) }
     }
 
+    fn all(groups: &[Group]) -> Listing {
+        Listing { groups: groups.to_vec(), is_cut: false }
+    }
+
     fn known(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
@@ -155,11 +180,11 @@ mod tests {
     #[test]
     fn old_groups_begin_where_the_source_does_and_new_ones_at_their_own_beginning_across_a_restart() {
         let mut prefixes = Prefixes::new(&["/aws/".to_owned()], &BTreeMap::new());
-        let news = prefixes.found(&[group("/aws/a", 1)], &known(&["named"]), minute(900), minute(1_000));
+        let news = prefixes.found(&all(&[group("/aws/a", 1)]), &known(&["named"]), minute(900), minute(1_000));
         assert_eq!((news.came, news.went), (vec![("/aws/a".to_owned(), minute(900))], vec![]));
         let mut again = Prefixes::new(&["/aws/".to_owned()], &prefixes.mark());
         let groups = [group("/aws/a", 1), group("/aws/b", 1_100)];
-        let news = again.found(&groups, &known(&["named", "/aws/a"]), minute(1_900), minute(2_000));
+        let news = again.found(&all(&groups), &known(&["named", "/aws/a"]), minute(1_900), minute(2_000));
         assert_eq!(news.came, [("/aws/b".to_owned(), minute(1_100))]);
         assert_eq!(again.due(), Some(minute(2_005)));
     }
@@ -167,19 +192,31 @@ mod tests {
     #[test]
     fn a_group_that_is_gone_leaves_and_one_that_was_named_stays() {
         let mut prefixes = Prefixes::new(&["/aws/".to_owned()], &BTreeMap::new());
-        let news = prefixes.found(&[], &known(&["named", "/aws/a"]), minute(0), minute(1));
+        let news = prefixes.found(&all(&[]), &known(&["named", "/aws/a"]), minute(0), minute(1));
         assert_eq!(news.went, ["/aws/a"]);
+    }
+
+    #[test]
+    fn a_listing_that_broke_off_says_of_nobody_that_it_is_gone_unless_reading_it_said_so() {
+        let mut prefixes = Prefixes::new(&["/aws/".to_owned()], &BTreeMap::new());
+        let cut = Listing { groups: vec![group("/aws/a", 1)], is_cut: true };
+        let read = known(&["/aws/a", "/aws/b", "/aws/c"]);
+        assert_eq!(prefixes.found(&cut, &read, minute(0), minute(1)).went, [""; 0]);
+        prefixes.doubt("/aws/b");
+        prefixes.doubt("/aws/a");
+        assert_eq!(prefixes.found(&cut, &read, minute(0), minute(2)).went, ["/aws/b"], "and what it names is there");
+        assert_eq!(prefixes.found(&cut, &read, minute(0), minute(3)).went, [""; 0]);
     }
 
     #[test]
     fn more_groups_than_are_read_are_told_once() {
         let mut prefixes = Prefixes::new(&[String::new()], &BTreeMap::new());
         let groups: Vec<Group> = (0..GROUPS_MAX + 1).map(|number| group(&format!("g{number}"), 0)).collect();
-        let news = prefixes.found(&groups, &BTreeSet::new(), minute(0), minute(1));
+        let news = prefixes.found(&all(&groups), &BTreeSet::new(), minute(0), minute(1));
         assert_eq!(news.came.len(), GROUPS_MAX);
         assert!(news.gap.unwrap().what.starts_with("501 log groups begin with"));
         let read = news.came.into_iter().map(|(name, _)| name).collect();
-        let news = prefixes.found(&groups, &read, minute(0), minute(2));
+        let news = prefixes.found(&all(&groups), &read, minute(0), minute(2));
         assert_eq!(news, News::default());
     }
 }

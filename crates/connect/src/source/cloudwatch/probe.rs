@@ -6,6 +6,7 @@ use engine::time::Span;
 use super::request;
 use super::scan::Ask;
 use super::settings::Settings;
+use super::tail;
 use crate::clock::Clock;
 use crate::probe::{Probe, words};
 use crate::source::SourceError;
@@ -31,17 +32,26 @@ pub(super) async fn probe_with(client: &Client, settings: &Settings) -> Vec<Prob
         let what = format!("log groups {prefix}*");
         match request::groups(client, std::slice::from_ref(prefix)).await {
             Err(trouble) => probes.push(refused(what, &trouble.error(), "logs:DescribeLogGroups")),
-            Ok(groups) if groups.is_empty() => {
+            Ok(listing) if listing.groups.is_empty() => {
                 probes
                     .push(Probe::bad(what, "none in this account and region has such a name: mend it, or create one"));
             }
-            Ok(groups) => {
-                probes.push(Probe::good(what, format!("{} groups have such a name", groups.len())));
-                for group in groups.iter().take(TRIED_MAX) {
+            Ok(listing) => {
+                let more = if listing.is_cut { " or more" } else { "" };
+                let said = format!("{}{more} groups have such a name", listing.groups.len());
+                probes.push(Probe::good(what, said));
+                for group in listing.groups.iter().take(TRIED_MAX) {
                     probes.push(read(client, &group.name).await);
                 }
             }
         }
+    }
+    if settings.live_tail {
+        let what = "live tail".to_owned();
+        probes.push(match tail::tried(client, settings.groups()).await {
+            Ok(()) => Probe::good(what, "a session can be had"),
+            Err(error) => refused(what, &error, "logs:StartLiveTail on the groups and logs:DescribeLogGroups"),
+        });
     }
     probes
 }

@@ -42,6 +42,13 @@ impl Reading {
         self.group.due().max(self.not_before)
     }
 
+    /// The clock was put back to `now`.
+    pub(super) fn hurry(&mut self, now: Timestamp) {
+        self.group.hurry(now);
+        self.not_before = self.not_before.min(now);
+        self.asked = self.asked.min(now);
+    }
+
     /// How urgent it is among those that are due: it grows with the wait, and faster with the distance to the present, so
     /// who is behind catches up and nobody starves.
     fn urgency(&self, now: Timestamp) -> i64 {

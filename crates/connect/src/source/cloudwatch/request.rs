@@ -9,7 +9,7 @@ use engine::time::Timestamp;
 use serde::Serialize;
 
 use super::budget::{Account, Budget};
-use super::prefixes::{GROUPS_MAX, Group};
+use super::prefixes::{GROUPS_MAX, Group, Listing};
 use super::scan::{Ask, Event, Page};
 use super::settings::Settings;
 use crate::source::aws::{self, Access};
@@ -63,8 +63,8 @@ pub(super) async fn client(settings: &Settings) -> Result<(Client, Budget), Sour
 }
 
 /// Asks for the groups whose names begin so.
-pub(super) async fn groups(client: &Client, prefixes: &[String]) -> Result<Vec<Group>, Trouble> {
-    let mut groups = Vec::new();
+pub(super) async fn groups(client: &Client, prefixes: &[String]) -> Result<Listing, Trouble> {
+    let mut listing = Listing::default();
     for prefix in prefixes {
         let mut token = None;
         loop {
@@ -74,16 +74,18 @@ pub(super) async fn groups(client: &Client, prefixes: &[String]) -> Result<Vec<G
             for group in answer.log_groups() {
                 let created = Timestamp::from_millis(group.creation_time().unwrap_or_default());
                 let name = group.log_group_name().unwrap_or_default().to_owned();
-                groups.push(Group { name, created });
+                listing.groups.push(Group { name, created });
             }
             token = answer.next_token;
             // What is not read need not be known by name.
-            if token.is_none() || groups.len() > 2 * GROUPS_MAX {
+            let is_enough = listing.groups.len() > 2 * GROUPS_MAX;
+            listing.is_cut |= is_enough && token.is_some();
+            if token.is_none() || is_enough {
                 break;
             }
         }
     }
-    Ok(groups)
+    Ok(listing)
 }
 
 /// Asks for one page of `group`.
@@ -134,9 +136,9 @@ fn wrap(group: &str, start: Timestamp, event: &FilteredLogEvent) -> Event {
     Event { time: event.timestamp().map_or(start, Timestamp::from_millis), arrived, id, body }
 }
 
-fn trouble<E>(doing: String, with_token: bool, error: SdkError<E>) -> Trouble
+pub(super) fn trouble<E, R>(doing: String, with_token: bool, error: SdkError<E, R>) -> Trouble
 where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    SdkError<E, R>: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     let code = error.code().unwrap_or_default().to_owned();
     let mut error = SourceError { doing, remedy: aws::remedy(&code, &error), source: Some(error.into()) };
@@ -151,6 +153,6 @@ where
     }
 }
 
-fn failure(doing: String) -> SourceError {
+pub(super) fn failure(doing: String) -> SourceError {
     SourceError { doing, remedy: Remedy::Wait, source: None }
 }

@@ -232,6 +232,22 @@ impl LogGroup {
         Found { events, before, floor: self.floor, complete: over && !self.auditing, repeats, late, missed }
     }
 
+    /// The clock was put back to `now`: what was due at a moment that it has left is due at once.
+    pub(super) fn hurry(&mut self, now: Timestamp) {
+        (self.full_due, self.fast_due) = (now, now);
+        self.audit_due = self.audit_due.min(now.plus(self.windows.audit));
+    }
+
+    /// Something came, somebody said: a look at the newest events is due at once.
+    pub(super) fn hint(&mut self, now: Timestamp) {
+        self.fast_due = self.fast_due.min(now);
+    }
+
+    /// How many ids it may keep for audits from now on.
+    pub(super) fn share_audit_ids(&mut self, most: usize) {
+        self.windows.audit_ids_max = most;
+    }
+
     /// The service no longer knows the page token: the scan begins again, over the same range.
     pub(super) fn restart(&mut self) {
         if let Some(scan) = self.slot() {

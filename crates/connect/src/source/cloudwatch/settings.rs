@@ -40,6 +40,11 @@ pub struct Settings {
     /// `lapwing_source_late_total` and hand it over. One looks at what was read since the start. Default `1d`.
     #[serde(with = "humantime_serde", default = "audit")]
     pub audit: Duration,
+    /// Whether Live Tail tells when something came to one of the first 10 `log_groups`, which are then looked at once. A
+    /// hint only: whatever it says is read as ever. AWS charges a session by the minute, about 14 USD a day. Needs the rights
+    /// `logs:StartLiveTail` and `logs:DescribeLogGroups`. Default false.
+    #[serde(default)]
+    pub live_tail: bool,
     /// Most requests a second, over all groups of all sources that read the same account and region: of several, the
     /// lowest counts. Default 2: AWS allows about 5 for an account and region, and every other tool there shares them.
     #[serde(default)]

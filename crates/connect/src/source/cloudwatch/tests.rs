@@ -396,3 +396,18 @@ async fn a_group_that_was_silent_at_the_first_start_is_read_from_there_after_a_r
     let batches = batches_until(&mut again, &hand, noon().plus(minutes(301))).await;
     assert_eq!(counts(&batches).keys().cloned().collect::<BTreeSet<_>>(), positions(&shown));
 }
+
+#[tokio::test]
+async fn a_clock_that_is_put_back_by_hours_holds_up_nothing() {
+    let hand = Hand::at(noon());
+    let fake = Fake::start(hand.clone(), Unkind::default(), Vec::new()).await;
+    fake.list(&[("trail", 0)]);
+    let back = noon().minus(minutes(180));
+    let stored = Mark(BTreeMap::from([("trail".to_owned(), super::value(back))]));
+    let mut source = source(&fake, &["trail"], &stored, &hand);
+    while !matches!(next(&mut source).await, Ok(Next::Idle)) {}
+    hand.put_back(back);
+    fake.show(events("trail", back.minus(minutes(5)), 8, 1_000, 0));
+    let batches = batches_until(&mut source, &hand, back.plus(minutes(1))).await;
+    assert_eq!(counts(&batches).len(), 8);
+}

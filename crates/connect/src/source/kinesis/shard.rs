@@ -126,6 +126,12 @@ impl Shard {
         self.due.max(self.pace.ready())
     }
 
+    /// The clock was put back: nothing waits for a moment that it has left.
+    pub(super) fn hurry(&mut self) {
+        self.due = Timestamp::default();
+        self.pace.hurry();
+    }
+
     /// The next request; `start` is where a shard begins of which nothing was read.
     pub(super) fn ask(&mut self, start: Option<Timestamp>, now: Timestamp) -> From {
         self.asked = true;

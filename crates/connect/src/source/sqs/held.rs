@@ -3,7 +3,7 @@
 //! What leads to their deletion may take as long as the disk refuses, and meanwhile the source is not even asked. So a
 //! task of its own extends their time, and counts what waits behind them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,6 +36,11 @@ impl Held {
     /// Lets go of a message; its receipt.
     pub(super) fn release(&self, id: &str) -> Option<String> {
         self.receipts().remove(id)
+    }
+
+    /// Lets go of all messages but these; their receipts.
+    pub(super) fn release_all_but(&self, kept: &BTreeSet<&String>) -> Vec<String> {
+        self.receipts().extract_if(.., |id, _| !kept.contains(id)).map(|(_, receipt)| receipt).collect()
     }
 
     pub(super) fn count(&self) -> usize {

@@ -171,7 +171,36 @@ async fn no_more_is_received_than_may_be_held() {
     }
     assert_eq!(source.held.count(), 250);
     source.begin();
-    assert!(source.asking.is_none(), "it waits for commits");
+    assert!(source.asking.is_empty(), "it waits for commits");
     source.commit(marks.swap_remove(0)).await.unwrap();
     assert_eq!(batch(&mut source).await.records.len(), 10, "and goes on after one");
+}
+
+#[tokio::test]
+async fn what_comes_while_nobody_asks_the_source_is_held_and_kept_from_others() {
+    let fake = Fake::start().await;
+    fake.sends(&[("first", 1, "{}")]);
+    let mut source = fake.source(json!({"visibility": "1s"}));
+    batch(&mut source).await;
+    source.begin();
+    fake.sends(&[("second", 1, "{}")]);
+    let kept = |asked: &Asked| matches!(asked, Asked::Hidden(receipts, 1) if receipts.contains(&"second-1".to_owned()));
+    fake.was_asked(|asked| asked.iter().any(kept)).await;
+    assert_eq!(shown(&batch(&mut source).await), ["second {}"]);
+}
+
+#[tokio::test]
+async fn a_stop_gives_back_at_once_what_was_not_handed_over_and_keeps_what_was() {
+    let fake = Fake::start().await;
+    fake.object("/logs/a", &[Err((503, "SlowDown"))]);
+    fake.sends(&[("event", 1, "{}"), ("object", 1, &notice("a"))]);
+    let mut source = fake.source(json!({}));
+    let handed_over = batch(&mut source).await;
+    assert_eq!(next(&mut source).await.unwrap_err().remedy, Remedy::Wait);
+    assert!(source.stop());
+    assert!(matches!(next(&mut source).await, Ok(Next::Exhausted)));
+    source.commit(handed_over.mark).await.unwrap();
+    let said = [Asked::Hidden(vec!["object-1".to_owned()], 0), Asked::Deleted(vec!["event-1".to_owned()])];
+    let asked: Vec<Asked> = fake.asked().into_iter().filter(|asked| said.contains(asked)).collect();
+    assert_eq!(asked, said);
 }
