@@ -13,6 +13,7 @@ use crate::event::{Kind, Uid};
 use crate::rule::{RuleId, RuleNumber};
 use crate::time::Timestamp;
 
+mod anomaly;
 mod brief;
 mod change;
 mod closed;
@@ -36,6 +37,8 @@ mod temporal;
 mod uuid;
 mod window;
 
+pub(crate) use anomaly::Learning;
+pub use anomaly::Way;
 pub use change::{Change, Register, Standing};
 pub use decimal::BILLIONTHS;
 pub(crate) use decimal::text as decimal_text;

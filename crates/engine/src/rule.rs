@@ -16,6 +16,7 @@ use crate::time::Span;
 
 mod account;
 mod affixes;
+mod anomaly;
 mod ast;
 mod column;
 mod condition;
@@ -60,6 +61,7 @@ mod witness;
 mod yaml;
 
 pub use account::account;
+pub use anomaly::Anomaly;
 pub(crate) use facts::Facts;
 pub(crate) use look::Recall;
 pub use look::{Glance, Scratch};
@@ -164,6 +166,8 @@ pub struct Rule {
     pub log_source: LogSource,
     /// One alert a group and period instead of one an event.
     pub dedup: Option<Dedup>,
+    /// What is learnt of its events, for a detection that alerts on what departs from that.
+    pub anomaly: Option<Anomaly>,
     /// Whether it raises alerts itself; a correlation's base rule does so only with `generate: true`.
     pub alerts: bool,
     /// What it asks.

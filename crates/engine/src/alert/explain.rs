@@ -22,7 +22,12 @@ pub(super) fn episode(shape: &Shape, key: &Key, episode: &Account) -> String {
     // Text is pushed and not formatted, piece by piece: a third of the time, and hot keys explain themselves with
     // each event.
     let mut text = String::with_capacity(256);
-    if shape.counted == Counted::Moments {
+    if let Some(note) = &episode.note {
+        text.push_str(&note.what);
+        group(&mut text, key);
+        text.extend(["; ", &note.against, "; "]);
+        events_so_far(&mut text, episode);
+    } else if shape.counted == Counted::Moments {
         events(&mut text, episode.events_total);
         text.push_str(" since the first, counted together");
         group(&mut text, key);
@@ -42,7 +47,7 @@ pub(super) fn episode(shape: &Shape, key: &Key, episode: &Account) -> String {
 fn measured(text: &mut String, shape: &Shape, episode: &Account) {
     let count = u64::try_from(episode.peak).unwrap_or_default();
     match &shape.counted {
-        Counted::Moments | Counted::Events => events(text, count),
+        Counted::Moments | Counted::Unusual | Counted::Events => events(text, count),
         Counted::Values(field) => {
             number(text, count);
             text.extend([" distinct ", field]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::anomaly::Note;
 use super::evidence::{Evidence, Handle};
 use crate::alert::Scene;
 use crate::event::Kind;
@@ -36,6 +37,8 @@ pub(super) struct Episode {
     pub(super) opening: Option<Box<(Kind, Scene)>>,
     /// Whether one of them had a time that is not its own.
     clamped: bool,
+    /// What was unusual when it began, for rules that learn.
+    note: Option<Arc<Note>>,
     /// All ids that it will ever name, once it knows them: one hot key is told of again with each event.
     #[serde(skip)]
     pub(super) names: OnceCell<Arc<[String]>>,
@@ -60,9 +63,16 @@ pub(crate) struct Account {
     pub(crate) scene: Scene,
     /// Whether one of the first events had a time that is not its own.
     pub(crate) clamped: bool,
+    /// What was unusual, for rules that learn.
+    pub(crate) note: Option<Arc<Note>>,
 }
 
 impl Episode {
+    /// Begins at this moment with what was found unusual; its events come with [`Episode::grow`].
+    pub(super) fn noted(now: Timestamp, first: Timestamp, note: Note) -> Self {
+        Self { note: Some(Arc::new(note)), ..Self::begin(now, first, 0) }
+    }
+
     /// Begins at this moment; its events come with [`Episode::take`].
     pub(super) fn begin(now: Timestamp, first: Timestamp, counted: usize) -> Self {
         Self {
@@ -78,6 +88,7 @@ impl Episode {
             named: Vec::new(),
             opening: None,
             clamped: false,
+            note: None,
             names: OnceCell::new(),
             revision: 1,
             told: 0,
@@ -88,7 +99,8 @@ impl Episode {
     pub(super) fn bytes(&self) -> usize {
         let named = self.named.len() * (size_of::<String>() + 36);
         let opening = self.opening.as_ref().map_or(0, |opening| size_of::<(Kind, Scene)>() + opening.1.bytes());
-        size_of::<Self>() + self.sample.capacity() * size_of::<Handle>() + named + opening
+        let note = self.note.as_ref().map_or(0, |note| size_of::<Note>() + note.what.len() + note.against.len());
+        size_of::<Self>() + self.sample.capacity() * size_of::<Handle>() + named + opening + note
     }
 
     /// What a late event may have changed.
@@ -145,6 +157,7 @@ impl Episode {
         };
         let clamped = self.clamped || self.sample.iter().any(|&handle| evidence.is_clamped(handle));
         let Self { crossed, first, last, peak, events_total, .. } = *self;
-        Account { crossed, first, last, peak, events_total, sample, kind, scene, clamped }
+        let note = self.note.clone();
+        Account { crossed, first, last, peak, events_total, sample, kind, scene, clamped, note }
     }
 }

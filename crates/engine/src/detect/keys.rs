@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
+use super::anomaly::Learnt;
 use super::brief::{Brief, Halves, Mark};
 use super::closed::Closed;
 use super::episode::Episode;
@@ -20,6 +21,8 @@ pub(super) enum Keys {
     Marked(Table<Brief<Halves>>),
     /// That are judged when all is there.
     Closed(Table<Closed>),
+    /// That are judged by what was learnt of their key.
+    Learnt(Box<Learnt>),
 }
 
 /// A key that is seen now: its hash, and the values of its fields.
@@ -50,6 +53,10 @@ impl Gone {
         Self { deadline: None }
     }
 
+    fn learnt((hash, deadline): (Hash, Option<Timestamp>)) -> Self {
+        Self { deadline: deadline.map(|end| (end, hash)) }
+    }
+
     fn closed(hash: Hash, closed: &Closed, window: Span, evidence: &mut Evidence) -> Self {
         closed.release(evidence);
         Self { deadline: closed.deadline(window).map(|end| (end, hash)) }
@@ -58,6 +65,9 @@ impl Gone {
 
 impl Keys {
     pub(super) fn new(shape: &Shape) -> Self {
+        if shape.learning.is_some() {
+            return Self::Learnt(Box::default());
+        }
         if shape.waits {
             return Self::Closed(Table::default());
         }
@@ -89,6 +99,7 @@ impl Keys {
                 }
                 closed.insert(arrival, asked, evidence, ripples)
             }),
+            Self::Learnt(learnt) => learnt.take(key, arrival, asked, evidence),
         }
     }
 
@@ -106,6 +117,8 @@ impl Keys {
             Self::Bare(table) => table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples)),
             Self::Marked(table) => table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples)),
             Self::Closed(table) => table.touch(hash, now, |closed| closed.remove(arrival, shape, evidence, ripples)),
+            // It looks at events, which happened.
+            Self::Learnt(_) => {}
         }
     }
 
@@ -115,6 +128,7 @@ impl Keys {
             Self::Bare(table) => table.get(hash).map_or(&[], |brief| brief.window(scratch).episodes()),
             Self::Marked(table) => table.get(hash).map_or(&[], |brief| brief.window(scratch).episodes()),
             Self::Closed(table) => table.get(hash).map_or(&[], |closed| &closed.episodes),
+            Self::Learnt(learnt) => learnt.episodes(hash),
         }
     }
 
@@ -123,6 +137,7 @@ impl Keys {
         match self {
             Self::Bare(_) | Self::Marked(_) => None,
             Self::Closed(table) => table.get(hash)?.deadline(window),
+            Self::Learnt(learnt) => learnt.deadline(hash),
         }
     }
 
@@ -140,6 +155,7 @@ impl Keys {
                 closed.judge(asked, evidence, ripples);
                 closed.key.clone()
             }),
+            Self::Learnt(learnt) => learnt.judge(hash, asked.shape, evidence, ripples),
         }
     }
 
@@ -150,6 +166,7 @@ impl Keys {
             Self::Closed(table) => {
                 table.iter().filter_map(|(hash, closed)| Some((closed.deadline(window)?, hash))).collect()
             }
+            Self::Learnt(learnt) => learnt.deadlines(),
         }
     }
 
@@ -158,6 +175,7 @@ impl Keys {
             Self::Bare(table) => table.len(),
             Self::Marked(table) => table.len(),
             Self::Closed(table) => table.len(),
+            Self::Learnt(learnt) => learnt.len(),
         }
     }
 
@@ -167,6 +185,7 @@ impl Keys {
             Self::Bare(table) => table.bytes(),
             Self::Marked(table) => table.bytes(),
             Self::Closed(table) => table.bytes(),
+            Self::Learnt(learnt) => learnt.bytes(),
         }
     }
 
@@ -175,6 +194,7 @@ impl Keys {
             Self::Bare(table) => table.turn(),
             Self::Marked(table) => table.turn(),
             Self::Closed(table) => table.turn(),
+            Self::Learnt(learnt) => learnt.turn(),
         }
     }
 
@@ -186,6 +206,7 @@ impl Keys {
             Self::Closed(table) => {
                 table.expire(border).map(|(hash, closed)| Gone::closed(hash, &closed, window, evidence))
             }
+            Self::Learnt(learnt) => learnt.expire(border, evidence).map(Gone::learnt),
         }
     }
 
@@ -195,6 +216,7 @@ impl Keys {
             Self::Bare(table) => table.evict().map(|(_, brief)| Gone::brief(&brief, evidence)),
             Self::Marked(table) => table.evict().map(|(_, brief)| Gone::brief(&brief, evidence)),
             Self::Closed(table) => table.evict().map(|(hash, closed)| Gone::closed(hash, &closed, window, evidence)),
+            Self::Learnt(learnt) => learnt.evict(evidence).map(Gone::learnt),
         }
     }
 
@@ -203,6 +225,7 @@ impl Keys {
             Self::Bare(table) => table.drain().for_each(|window| window.release(evidence)),
             Self::Marked(table) => table.drain().for_each(|window| window.release(evidence)),
             Self::Closed(table) => table.drain().for_each(|window| window.release(evidence)),
+            Self::Learnt(learnt) => learnt.clear(evidence),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) enum Levels {
 impl Levels {
     pub(super) fn new(counted: &Counted) -> Self {
         match counted {
-            Counted::Moments => Self::Moments,
+            Counted::Moments | Counted::Unusual => Self::Moments,
             Counted::Events => Self::Events,
             Counted::Values(_) | Counted::Rules(None) => Self::Distinct(Distinct::default()),
             Counted::Sum(_) => Self::Sum(Sum::default()),

@@ -87,6 +87,8 @@ pub(super) struct Borders {
     pub(super) slowest: Timestamp,
     /// How late an event may come and still be counted.
     pub(super) lateness: Span,
+    /// The least that a partition's watermark lies behind its newest event.
+    pub(super) delay: Span,
 }
 
 impl Borders {
@@ -94,6 +96,12 @@ impl Borders {
     /// so long, not only the partition that this event came by.
     pub(super) fn of_key(&self, newest: Timestamp) -> Timestamp {
         newest.min(self.slowest).minus(self.lateness)
+    }
+
+    /// How far behind a moment the watermark must be, so that nothing earlier can come any more.
+    pub(super) fn wait(&self) -> Span {
+        let late = self.lateness.micros() - self.delay.micros();
+        Span::from_micros(late.max(0) + 1)
     }
 
     /// What lies before this moment can no longer be changed by anybody.
@@ -241,7 +249,8 @@ fn borders<'r, R: Iterator<Item = &'r Reach>>(read: impl Fn() -> R) -> Borders {
         Voice::Silent => known.newest.plus(BEHIND_MAX) >= newest,
         Voice::Missing | Voice::Ended => false,
     };
-    let mut borders = Borders { watermark: Timestamp::LATEST, slowest: newest, lateness: Span::default() };
+    let delay = read().map(|known| known.pace.delay).min().unwrap_or_default();
+    let mut borders = Borders { watermark: Timestamp::LATEST, slowest: newest, lateness: Span::default(), delay };
     let mut any = false;
     for known in read() {
         borders.lateness = borders.lateness.max(known.pace.lateness).max(known.pace.delay);

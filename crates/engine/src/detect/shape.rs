@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::Key;
+use super::{Key, Learning};
 use crate::field::FieldId;
 use crate::hash::Seed;
-use crate::rule::{Body, Comparison, Correlation, Formula, Measure, Named, Rule, RuleNumber, Threshold};
+use crate::rule::{Anomaly, Body, Comparison, Correlation, Formula, Measure, Named, Rule, RuleNumber, Threshold};
 use crate::time::Span;
 
 /// How the events of one rule and key become episodes.
@@ -30,6 +30,8 @@ pub(crate) struct Shape {
     pub(crate) key: Vec<String>,
     /// Titles of the rules that are counted.
     pub(crate) bases: Vec<String>,
+    /// What is learnt of each key, for a rule that judges by that.
+    pub(crate) learning: Option<Learning>,
     /// Whether correlations are among them, whose findings may be taken back.
     pub(crate) chained: bool,
     /// What of an event is read. A finding that was made when the rule read something else is none of ours.
@@ -44,6 +46,8 @@ pub(crate) struct Shape {
 pub(crate) enum Counted {
     /// Nothing: every event makes the condition true for its moment (`dedup` on a detection).
     Moments,
+    /// What departs from habits (`anomaly` on a detection): values of these fields, or events.
+    Unusual,
     /// Events in the window.
     Events,
     /// Distinct values of the field of this name in the window.
@@ -65,6 +69,9 @@ impl Shape {
     pub(crate) fn of<'r>(rules: &[Rule], number: RuleNumber, name: impl Fn(FieldId) -> &'r str) -> Option<Self> {
         let rule = &rules[number.0 as usize];
         let quiet = rule.dedup.as_ref().map(|dedup| dedup.period);
+        if let Some(anomaly) = &rule.anomaly {
+            return Some(Self::learnt(rule, anomaly, name));
+        }
         let asked = match &rule.body {
             Body::Detection => {
                 let dedup = rule.dedup.as_ref()?;
@@ -82,6 +89,7 @@ impl Shape {
                     quiet: dedup.period,
                     key,
                     bases: Vec::new(),
+                    learning: None,
                     chained: false,
                 });
             }
@@ -109,8 +117,30 @@ impl Shape {
             quiet,
             key: group_by.iter().map(|named| named.name.clone()).collect(),
             bases: bases.iter().map(|number| base(number).title.clone()).collect(),
+            learning: None,
             chained: bases.iter().any(|number| matches!(base(number).body, Body::Correlation(_))),
         })
+    }
+
+    fn learnt<'r>(rule: &Rule, anomaly: &Anomaly, name: impl Fn(FieldId) -> &'r str) -> Self {
+        let names = |fields: &[FieldId]| fields.iter().map(|field| name(*field).to_owned()).collect::<Vec<String>>();
+        let (key, of) = (names(&anomaly.by), names(&anomaly.of));
+        let learning = anomaly.learning(of.join(", "));
+        Self {
+            reading: fingerprint(&(&key, &of)),
+            asked: fingerprint(&(&key, rule.version, &learning, anomaly.quiet)),
+            window: anomaly.quiet,
+            window_text: anomaly.quiet.to_string(),
+            counted: Counted::Unusual,
+            at_least: 1,
+            waits: true,
+            threshold: Threshold { asks: vec![(Comparison::AtLeast, super::BILLIONTHS)] },
+            quiet: anomaly.quiet,
+            key,
+            bases: Vec::new(),
+            learning: Some(learning),
+            chained: false,
+        }
     }
 
     /// The key as people read it, from the values of its fields.
@@ -140,7 +170,7 @@ impl Counted {
     /// Whether one more event can make the measure less.
     fn can_fall(&self) -> bool {
         match self {
-            Self::Moments | Self::Events | Self::Values(_) | Self::Sum(_) | Self::Sequence => false,
+            Self::Moments | Self::Unusual | Self::Events | Self::Values(_) | Self::Sum(_) | Self::Sequence => false,
             Self::Average(_) | Self::Percentile(..) => true,
             Self::Rules(formula) => formula.as_ref().is_some_and(Formula::denies),
         }
@@ -153,7 +183,7 @@ impl Counted {
 
     /// Whether something of each event is kept besides its time.
     pub(super) fn has_marks(&self) -> bool {
-        !matches!(self, Self::Moments | Self::Events)
+        !matches!(self, Self::Moments | Self::Unusual | Self::Events)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::alert::{Alert, Scene};
 use crate::event::{Event, Facets, Kind, Uid};
 use crate::field::FieldId;
 use crate::normalise::{Format, Home, Limits};
-use crate::rule::{Body, Facts, Glance, Measure, Named, RuleNumber, RuleSet, Scratch};
+use crate::rule::{Anomaly, Body, Facts, Glance, Measure, Named, RuleNumber, RuleSet, Scratch};
 use crate::time::Timestamp;
 
 /// What a look at a raw record comes to.
@@ -89,13 +89,38 @@ fn findings(rules: &RuleSet, matched: &[RuleNumber], facts: &Facts<'_, '_>) -> V
     let mut findings = Vec::new();
     for &number in matched {
         if rules.rule(number).alerts {
-            findings.push(alone(rules, number, facts));
+            findings.extend(own(rules, number, facts));
         }
         for &correlation in rules.correlations_of(number) {
             findings.extend(counted(rules, correlation, number, facts));
         }
     }
     findings
+}
+
+/// What a detection finds by itself.
+fn own(rules: &RuleSet, number: RuleNumber, facts: &Facts<'_, '_>) -> Option<Finding> {
+    match &rules.rule(number).anomaly {
+        Some(anomaly) => looked_at(rules, number, anomaly, facts),
+        None => Some(alone(rules, number, facts)),
+    }
+}
+
+/// An event that is looked at for what is unusual; one that lacks a field of the key, or has nothing to be looked at, is not.
+fn looked_at(rules: &RuleSet, number: RuleNumber, anomaly: &Anomaly, facts: &Facts<'_, '_>) -> Option<Finding> {
+    let reading = rules.shape(number)?.reading;
+    let key = anomaly.by.iter().map(|&field| text(facts, field).map(Some)).collect::<Option<Vec<_>>>()?;
+    let values = match anomaly.of.as_slice() {
+        [] => Vec::new(),
+        [field] => texts(facts, *field),
+        // Several make one value together.
+        fields => vec![fields.iter().map(|&field| text(facts, field)).collect::<Option<Vec<_>>>()?.join(", ")],
+    };
+    if values.is_empty() && !anomaly.of.is_empty() {
+        return None;
+    }
+    let count = Count::Within { reading, base: 0, key, values };
+    Some(Finding { rule: rules.rule(number).id.clone(), number, count })
 }
 
 fn alone(rules: &RuleSet, number: RuleNumber, facts: &Facts<'_, '_>) -> Finding {
@@ -123,7 +148,7 @@ fn counted(rules: &RuleSet, number: RuleNumber, base: RuleNumber, facts: &Facts<
     let values = match asked.measure.field() {
         None => Vec::new(),
         Some(named) => {
-            let values = texts(facts, *named.fields.get(base)?, &asked.measure);
+            let values = measured(facts, *named.fields.get(base)?, &asked.measure);
             if values.is_empty() {
                 return None;
             }
@@ -143,24 +168,36 @@ fn text(facts: &Facts<'_, '_>, field: FieldId) -> Option<String> {
 /// hundred thousand, and each has its place in a window.
 const VALUES_MAX: usize = 1_000;
 
-/// All its values of a field: each distinct one, or each number.
-fn texts(facts: &Facts<'_, '_>, field: FieldId, measure: &Measure) -> Vec<String> {
+/// All its values of a field.
+fn all(facts: &Facts<'_, '_>, field: FieldId) -> Vec<String> {
     let mut values = Vec::new();
     facts.find(field, |value| {
         values.push(label(value));
         None::<()>
     });
-    match measure {
-        Measure::Sum(_) | Measure::Average(_) | Measure::Percentile(..) => {
-            values.retain(|value| decimal::packed(value).is_some());
-        }
-        Measure::Values(_) | Measure::Events | Measure::Rules(_) | Measure::Sequence => {
-            values.sort_unstable();
-            values.dedup();
-        }
-    }
+    values
+}
+
+/// Each distinct one.
+fn texts(facts: &Facts<'_, '_>, field: FieldId) -> Vec<String> {
+    let mut values = all(facts, field);
+    values.sort_unstable();
+    values.dedup();
     values.truncate(VALUES_MAX);
     values
+}
+
+/// Each distinct one, or each number.
+fn measured(facts: &Facts<'_, '_>, field: FieldId, measure: &Measure) -> Vec<String> {
+    match measure {
+        Measure::Sum(_) | Measure::Average(_) | Measure::Percentile(..) => {
+            let mut values = all(facts, field);
+            values.retain(|value| decimal::packed(value).is_some());
+            values.truncate(VALUES_MAX);
+            values
+        }
+        Measure::Values(_) | Measure::Events | Measure::Rules(_) | Measure::Sequence => texts(facts, field),
+    }
 }
 
 /// The finding of a correlation as an event of those that count it: it happens when the condition becomes true, its

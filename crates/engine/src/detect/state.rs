@@ -265,7 +265,7 @@ impl State {
                     if shape.counted.has_marks() && marks.is_empty() {
                         continue;
                     }
-                    let arrival = Arrival { time: sighting.time, uid: &sighting.uid, evidence, marks: &marks };
+                    let arrival = Arrival { time: sighting.time, uid: &sighting.uid, evidence, marks: &marks, values };
                     self.count(Asking { rules, number, shape }, key, &arrival, is, changes);
                 }
                 // The rule reads something else since the sighting was made, or lost its `dedup`.
@@ -278,7 +278,9 @@ impl State {
     fn marks(&self, counted: &Counted, base: u16, values: &[String]) -> Vec<u64> {
         match counted {
             Counted::Moments | Counted::Events => Vec::new(),
-            Counted::Values(_) => values.iter().map(|value| self.caps.seed.hash_one(value)).collect(),
+            Counted::Values(_) | Counted::Unusual => {
+                values.iter().map(|value| self.caps.seed.hash_one(value)).collect()
+            }
             Counted::Sum(_) | Counted::Average(_) | Counted::Percentile(..) => {
                 values.iter().filter_map(|value| decimal::packed(value)).collect()
             }
@@ -471,7 +473,7 @@ impl Remembered {
             rule: rules.rule(number).id.clone(),
             number,
             window: shape.window,
-            memory: shape.window.plus(shape.quiet),
+            memory: shape.learning.as_ref().map_or(shape.window.plus(shape.quiet), |learning| learning.remember),
             asked: shape.asked,
             kinds: rules.kinds(number),
             keys: Keys::new(shape),

@@ -53,6 +53,8 @@ pub(super) struct Arrival<'a> {
     pub(super) uid: &'a Uid,
     pub(super) evidence: Handle,
     pub(super) marks: &'a [u64],
+    /// The values that the marks are of, for rules that name them.
+    pub(super) values: &'a [String],
 }
 
 /// What a rule asks of a window, and how far its time has come.

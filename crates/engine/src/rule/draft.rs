@@ -161,7 +161,8 @@ fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>)
     let source = source(node, entries, &log_source)?;
     warnings.extend(timeframe(node, &source));
     let sort = match &source {
-        Source::Detection(_) | Source::Filter(_) => own::Sort::Detection,
+        Source::Detection(_) => own::Sort::Detection,
+        Source::Filter(_) => own::Sort::Filter,
         Source::Correlation(_) => own::Sort::Correlation,
     };
     let severity = match source {

@@ -292,6 +292,7 @@ fn assemble(
             .own
             .dedup
             .map(|(names, period)| Dedup { group_by: names.iter().map(|name| fields.intern(name)).collect(), period });
+        let anomaly = draft.own.anomaly.map(|draft| draft.compile(&mut fields));
         let alerts = !quiet.contains(&place);
         let tests = draft.own.tests;
         rules.push(Rule {
@@ -306,6 +307,7 @@ fn assemble(
             path: draft.document.path.to_owned(),
             log_source,
             dedup,
+            anomaly,
             alerts,
             body,
             tests,
@@ -343,6 +345,7 @@ fn remembered(rules: &[Rule]) -> Vec<FieldId> {
     let mut fields = Vec::new();
     for rule in rules {
         fields.extend(rule.dedup.iter().flat_map(|dedup| &dedup.group_by));
+        fields.extend(rule.anomaly.iter().flat_map(|anomaly| anomaly.by.iter().chain(&anomaly.of)));
         if let Body::Correlation(asked) = &rule.body {
             fields.extend(asked.group_by.iter().chain(asked.measure.field()).flat_map(|named| &named.fields));
         }

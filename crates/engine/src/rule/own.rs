@@ -1,6 +1,7 @@
 //! The keys that Lapwing adds to Sigma.
 
 use super::Tests;
+use super::anomaly::{self, Draft};
 use super::nearest;
 use super::place::Fault;
 use super::yaml::{Entry, Node, Value};
@@ -13,6 +14,7 @@ pub(super) struct Own {
     pub(super) runbook: String,
     /// Field names and period.
     pub(super) dedup: Option<(Vec<String>, Span)>,
+    pub(super) anomaly: Option<Draft>,
     pub(super) tests: Tests,
     /// Lints that it silences.
     pub(super) allow: Vec<String>,
@@ -23,10 +25,12 @@ pub(super) struct Own {
 pub(super) enum Sort {
     Detection,
     Correlation,
+    /// Not one that raises alerts itself.
+    Filter,
 }
 
 /// The keys that are read here.
-pub(super) const KEYS: [&str; 5] = ["version", "runbook", "dedup", "tests", "lapwing"];
+pub(super) const KEYS: [&str; 6] = ["version", "runbook", "dedup", "anomaly", "tests", "lapwing"];
 
 /// # Errors
 /// What its author can mend, and where.
@@ -40,9 +44,12 @@ pub(super) fn read(document: &Node<'_>, sort: Sort) -> Result<Own, Fault> {
         },
     };
     let dedup = document.get("dedup").map(dedup).transpose()?;
+    let anomaly = document.get("anomaly").map(|entry| anomaly::read(entry, sort, dedup.as_ref())).transpose()?;
+    // One that learns is tried on several events, as a correlation is.
+    let sort = if anomaly.is_some() { Sort::Correlation } else { sort };
     let tests = document.get("tests").map(|entry| tests(entry, sort)).transpose()?.unwrap_or_default();
     let allow = document.get("lapwing").map(allow).transpose()?.unwrap_or_default();
-    Ok(Own { version, runbook, dedup, tests, allow })
+    Ok(Own { version, runbook, dedup, anomaly, tests, allow })
 }
 
 fn version(entry: &Entry<'_>) -> Result<u32, Fault> {
@@ -54,7 +61,7 @@ fn version(entry: &Entry<'_>) -> Result<u32, Fault> {
 }
 
 /// Refuses what a block of ours does not know: a misspelt key must not pass for one that is absent.
-fn known<'e, 'd>(entry: &'e Entry<'d>, keys: &[&str]) -> Result<&'e [Entry<'d>], Fault> {
+pub(super) fn known<'e, 'd>(entry: &'e Entry<'d>, keys: &[&str]) -> Result<&'e [Entry<'d>], Fault> {
     let wrong = || Fault::error(format!("`{}` is a mapping of `{}`", entry.key, keys.join("`, `")));
     let lines = entry.value.map().ok_or_else(|| wrong().at(entry.value.place))?;
     match lines.iter().find(|line| !keys.contains(&&*line.key)) {
@@ -108,8 +115,10 @@ fn tests(entry: &Entry<'_>, sort: Sort) -> Result<Tests, Fault> {
 
 fn events(case: &Node<'_>, sort: Sort) -> Result<Vec<serde_json::Value>, Fault> {
     match (sort, &case.value) {
-        (Sort::Detection, Value::Map(_)) => Ok(vec![case.json()]),
-        (Sort::Detection, _) => Err(Fault::error("each test of a detection is one event, a mapping").at(case.place)),
+        (Sort::Detection | Sort::Filter, Value::Map(_)) => Ok(vec![case.json()]),
+        (Sort::Detection | Sort::Filter, _) => {
+            Err(Fault::error("each test of a detection is one event, a mapping").at(case.place))
+        }
         (Sort::Correlation, Value::List(events))
             if !events.is_empty() && events.iter().all(|event| event.map().is_some()) =>
         {

@@ -29,7 +29,7 @@ pub(super) const MARK_BYTES: usize = 2 * size_of::<(i128, u32)>();
 impl Tally {
     fn new(counted: &Counted) -> Self {
         match counted {
-            Counted::Moments | Counted::Events => Self::Events,
+            Counted::Moments | Counted::Unusual | Counted::Events => Self::Events,
             Counted::Values(_) | Counted::Rules(_) => Self::Marks(BTreeMap::new()),
             Counted::Sum(_) | Counted::Average(_) => Self::Sum(0, 0),
             Counted::Percentile(_, rank) => Self::Ranked(Ranked::new(*rank)),
@@ -85,9 +85,12 @@ impl Tally {
     pub(super) fn verdict(&self, shape: &Shape, events: usize) -> Option<i128> {
         let (numerator, denominator) = self.measure(&shape.counted, events);
         shape.threshold.holds(numerator, denominator).then(|| match &shape.counted {
-            Counted::Moments | Counted::Events | Counted::Values(_) | Counted::Rules(None) | Counted::Sequence => {
-                numerator / BILLIONTHS
-            }
+            Counted::Moments
+            | Counted::Unusual
+            | Counted::Events
+            | Counted::Values(_)
+            | Counted::Rules(None)
+            | Counted::Sequence => numerator / BILLIONTHS,
             Counted::Rules(Some(_)) => self.matched().count_ones().into(),
             Counted::Sum(_) | Counted::Average(_) | Counted::Percentile(..) => numerator / denominator.max(1),
         })

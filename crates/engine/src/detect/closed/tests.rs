@@ -22,6 +22,7 @@ fn shape(counted: Counted, asks: Comparison, value: i128) -> Shape {
         quiet: MINUTE,
         key: Vec::new(),
         bases: Vec::new(),
+        learning: None,
         chained: false,
         reading: 0,
         asked: 0,
@@ -42,7 +43,8 @@ struct Bench {
 
 impl Bench {
     fn new(shape: Shape) -> Self {
-        let borders = Borders { watermark: Timestamp::EARLIEST, slowest: Timestamp::LATEST, lateness: MINUTE };
+        let borders =
+            Borders { watermark: Timestamp::EARLIEST, slowest: Timestamp::LATEST, lateness: MINUTE, delay: MINUTE };
         Self { shape, window: Closed::default(), evidence: Evidence::default(), borders }
     }
 
@@ -56,7 +58,7 @@ impl Bench {
         let uid = Uid { origin: String::new(), id: id.to_owned() };
         let (kind, scene, findings) = (Kind::Json, Scene::default(), Vec::new());
         let sighting = Sighting { uid: uid.clone(), time, clamped: false, kind, scene, findings };
-        let arrival = Arrival { time, uid: &uid, evidence: self.evidence.keep(&sighting), marks: &[mark] };
+        let arrival = Arrival { time, uid: &uid, evidence: self.evidence.keep(&sighting), marks: &[mark], values: &[] };
         act(&mut self.window, &arrival, &self.shape, self.borders, &mut self.evidence)
     }
 

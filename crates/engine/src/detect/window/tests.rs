@@ -11,8 +11,12 @@ use crate::event::Kind;
 use crate::rule::{Formula, Threshold};
 
 /// Those of a stream of one partition, which nobody waits for.
-const BORDERS: Borders =
-    Borders { watermark: Timestamp::EARLIEST, slowest: Timestamp::LATEST, lateness: Span::seconds(600) };
+const BORDERS: Borders = Borders {
+    watermark: Timestamp::EARLIEST,
+    slowest: Timestamp::LATEST,
+    lateness: Span::seconds(600),
+    delay: Span::seconds(600),
+};
 
 fn shape(counted: Counted, at_least: i128) -> Shape {
     let minute = Span::seconds(60);
@@ -26,6 +30,7 @@ fn shape(counted: Counted, at_least: i128) -> Shape {
         quiet: minute,
         key: Vec::new(),
         bases: Vec::new(),
+        learning: None,
         chained: false,
         reading: 0,
         asked: 0,
@@ -81,7 +86,7 @@ impl Bench {
             findings: Vec::new(),
         };
         let handle = self.evidence.keep(&sighting);
-        let arrival = Arrival { time, uid: &uid, evidence: handle, marks: &[value] };
+        let arrival = Arrival { time, uid: &uid, evidence: handle, marks: &[value], values: &[] };
         let mut ripples = Vec::new();
         let Self { shape, window, scratch, evidence } = self;
         window.insert(&arrival, Asked { shape, borders: BORDERS }, scratch, evidence, &mut ripples)?;
@@ -155,7 +160,7 @@ fn measure(counted: &Counted, inside: &[Event<'_>]) -> i128 {
             .map(|rules| i128::from(rules.count_ones()))
             .max()
             .unwrap_or_default(),
-        Counted::Average(_) | Counted::Percentile(..) => unreachable!("no levels"),
+        Counted::Unusual | Counted::Average(_) | Counted::Percentile(..) => unreachable!("no levels"),
     }
 }
 

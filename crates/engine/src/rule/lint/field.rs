@@ -68,9 +68,14 @@ pub(super) fn unknown(looked: &Looked<'_>, report: &mut Report<'_>) {
             }
         }
     }
-    let dedup = looked.draft.own.dedup.iter().flat_map(|(names, _)| names);
+    let own = &looked.draft.own;
+    let dedup = own.dedup.iter().flat_map(|(names, _)| names);
     for message in dedup.filter_map(|field| vocabulary.doubt(field, looked.mappings)) {
         report(looked.place("dedup"), message);
+    }
+    let learnt = own.anomaly.iter().flat_map(|anomaly| anomaly.names());
+    for message in learnt.filter_map(|field| vocabulary.doubt(field, looked.mappings)) {
+        report(looked.place("anomaly"), message);
     }
 }
 

@@ -1,0 +1,178 @@
+//! How often a score as high as this one came before: a score of a model only ranks, its rank among the past ones is what a
+//! threshold can be set on.
+//!
+//! A tail that a model promises is wrong by hundreds of times on real logs, where keys are active by fits and starts. So the
+//! past scores of a rule are kept in bins, the older ones with less weight, and the p-value of a score is the share of them
+//! that were at least as high (a conformal p-value).
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// Bins of the logarithm of a score.
+const BINS: usize = 1_024;
+
+/// Scores up to here are told apart, by half a percent.
+const SCORE_MAX: f64 = 400.0;
+
+/// After so many scores a past one weighs half as much.
+const HALF_LIFE: f64 = 20_000.0;
+
+/// Weights grow instead of that all past ones shrink; before they lose digits they are all brought down.
+const WEIGHT_MAX: f64 = 1e9;
+
+/// The past scores of a rule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Calibration {
+    /// Weights by bin.
+    bins: Vec<f64>,
+    total: f64,
+    /// What the next score weighs.
+    weight: f64,
+    /// Bins of the scores of one moment: none of them is measured by another, so their order makes no difference.
+    pending: Vec<u16>,
+    moment: Timestamp,
+}
+
+/// How unusual a score is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rank {
+    /// The share of past scores that were at least as high; never 0.
+    pub(super) p: f64,
+    /// How many past scores that rests on, older ones counted less.
+    pub(super) among: f64,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        let (pending, moment) = (Vec::new(), Timestamp::EARLIEST);
+        Self { bins: vec![0.0; BINS], total: 0.0, weight: 1.0, pending, moment }
+    }
+}
+
+impl Calibration {
+    /// Measures a score that belongs to this moment by those of earlier moments, and keeps it.
+    ///
+    /// A score whose rank is below `limit` is kept as if it were just at the limit: else an attack that goes on would soon be
+    /// the measure of what is usual.
+    pub(super) fn rank(&mut self, score: f64, limit: f64, moment: Timestamp) -> Rank {
+        if moment != self.moment {
+            self.settle();
+            self.moment = moment;
+        }
+        let bin = bin(score);
+        let past = self.total / self.weight;
+        let p = |bin: usize| (1.0 + self.bins[bin..].iter().sum::<f64>() / self.weight) / (1.0 + past);
+        let rank = Rank { p: p(bin), among: past };
+        let kept = if rank.p < limit { self.at_limit(limit, bin) } else { bin };
+        self.pending.push(u16::try_from(kept).unwrap_or(u16::MAX));
+        rank
+    }
+
+    /// The highest bin up to this one whose rank is not below the limit.
+    fn at_limit(&self, limit: f64, bin: usize) -> usize {
+        let (mut tail, least) = (0.0, (limit * (1.0 + self.total / self.weight) - 1.0) * self.weight);
+        for (place, weight) in self.bins.iter().enumerate().rev() {
+            tail += weight;
+            if tail >= least && tail > 0.0 {
+                return place.min(bin);
+            }
+        }
+        bin
+    }
+
+    fn settle(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        self.pending.sort_unstable();
+        for bin in self.pending.drain(..) {
+            self.bins[usize::from(bin)] += self.weight;
+            self.total += self.weight;
+            self.weight *= growth();
+        }
+        if self.weight > WEIGHT_MAX {
+            self.bins.iter_mut().for_each(|bin| *bin /= self.weight);
+            self.total /= self.weight;
+            self.weight = 1.0;
+        }
+    }
+}
+
+/// How much more the next score weighs.
+fn growth() -> f64 {
+    libm::exp2(1.0 / HALF_LIFE)
+}
+
+fn bin(score: f64) -> usize {
+    let part = libm::log1p(score.clamp(0.0, SCORE_MAX)) / libm::log1p(SCORE_MAX);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to BINS")]
+    let place = (part * (BINS as f64 - 1.0)) as usize;
+    place.min(BINS - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that look like chance, the same each time.
+    fn chance(state: &mut u64) -> f64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// How often the rank was below the limit, by the share of it that is expected.
+    fn ratio(scores: impl Iterator<Item = f64>, limit: f64) -> f64 {
+        let (mut calibration, mut below, mut tried) = (Calibration::default(), 0.0, 0.0);
+        for (number, score) in (0_i64..).zip(scores) {
+            let rank = calibration.rank(score, limit, Timestamp::from_millis(number));
+            // A start without a past is not measured.
+            if number > 20_000 {
+                tried += 1.0;
+                below += f64::from(rank.p < limit);
+            }
+        }
+        below / (tried * limit)
+    }
+
+    #[test]
+    fn whatever_the_scores_are_like_as_many_are_below_the_limit_as_it_says() {
+        let mut state = 7;
+        let even: Vec<f64> = (0..400_000).map(|_| chance(&mut state)).collect();
+        for (name, of) in [
+            ("exponential", (|chance| -libm::log(1.0 - chance)) as fn(f64) -> f64),
+            ("normal", |chance| libm::sqrt(-libm::log(1.0 - chance)) * 9.0),
+            ("heavy", |chance| libm::pow(1.0 - chance, -0.5)),
+        ] {
+            let ratio = ratio(even.iter().map(|chance| of(*chance)), 0.001);
+            assert!((0.7..1.5).contains(&ratio), "{name}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn an_attack_of_one_in_a_hundred_does_not_become_usual() {
+        let (mut calibration, mut state, mut found) = (Calibration::default(), 3, 0);
+        for number in 0..200_000_i64 {
+            // It begins when something is known.
+            let is_attack = number > 30_000 && number % 100 == 99;
+            let score = if is_attack { 50.0 } else { -libm::log(1.0 - chance(&mut state)) };
+            let rank = calibration.rank(score, 0.001, Timestamp::from_millis(number));
+            found += i32::from(is_attack && rank.p < 0.001);
+        }
+        assert_eq!(found, 1_700);
+    }
+
+    #[test]
+    fn scores_of_one_moment_are_not_measured_by_each_other_in_any_order() {
+        let moment = Timestamp::from_millis(1);
+        let ranks = |scores: &[f64]| {
+            let mut calibration = Calibration::default();
+            for score in scores {
+                calibration.rank(*score, 0.001, moment);
+            }
+            calibration.rank(2.0, 0.001, Timestamp::from_millis(2))
+        };
+        assert_eq!(ranks(&[1.0, 3.0, 2.5]), ranks(&[2.5, 1.0, 3.0]));
+        assert_eq!(Calibration::default().rank(9.0, 0.001, moment), Rank { p: 1.0, among: 0.0 });
+    }
+}

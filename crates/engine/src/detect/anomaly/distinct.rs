@@ -1,0 +1,16 @@
+//! `distinct`: how many distinct values in a window, against what this key is used to.
+
+use super::counts::{Counts, Window};
+use super::rate::judge_count;
+use super::{Known, Learning, Shared, Unusual};
+
+pub(super) fn judge(
+    counts: &mut Counts,
+    window: &Window,
+    known: Known,
+    learning: &Learning,
+    shared: &mut Shared,
+) -> Option<Unusual> {
+    let what = format!("distinct {}", learning.of);
+    judge_count(counts, window, (window.values.count(), &what), known, learning, shared)
+}

@@ -1,0 +1,73 @@
+//! `first_seen`: a value that this key never had, and how much of a surprise that is.
+//!
+//! The score adds two parts, in tens of orders: how seldom this key has anything new (its values that came in one cell only,
+//! among all looks at it: Good and Turing), and how few of the other keys have the value. A value is learnt when it has come on
+//! two distinct days; what came while the key was being learnt is known from the first day.
+
+use std::fmt::Write;
+
+use super::values::{Had, Look, Values};
+use super::{Known, Learning, Note, Shared, Unusual, is_unusual, odds};
+use crate::time::Span;
+
+/// A value is looked at once a day.
+pub(super) const CELL: Span = Span::seconds(86_400);
+
+/// On so many distinct days a value must come to be known.
+const LEARNT_AFTER: u32 = 2;
+
+pub(super) fn judge(
+    values: &mut Values,
+    look: &Look,
+    known: Known,
+    learning: &Learning,
+    shared: &mut Shared,
+) -> Option<Unusual> {
+    let days = u32::try_from(learning.remember.micros() / CELL.micros()).unwrap_or(u32::MAX);
+    let had = values.had(look.hash).filter(|had| look.cell.saturating_sub(had.last) <= days);
+    let is_known = had.is_some_and(|had| had.cells >= LEARNT_AFTER);
+    let others = shared.population.having(look.hash, look.time);
+    let score = if is_known { 0.0 } else { surprise(values, look, known, others, shared.keys) };
+    let rank = shared.calibration.rank(score, learning.limit(), look.time);
+    let is_learnt = known.is_enough(learning);
+    let unusual = !is_known && is_learnt && is_unusual(score, rank, known, learning);
+    let note = unusual.then(|| {
+        let what = format!("{} {:?} is new", learning.of, look.value);
+        let mut against = String::with_capacity(128);
+        let others = u64::from(others);
+        let more = (shared.keys as u64).saturating_sub(1);
+        let cut = if values.is_cut { " or more" } else { "" };
+        let written = write!(
+            against,
+            "it had {}{cut} in {} days, and {others} of {more} others have this one",
+            values.all().len(),
+            known.time.micros() / CELL.micros(),
+        );
+        debug_assert!(written.is_ok(), "a text takes more");
+        odds(&mut against, rank);
+        Note { what, against }
+    });
+    // One that was not seen for too long begins again; others know of it already.
+    if had.is_none() && !values.forget(look.hash) {
+        shared.population.came(look.hash);
+    }
+    let gone = values.learn(look, 0.0);
+    if !is_learnt && had.is_none() {
+        // What comes while a key is being learnt is usual.
+        values.learn(look, 0.0);
+    }
+    if let Some(gone) = gone {
+        shared.population.left(gone);
+    }
+    let note = note?;
+    Some(Unusual { first: look.time, last: look.time, sample: vec![look.evidence], events: 1, level: 1, note })
+}
+
+fn surprise(values: &Values, look: &Look, known: Known, others: u32, keys: usize) -> f64 {
+    // One burst of new values makes none of them less new.
+    let is_single = |had: &&Had| had.cells < LEARNT_AFTER && had.last != look.cell;
+    let single = values.all().iter().filter(is_single).count();
+    let own = (single as f64 + 1.0) / (f64::from(known.looks) + 2.0);
+    let among = (f64::from(others) + 1.0) / (keys as f64 + 1.0);
+    -libm::log10(own.min(1.0)) - libm::log10(among.min(1.0))
+}

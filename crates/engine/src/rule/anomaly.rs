@@ -1,0 +1,186 @@
+//! The `anomaly:` block of a detection: what is learnt of its events, and when a departure from that is an alert.
+
+use super::nearest;
+use super::own::{Sort, known};
+use super::place::Fault;
+use super::yaml::{Entry, Value};
+use crate::detect::{Learning, Way};
+use crate::field::{self, FieldId, Fields};
+use crate::time::Span;
+
+/// What is learnt of a detection's events.
+#[derive(Clone, Debug)]
+pub struct Anomaly {
+    /// How it judges.
+    pub way: Way,
+    /// Fields whose values make the key: whose habits they are.
+    pub by: Vec<FieldId>,
+    /// Fields whose values are looked at; several make one value together. Empty for `rate`.
+    pub of: Vec<FieldId>,
+    /// How long a key must have been known before it is judged.
+    pub learn: Span,
+    /// How often it must have been looked at by then.
+    pub learn_count: u32,
+    /// What was not seen for so long is forgotten, and a key of which nothing was seen.
+    pub remember: Span,
+    /// Length of the windows in which `rate` and `distinct` count.
+    pub window: Span,
+    /// Unusual is what is at least as rare as so many looks in a million.
+    pub per_million: u32,
+    /// What is unusual again within so long is the same alert.
+    pub quiet: Span,
+}
+
+/// The same, with the names of fields.
+#[derive(Debug)]
+pub(super) struct Draft {
+    asked: Anomaly,
+    by: Vec<String>,
+    of: Vec<String>,
+}
+
+const KEYS: [&str; 7] = ["type", "by", "of", "learn", "remember", "window", "p"];
+
+const WAYS: [(&str, Way); 4] =
+    [("first_seen", Way::FirstSeen), ("rare", Way::Rare), ("rate", Way::Rate), ("distinct", Way::Distinct)];
+
+/// Days of a week show every habit once.
+const LEARN: Span = Span::seconds(7 * 86_400);
+const LEARN_COUNT: u32 = 30;
+const REMEMBER: Span = Span::seconds(90 * 86_400);
+const WINDOW: Span = Span::seconds(3_600);
+const PER_MILLION: u32 = 1_000;
+const QUIET: Span = Span::seconds(86_400);
+
+/// # Errors
+/// What its author can mend, and where.
+pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, Span)>) -> Result<Draft, Fault> {
+    let lines = known(entry, &KEYS)?;
+    let wrong = |message: String| Fault::error(message).at(entry.place);
+    if sort != Sort::Detection {
+        return Err(wrong("`anomaly` stands beside a `detection`, whose events are learnt".to_owned()));
+    }
+    if dedup.is_some_and(|(names, _)| !names.is_empty()) {
+        return Err(wrong("`dedup` of a rule that learns has a `period` only; its alerts are grouped `by`".to_owned()));
+    }
+    let way = way(entry)?;
+    let (by, of) = (fields(entry, "by")?, fields(entry, "of")?);
+    if by.is_empty() {
+        return Err(wrong("`by` is missing: the fields that say whose habits are learnt".to_owned()));
+    }
+    let counts = matches!(way, Way::Rate | Way::Distinct);
+    match (way, of.is_empty()) {
+        (Way::Rate, false) => {
+            return Err(wrong("`rate` counts events and takes no `of`; `distinct` counts values".to_owned()));
+        }
+        (Way::FirstSeen | Way::Rare | Way::Distinct, true) => {
+            return Err(wrong("`of` is missing: the fields whose values are looked at".to_owned()));
+        }
+        (Way::Rate, true) | (Way::FirstSeen | Way::Rare | Way::Distinct, false) => {}
+    }
+    if let Some(window) = lines.iter().find(|line| line.key == "window").filter(|_| !counts) {
+        return Err(Fault::error("`window` is for `rate` and `distinct`").at(window.place));
+    }
+    let (learn, learn_count) = learn(entry)?;
+    let asked = Anomaly {
+        way,
+        by: Vec::new(),
+        of: Vec::new(),
+        learn,
+        learn_count,
+        remember: span(entry, "remember")?.unwrap_or(REMEMBER),
+        window: span(entry, "window")?.unwrap_or(WINDOW),
+        per_million: per_million(entry)?,
+        quiet: dedup.map_or(QUIET, |(_, period)| *period),
+    };
+    Ok(Draft { asked, by, of })
+}
+
+impl Draft {
+    pub(super) fn compile(self, fields: &mut Fields) -> Anomaly {
+        let mut all = |names: Vec<String>| names.iter().map(|name| fields.intern(name)).collect();
+        Anomaly { by: all(self.by), of: all(self.of), ..self.asked }
+    }
+
+    /// The names of all fields that it reads.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.by.iter().chain(&self.of)
+    }
+}
+
+impl Anomaly {
+    /// What state needs of it; `of` is how people read the fields.
+    pub(crate) fn learning(&self, of: String) -> Learning {
+        let &Self { way, learn, learn_count, remember, window, per_million, .. } = self;
+        Learning { way, of, learn, learn_count, remember, window, per_million }
+    }
+}
+
+fn way(entry: &Entry<'_>) -> Result<Way, Fault> {
+    let names = WAYS.map(|(name, _)| name);
+    let all = || format!("it is one of {}", names.join(", "));
+    let Some(line) = entry.value.get("type") else {
+        return Err(Fault::error(format!("`type` is missing; {}", all())).at(entry.place));
+    };
+    let text = line.value.text().unwrap_or_default();
+    WAYS.into_iter().find(|(name, _)| *name == text).map(|(_, way)| way).ok_or_else(|| {
+        let hint = nearest::hint(text, names);
+        Fault::error(format!("`{text}` is no `type` of an anomaly; {}{hint}", all())).at(line.value.place)
+    })
+}
+
+fn fields(entry: &Entry<'_>, key: &str) -> Result<Vec<String>, Fault> {
+    let Some(line) = entry.value.get(key) else { return Ok(Vec::new()) };
+    let mut names = Vec::new();
+    for node in line.value.each() {
+        let name = node.text().ok_or_else(|| Fault::error(format!("`{key}` is a list of fields")).at(node.place))?;
+        field::check(name).map_err(|message| Fault::error(message).at(node.place))?;
+        names.push(name.to_owned());
+    }
+    Ok(names)
+}
+
+fn span(entry: &Entry<'_>, key: &str) -> Result<Option<Span>, Fault> {
+    let Some(line) = entry.value.get(key) else { return Ok(None) };
+    let wrong = |message| Fault::error(message).at(line.value.place);
+    let text = line.value.text().ok_or_else(|| wrong(format!("`{key}` is a length of time such as `1h`")))?;
+    text.parse().map(Some).map_err(|error: crate::time::TimeError| wrong(error.to_string()))
+}
+
+/// A time alone, or `{time: 14d, count: 50}`.
+fn learn(entry: &Entry<'_>) -> Result<(Span, u32), Fault> {
+    let Some(line) = entry.value.get("learn") else { return Ok((LEARN, LEARN_COUNT)) };
+    if line.value.map().is_none() {
+        return Ok((span(entry, "learn")?.unwrap_or(LEARN), LEARN_COUNT));
+    }
+    known(line, &["time", "count"])?;
+    let count = match line.value.get("count") {
+        None => LEARN_COUNT,
+        Some(count) => whole(count).ok_or_else(|| {
+            Fault::error("`count` is how often a key is looked at before it is judged, a whole number")
+                .at(count.value.place)
+        })?,
+    };
+    Ok((span(line, "time")?.unwrap_or(LEARN), count))
+}
+
+fn whole(entry: &Entry<'_>) -> Option<u32> {
+    match &entry.value.value {
+        Value::Number(_, text) => text.parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+fn per_million(entry: &Entry<'_>) -> Result<u32, Fault> {
+    let Some(line) = entry.value.get("p") else { return Ok(PER_MILLION) };
+    let number = match &line.value.value {
+        Value::Number(_, text) => text.parse::<f64>().ok(),
+        Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => None,
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to a million")]
+    let per_million = number.filter(|p| (1e-6..=1.0).contains(p)).map(|p| (p * 1e6).round() as u32);
+    per_million.ok_or_else(|| {
+        Fault::error("`p` is how rare the unusual is, from 0.000001 to 1; 0.001 is one look in a thousand")
+            .at(line.value.place)
+    })
+}
