@@ -18,6 +18,7 @@ use super::{Outcome, say};
 use crate::args::{self, Report};
 use crate::rules::Places;
 
+mod learnt;
 mod regression;
 mod report;
 
@@ -139,9 +140,10 @@ impl Bench {
         mut case: Case,
     ) -> Case {
         let start = Instant::now();
-        let Rule { path, title, id, filters, body, log_source, .. } = self.rules.rule(number);
+        let Rule { path, title, id, filters, body, log_source, anomaly, .. } = self.rules.rule(number);
         (case.rule, case.id, case.path) = (format!("{path}: {title}"), id.0.to_string(), path.clone());
         let tried = match body {
+            Body::Detection if anomaly.is_some() => self.learnt(number, kind, events),
             Body::Detection => self.single(number, kind, events),
             Body::Correlation(_) => self.several(number, kind, events),
         };
@@ -150,6 +152,7 @@ impl Bench {
             let fault = if wanted { "does not fire on" } else { "fires on" };
             case.fault = Some(format!("{fault} {place}"));
             case.why = match body {
+                Body::Detection if anomaly.is_some() => None,
                 Body::Detection => events.first().and_then(|event| self.why(number, kind, &raw(event)?)),
                 Body::Correlation(_) => self.account(number, &tried),
             };

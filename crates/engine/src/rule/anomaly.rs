@@ -3,7 +3,7 @@
 use super::nearest;
 use super::own::{Sort, known};
 use super::place::Fault;
-use super::yaml::{Entry, Value};
+use super::yaml::{Entry, Node, Value};
 use crate::detect::{Learning, Way};
 use crate::field::{self, FieldId, Fields};
 use crate::time::Span;
@@ -183,4 +183,38 @@ fn per_million(entry: &Entry<'_>) -> Result<u32, Fault> {
         Fault::error("`p` is how rare the unusual is, from 0.000001 to 1; 0.001 is one look in a thousand")
             .at(line.value.place)
     })
+}
+
+/// An example of a rule that learns: each of `usual` comes `every` so long for a time of `for`, and then the events of `then`, one
+/// a second. One document, whose lengths of time are written in seconds.
+///
+/// # Errors
+/// What its author can mend, and where.
+pub(super) fn example(case: &Node<'_>) -> Result<Vec<serde_json::Value>, Fault> {
+    let wrong = |message: &str| Fault::error(message.to_owned()).at(case.place);
+    let shape = "each test of a rule that learns is a mapping of `usual`, `every`, `for` and `then`";
+    let lines = case.map().ok_or_else(|| wrong(shape))?;
+    if let Some(line) = lines.iter().find(|line| !["usual", "every", "for", "then"].contains(&&*line.key)) {
+        return Err(Fault::error(format!("`{}` means nothing here; {shape}", line.key)).at(line.place));
+    }
+    let events = |key: &str| {
+        let nodes = case.get(key).map_or(&[][..], |entry| entry.value.each());
+        match nodes.iter().all(|node| node.map().is_some()) {
+            true => Ok(nodes.iter().map(Node::json).collect::<Vec<_>>()),
+            false => Err(wrong(&format!("`{key}` is a list of events"))),
+        }
+    };
+    let seconds = |key: &str, default: Span| {
+        let Some(entry) = case.get(key) else { return Ok(default.micros() / 1_000_000) };
+        let text = entry.value.text().unwrap_or_default();
+        let span: Result<Span, crate::time::TimeError> = text.parse();
+        span.map(|span| span.micros() / 1_000_000)
+            .map_err(|error| Fault::error(error.to_string()).at(entry.value.place))
+    };
+    Ok(vec![serde_json::json!({
+        "usual": events("usual")?,
+        "every": seconds("every", Span::seconds(3_600))?.max(1),
+        "for": seconds("for", Span::seconds(30 * 86_400))?,
+        "then": events("then")?,
+    })])
 }

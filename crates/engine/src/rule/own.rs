@@ -25,6 +25,8 @@ pub(super) struct Own {
 pub(super) enum Sort {
     Detection,
     Correlation,
+    /// A detection that learns: what is usual, and then some events.
+    Learning,
     /// Not one that raises alerts itself.
     Filter,
 }
@@ -45,8 +47,7 @@ pub(super) fn read(document: &Node<'_>, sort: Sort) -> Result<Own, Fault> {
     };
     let dedup = document.get("dedup").map(dedup).transpose()?;
     let anomaly = document.get("anomaly").map(|entry| anomaly::read(entry, sort, dedup.as_ref())).transpose()?;
-    // One that learns is tried on several events, as a correlation is.
-    let sort = if anomaly.is_some() { Sort::Correlation } else { sort };
+    let sort = if anomaly.is_some() { Sort::Learning } else { sort };
     let tests = document.get("tests").map(|entry| tests(entry, sort)).transpose()?.unwrap_or_default();
     let allow = document.get("lapwing").map(allow).transpose()?.unwrap_or_default();
     Ok(Own { version, runbook, dedup, anomaly, tests, allow })
@@ -115,6 +116,7 @@ fn tests(entry: &Entry<'_>, sort: Sort) -> Result<Tests, Fault> {
 
 fn events(case: &Node<'_>, sort: Sort) -> Result<Vec<serde_json::Value>, Fault> {
     match (sort, &case.value) {
+        (Sort::Learning, _) => anomaly::example(case),
         (Sort::Detection | Sort::Filter, Value::Map(_)) => Ok(vec![case.json()]),
         (Sort::Detection | Sort::Filter, _) => {
             Err(Fault::error("each test of a detection is one event, a mapping").at(case.place))

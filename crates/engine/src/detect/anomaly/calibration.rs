@@ -21,6 +21,13 @@ const HALF_LIFE: f64 = 20_000.0;
 /// Weights grow instead of that all past ones shrink; before they lose digits they are all brought down.
 const WEIGHT_MAX: f64 = 1e9;
 
+/// After so many scores it is worked out again from where on ranks are worth working out: adding up the bins is what a rank
+/// costs, and most scores are nothing unusual.
+const FLOOR_EVERY: u32 = 256;
+
+/// Ranks are worked out below so many times the limit; above that they are 1.
+const WORTH: f64 = 20.0;
+
 /// The past scores of a rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Calibration {
@@ -32,12 +39,15 @@ pub(super) struct Calibration {
     /// Bins of the scores of one moment: none of them is measured by another, so their order makes no difference.
     pending: Vec<u16>,
     moment: Timestamp,
+    /// The lowest bin whose rank is worked out, and how many scores ago that was found.
+    floor: u16,
+    floor_age: u32,
 }
 
 /// How unusual a score is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rank {
-    /// The share of past scores that were at least as high; never 0.
+    /// The share of past scores that were at least as high; never 0, and 1 for what is nothing unusual at all.
     pub(super) p: f64,
     /// How many past scores that rests on, older ones counted less.
     pub(super) among: f64,
@@ -46,7 +56,8 @@ pub(super) struct Rank {
 impl Default for Calibration {
     fn default() -> Self {
         let (pending, moment) = (Vec::new(), Timestamp::EARLIEST);
-        Self { bins: vec![0.0; BINS], total: 0.0, weight: 1.0, pending, moment }
+        let bins = vec![0.0; BINS];
+        Self { bins, total: 0.0, weight: 1.0, pending, moment, floor: 0, floor_age: 0 }
     }
 }
 
@@ -57,13 +68,14 @@ impl Calibration {
     /// the measure of what is usual.
     pub(super) fn rank(&mut self, score: f64, limit: f64, moment: Timestamp) -> Rank {
         if moment != self.moment {
-            self.settle();
+            self.settle(limit);
             self.moment = moment;
         }
         let bin = bin(score);
         let past = self.total / self.weight;
-        let p = |bin: usize| (1.0 + self.bins[bin..].iter().sum::<f64>() / self.weight) / (1.0 + past);
-        let rank = Rank { p: p(bin), among: past };
+        let is_low = bin < usize::from(self.floor);
+        let p = if is_low { 1.0 } else { (1.0 + self.bins[bin..].iter().sum::<f64>() / self.weight) / (1.0 + past) };
+        let rank = Rank { p, among: past };
         let kept = if rank.p < limit { self.at_limit(limit, bin) } else { bin };
         self.pending.push(u16::try_from(kept).unwrap_or(u16::MAX));
         rank
@@ -81,7 +93,7 @@ impl Calibration {
         bin
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self, limit: f64) {
         if self.pending.is_empty() {
             return;
         }
@@ -90,6 +102,11 @@ impl Calibration {
             self.bins[usize::from(bin)] += self.weight;
             self.total += self.weight;
             self.weight *= growth();
+            self.floor_age += 1;
+        }
+        if self.floor_age >= FLOOR_EVERY {
+            self.floor_age = 0;
+            self.floor = u16::try_from(self.at_limit(limit * WORTH, BINS - 1)).unwrap_or(0);
         }
         if self.weight > WEIGHT_MAX {
             self.bins.iter_mut().for_each(|bin| *bin /= self.weight);
