@@ -333,7 +333,9 @@ pub(super) fn compare(before: Vec<Episode>, after: &mut [Episode], shape: &Shape
             continue;
         };
         (episode.told, episode.revision) = (old.told, old.revision);
-        if episode.crossed == old.crossed && episode.sample.first() != old.sample.first() {
+        // Where the first event has left, it left from both.
+        let shows_first = episode.opening.is_none() && old.opening.is_none();
+        if episode.crossed == old.crossed && shows_first && episode.sample.first() != old.sample.first() {
             ripples.push(Ripple::Reopened(place));
         }
         if episode.crossed != old.crossed {

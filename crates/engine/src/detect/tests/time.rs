@@ -276,9 +276,61 @@ fn keys_leave_when_windows_take_too_many_bytes() {
     assert_eq!((restored.bytes(), restored.keys()), (state.bytes(), state.keys()));
 }
 
+/// Seconds since the one before, who, what, how much, delay, and whether it comes by the slow partition.
+type Drawn = (u32, u8, u8, u8, u32, bool);
+
+/// Judged early and revised, by partitions that run apart, with a restart: as if all had come in order and been judged at the
+/// end. Answers how many came too late, and the first difference.
+fn played_apart(drawn: &[Drawn], lag: u32, restart: usize) -> (u64, Option<String>) {
+    let rules = everything();
+    let mut now = 0;
+    let mut events = Vec::new();
+    for &(gap, who, what, much, delay, slow) in drawn {
+        now += gap;
+        if now > 50_000 {
+            break;
+        }
+        let what = ["CreateAccessKey", "ConsoleLogin", "CreateAccessKey", "GetObject"][usize::from(what)];
+        let arrives = now + delay + if slow { lag } else { 0 };
+        events.push((arrives, slow, event(now, &format!("user-{who}"), what, &much.to_string())));
+    }
+    events.sort_by_key(|(.., event)| (event.time, event.uid.clone()));
+    events.dedup_by_key(|(.., event)| event.uid.clone());
+    let sorted: Vec<Event> = events.iter().map(|it| it.2.clone()).collect();
+    events.sort_by_key(|it| it.0);
+    let expected = play_within(Span::seconds(86_400), &rules, &sorted, usize::MAX);
+
+    let mut stream = Stream::new(&rules);
+    for partition in ["slow", "fast"] {
+        stream.reach(partition, Timestamp::EARLIEST, Voice::Speaking);
+    }
+    for (place, (_, slow, event)) in events.iter().enumerate() {
+        if place == restart {
+            stream.state = State::restore(&stream.state.save().unwrap(), Caps::default()).unwrap();
+        }
+        stream.event(if *slow { "slow" } else { "fast" }, event);
+    }
+    let late = stream.state.late();
+    let found = stream.alerts();
+    let first = expected.iter().zip(&found).find(|(one, other)| one != other);
+    let differs = first.is_some() || expected.len() != found.len();
+    (late, differs.then(|| format!("{first:#?} {} {}", expected.len(), found.len())))
+}
+
+#[test]
+fn an_episode_whose_first_event_has_left_did_not_begin_otherwise_because_a_late_one_came() {
+    // The finding of an inner rule was taken back and came again too late for the outer one.
+    let quick = [29, 23, 24, 6, 13].map(|gap| (gap, 0, 0, 0, 0, false));
+    let mut drawn = vec![(0, 2, 0, 0, 0, false), (0, 2, 1, 0, 0, false), (0, 2, 0, 1, 0, false)];
+    drawn.extend([(1, 2, 0, 0, 0, false), (6, 2, 0, 0, 0, false)]);
+    drawn.extend([23, 20, 12, 16].map(|gap| (gap, 0, 0, 0, 0, false)));
+    drawn.extend(quick);
+    drawn.extend([(30, 2, 0, 0, 0, false), (14, 0, 0, 0, 0, false), (27, 2, 2, 0, 0, false), (21, 0, 0, 0, 0, false)]);
+    drawn.extend([(19, 2, 1, 0, 0, true), (29, 0, 0, 0, 0, false), (35, 0, 0, 0, 0, false), (13, 2, 1, 0, 0, false)]);
+    assert_eq!(played_apart(&drawn, 78, 0), (0, None));
+}
+
 proptest! {
-    /// Judged early and revised, by partitions that run apart, with restarts: as if all had come in order and been
-    /// judged at the end.
     #[test]
     fn partitions_that_run_apart_and_late_events_change_nothing(
         drawn in proptest::collection::vec(
@@ -288,37 +340,6 @@ proptest! {
         lag in 0u32..5_000,
         restart in 0usize..60,
     ) {
-        let rules = everything();
-        let mut now = 0;
-        let mut events = Vec::new();
-        for (gap, who, what, much, delay, slow) in drawn {
-            now += gap;
-            if now > 50_000 {
-                break;
-            }
-            let what = ["CreateAccessKey", "ConsoleLogin", "CreateAccessKey", "GetObject"][usize::from(what)];
-            let arrives = now + delay + if slow { lag } else { 0 };
-            events.push((arrives, slow, event(now, &format!("user-{who}"), what, &much.to_string())));
-        }
-        events.sort_by_key(|(.., event)| (event.time, event.uid.clone()));
-        events.dedup_by_key(|(.., event)| event.uid.clone());
-        let sorted: Vec<Event> = events.iter().map(|it| it.2.clone()).collect();
-        events.sort_by_key(|it| it.0);
-        let expected = play_within(Span::seconds(86_400), &rules, &sorted, usize::MAX);
-
-        let mut stream = Stream::new(&rules);
-        for partition in ["slow", "fast"] {
-            stream.reach(partition, Timestamp::EARLIEST, Voice::Speaking);
-        }
-        for (place, (_, slow, event)) in events.iter().enumerate() {
-            if place == restart {
-                stream.state = State::restore(&stream.state.save().unwrap(), Caps::default()).unwrap();
-            }
-            stream.event(if *slow { "slow" } else { "fast" }, event);
-        }
-        prop_assert_eq!(stream.state.late(), 0);
-        let found = stream.alerts();
-        let first = expected.iter().zip(&found).find(|(one, other)| one != other);
-        prop_assert!(first.is_none() && expected.len() == found.len(), "{:#?} {} {}", first, expected.len(), found.len());
+        prop_assert_eq!(played_apart(&drawn, lag, restart), (0, None));
     }
 }
