@@ -82,19 +82,23 @@ async fn says_that_it_accepts_nothing(lapwing: &Lapwing) {
     assert!(lapwing.metric("lapwing_commit_failures_total").await > 0.0);
     assert_eq!(lapwing.metric("lapwing_committing").await, 0.0);
     assert!(lapwing.log_has("commit failed: accepting nothing until it works"));
-    // As many as may wait for a commit do so; the others are told at once.
-    let mut waiting = JoinSet::new();
-    for _ in 0..400 {
-        waiting.spawn(lapwing.client().post(lapwing.url("/v1/events/feed")).body("{}").send());
-    }
-    let mut behind = 0;
-    while let Some(answer) = waiting.join_next().await {
-        let answer = answer.expect("a request does not panic").expect("the service answers");
-        assert!([429, 503].contains(&answer.status().as_u16()), "{answer:?}");
-        assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
-        behind += usize::from(answer.status() == StatusCode::TOO_MANY_REQUESTS);
-    }
-    assert!(behind > 0, "everybody waits");
+    // As many as may wait for a commit do so; the others are told at once. Where the machine is busy those that wait may
+    // have given up before the others are there.
+    until("somebody to be told at once", async || {
+        let mut waiting = JoinSet::new();
+        for _ in 0..400 {
+            waiting.spawn(lapwing.client().post(lapwing.url("/v1/events/feed")).body("{}").send());
+        }
+        let mut behind = 0;
+        while let Some(answer) = waiting.join_next().await {
+            let answer = answer.expect("a request does not panic").expect("the service answers");
+            assert!([429, 503].contains(&answer.status().as_u16()), "{answer:?}");
+            assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
+            behind += usize::from(answer.status() == StatusCode::TOO_MANY_REQUESTS);
+        }
+        (behind > 0).then_some(())
+    })
+    .await;
 }
 
 /// All is told, and it is what a run without faults tells.
