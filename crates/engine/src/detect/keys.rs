@@ -141,11 +141,11 @@ impl Keys {
         }
     }
 
-    /// Judges the next window of this key; answers with the key's text.
+    /// Judges the next window of this key, the newest event being of the moment `clock`; answers with the key's text.
     pub(super) fn judge(
         &mut self,
         hash: Hash,
-        asked: Asked<'_>,
+        (asked, clock): (Asked<'_>, Timestamp),
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Option<Vec<Option<String>>> {
@@ -155,7 +155,7 @@ impl Keys {
                 closed.judge(asked, evidence, ripples);
                 closed.key.clone()
             }),
-            Self::Learnt(learnt) => learnt.judge(hash, asked.shape, evidence, ripples),
+            Self::Learnt(learnt) => learnt.judge(hash, (asked.shape, clock), evidence, ripples),
         }
     }
 

@@ -15,7 +15,7 @@ pub struct Anomaly {
     pub way: Way,
     /// Fields whose values make the key: whose habits they are.
     pub by: Vec<FieldId>,
-    /// Fields whose values are looked at; several make one value together. Empty for `rate`.
+    /// Fields whose values are looked at; several make one value together. Empty for `rate` and `silent`.
     pub of: Vec<FieldId>,
     /// How long a key must have been known before it is judged.
     pub learn: Span,
@@ -23,7 +23,7 @@ pub struct Anomaly {
     pub learn_count: u32,
     /// What was not seen for so long is forgotten, and a key of which nothing was seen.
     pub remember: Span,
-    /// Length of the windows in which `rate` and `distinct` count.
+    /// Length of the windows in which is counted, or compared, or a gap is measured.
     pub window: Span,
     /// Unusual is what is at least as rare as so many looks in a million.
     pub per_million: u32,
@@ -41,8 +41,14 @@ pub(super) struct Draft {
 
 const KEYS: [&str; 7] = ["type", "by", "of", "learn", "remember", "window", "p"];
 
-const WAYS: [(&str, Way); 4] =
-    [("first_seen", Way::FirstSeen), ("rare", Way::Rare), ("rate", Way::Rate), ("distinct", Way::Distinct)];
+const WAYS: [(&str, Way); 6] = [
+    ("first_seen", Way::FirstSeen),
+    ("rare", Way::Rare),
+    ("rate", Way::Rate),
+    ("distinct", Way::Distinct),
+    ("concurrent", Way::Concurrent),
+    ("silent", Way::Silent),
+];
 
 /// Days of a week show every habit once.
 const LEARN: Span = Span::seconds(7 * 86_400);
@@ -68,18 +74,22 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
     if by.is_empty() {
         return Err(wrong("`by` is missing: the fields that say whose habits are learnt".to_owned()));
     }
-    let counts = matches!(way, Way::Rate | Way::Distinct);
-    match (way, of.is_empty()) {
-        (Way::Rate, false) => {
-            return Err(wrong("`rate` counts events and takes no `of`; `distinct` counts values".to_owned()));
+    let (reads_values, has_window) = match way {
+        Way::FirstSeen | Way::Rare => (true, false),
+        Way::Distinct | Way::Concurrent => (true, true),
+        Way::Rate | Way::Silent => (false, true),
+    };
+    match (reads_values, of.is_empty()) {
+        (false, false) => {
+            return Err(wrong(
+                "`rate` and `silent` look at events and take no `of`; `distinct` counts values".to_owned(),
+            ));
         }
-        (Way::FirstSeen | Way::Rare | Way::Distinct, true) => {
-            return Err(wrong("`of` is missing: the fields whose values are looked at".to_owned()));
-        }
-        (Way::Rate, true) | (Way::FirstSeen | Way::Rare | Way::Distinct, false) => {}
+        (true, true) => return Err(wrong("`of` is missing: the fields whose values are looked at".to_owned())),
+        (false, true) | (true, false) => {}
     }
-    if let Some(window) = lines.iter().find(|line| line.key == "window").filter(|_| !counts) {
-        return Err(Fault::error("`window` is for `rate` and `distinct`").at(window.place));
+    if let Some(window) = lines.iter().find(|line| line.key == "window").filter(|_| !has_window) {
+        return Err(Fault::error("`window` means nothing to `first_seen` and `rare`").at(window.place));
     }
     let (learn, learn_count) = learn(entry)?;
     let asked = Anomaly {

@@ -81,6 +81,12 @@ impl Calibration {
         rank
     }
 
+    /// The score whose rank is about the limit; 0 as long as nothing is known.
+    pub(super) fn score_at(&self, limit: f64) -> f64 {
+        let place = if self.total > 0.0 { self.at_limit(limit, BINS - 1) } else { 0 };
+        libm::expm1(place as f64 / (BINS as f64 - 1.0) * libm::log1p(SCORE_MAX))
+    }
+
     /// The highest bin up to this one whose rank is not below the limit.
     fn at_limit(&self, limit: f64, bin: usize) -> usize {
         let (mut tail, least) = (0.0, (limit * (1.0 + self.total / self.weight) - 1.0) * self.weight);

@@ -2,7 +2,8 @@
 
 use super::counts::{Counts, Window};
 use super::rate::judge_count;
-use super::{Known, Learning, Shared, Unusual};
+use super::verdict::{Known, Unusual};
+use super::{Learning, Shared};
 
 pub(super) fn judge(
     counts: &mut Counts,

@@ -7,14 +7,15 @@
 use std::fmt::Write;
 
 use super::values::{Had, Look, Values};
-use super::{Known, Learning, Note, Shared, Unusual, is_unusual, odds};
+use super::verdict::{Known, Note, Unusual, is_unusual, odds};
+use super::{Learning, Shared};
 use crate::time::Span;
 
 /// A value is looked at once a day.
 pub(super) const CELL: Span = Span::seconds(86_400);
 
 /// On so many distinct days a value must come to be known.
-const LEARNT_AFTER: u32 = 2;
+pub(super) const LEARNT_AFTER: u32 = 2;
 
 pub(super) fn judge(
     values: &mut Values,
@@ -23,8 +24,7 @@ pub(super) fn judge(
     learning: &Learning,
     shared: &mut Shared,
 ) -> Option<Unusual> {
-    let days = u32::try_from(learning.remember.micros() / CELL.micros()).unwrap_or(u32::MAX);
-    let had = values.had(look.hash).filter(|had| look.cell.saturating_sub(had.last) <= days);
+    let had = values.had(look.hash).filter(|had| look.cell.saturating_sub(had.last) <= days(learning));
     let is_known = had.is_some_and(|had| had.cells >= LEARNT_AFTER);
     let others = shared.population.having(look.hash, look.time);
     let score = if is_known { 0.0 } else { surprise(values, look, known, others, shared.keys) };
@@ -63,7 +63,13 @@ pub(super) fn judge(
     Some(Unusual { first: look.time, last: look.time, sample: vec![look.evidence], events: 1, level: 1, note })
 }
 
-fn surprise(values: &Values, look: &Look, known: Known, others: u32, keys: usize) -> f64 {
+/// For how many days a value is remembered.
+pub(super) fn days(learning: &Learning) -> u32 {
+    u32::try_from(learning.remember.micros() / CELL.micros()).unwrap_or(u32::MAX)
+}
+
+/// How much of a surprise a value is that was never seen, in tens of orders.
+pub(super) fn surprise(values: &Values, look: &Look, known: Known, others: u32, keys: usize) -> f64 {
     // One burst of new values makes none of them less new.
     let is_single = |had: &&Had| had.cells < LEARNT_AFTER && had.last != look.cell;
     let single = values.all().iter().filter(is_single).count();

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::values::{Had, Look, Values};
-use super::{Known, Learning, Note, Shared, Unusual, is_unusual, odds};
+use super::verdict::{Known, Note, Unusual, is_unusual, odds};
+use super::{Learning, Shared};
 use crate::time::Span;
 
 /// A value is looked at once an hour.

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::baseline::Surprise;
 use super::counts::{Counts, Window};
-use super::{Known, Learning, Note, Shared, Unusual, is_unusual, odds};
+use super::verdict::{Known, Note, Unusual, is_unusual, odds};
+use super::{Learning, Shared};
 
 pub(super) fn judge(
     counts: &mut Counts,

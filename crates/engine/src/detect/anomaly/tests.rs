@@ -165,6 +165,38 @@ fn a_value_that_a_key_seldom_has_is_rare() {
 }
 
 #[test]
+fn two_places_at_once_that_a_key_was_never_at_together_are_an_alert() {
+    let mut events = office(28);
+    // Its own two are usual, one after the other.
+    events.extend((0..28).flat_map(|day| {
+        (0..4).map(move |number| {
+            read(day * DAY + 9 * HOUR + number * 60_000 + 1, "user-3", ["nat-1", "nat-2"][number as usize % 2])
+        })
+    }));
+    events.extend((0..4).map(|number| {
+        read(
+            28 * DAY + 9 * HOUR + number * 60_000,
+            "user-3",
+            ["nat-1", "elsewhere"][usize::try_from(number).unwrap() % 2],
+        )
+    }));
+    let rules = rules("{type: concurrent, by: [userIdentity.arn], of: [requestParameters.secretId]}");
+    let alerts = alerts(&rules, &in_order(events), usize::MAX);
+    let [alert] = alerts.as_slice() else { panic!("{alerts:#?}") };
+    assert!(alert.why.contains("elsewhere") && alert.why.contains("at once, to and fro"), "{}", alert.why);
+}
+
+#[test]
+fn a_key_that_used_to_speak_and_stops_is_an_alert_and_a_weekend_is_none() {
+    let mut events = office(49);
+    events.retain(|(at, record)| !(record.contains("user-3") && *at > 35 * DAY));
+    let rules = rules("{type: silent, by: [userIdentity.arn]}");
+    let alerts = alerts(&rules, &in_order(events), usize::MAX);
+    let [alert] = alerts.as_slice() else { panic!("{alerts:#?}") };
+    assert!(alert.key.values().any(|who| who == "user-3") && alert.why.starts_with("no event for "), "{}", alert.why);
+}
+
+#[test]
 fn several_fields_make_one_value_together_and_an_event_without_them_is_not_looked_at() {
     let rules = rules("{type: first_seen, by: userIdentity.arn, of: [requestParameters.secretId, sourceIPAddress]}");
     let (_, record) = read(0, "ana", "app");
@@ -185,12 +217,15 @@ fn a_rule_that_learns_is_refused_where_it_means_nothing() {
     let head = "title: t\nid: 11111111-1111-4111-8111-111111111111\nlogsource: {product: aws, service: cloudtrail}\n\
                 detection: {s: {eventName: a}, condition: s}\nlevel: low\n";
     for (block, complaint) in [
-        ("anomaly: {by: [a], of: [b]}", "`type` is missing; it is one of first_seen, rare, rate, distinct"),
+        (
+            "anomaly: {by: [a], of: [b]}",
+            "`type` is missing; it is one of first_seen, rare, rate, distinct, concurrent, silent",
+        ),
         ("anomaly: {type: first_sen, by: [a], of: [b]}", "is no `type` of an anomaly"),
         ("anomaly: {type: first_seen, of: [b]}", "`by` is missing"),
         ("anomaly: {type: first_seen, by: [a]}", "`of` is missing"),
-        ("anomaly: {type: rate, by: [a], of: [b]}", "takes no `of`"),
-        ("anomaly: {type: rare, by: [a], of: [b], window: 1h}", "`window` is for `rate` and `distinct`"),
+        ("anomaly: {type: rate, by: [a], of: [b]}", "take no `of`"),
+        ("anomaly: {type: rare, by: [a], of: [b], window: 1h}", "`window` means nothing to"),
         ("anomaly: {type: rate, by: [a], p: 2}", "`p` is how rare the unusual is"),
         ("anomaly: {type: rate, by: [a], learn: {days: 3}}", "`days` means nothing in `learn`"),
         ("anomaly: {type: rate, by: [a]}\ndedup: {group-by: [a], period: 1h}", "has a `period` only"),
@@ -208,13 +243,15 @@ proptest! {
     fn neither_order_within_the_lateness_nor_a_restart_changes_what_is_found(
         swaps in proptest::collection::vec((0usize..2_400, 1usize..6), 0..300),
         restart_at in 0usize..2_000,
-        way in 0usize..4,
+        way in 0usize..6,
     ) {
         let blocks = [
             FIRST_SEEN,
             "{type: rare, by: [userIdentity.arn], of: [requestParameters.secretId], p: 0.01}",
             "{type: rate, by: [userIdentity.arn], p: 0.01}",
             "{type: distinct, by: [userIdentity.arn], of: [requestParameters.secretId], p: 0.01}",
+            "{type: concurrent, by: [userIdentity.arn], of: [requestParameters.secretId], p: 0.01}",
+            "{type: silent, by: [requestParameters.secretId], p: 0.01}",
         ];
         let rules = rules(blocks[way]);
         let mut events = office(21);

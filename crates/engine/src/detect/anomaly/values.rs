@@ -47,6 +47,13 @@ pub(super) struct Had {
     pub(super) weight: f32,
 }
 
+impl Look {
+    /// At a value that was made up from others.
+    pub(super) fn of(hash: u64, cell: u32, time: Timestamp, evidence: Handle) -> Self {
+        Self { time, due: time, evidence, hash, value: "".into(), cell }
+    }
+}
+
 impl Values {
     /// Takes in the values of an event. One that was looked at in this cell already is nothing new.
     pub(super) fn take(&mut self, arrival: &Arrival<'_>, width: Span, wait: Span, evidence: &mut Evidence) {

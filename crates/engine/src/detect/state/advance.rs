@@ -37,7 +37,7 @@ impl State {
     /// Windows of a rule that is away wait until it is back.
     fn judge_one(&mut self, rules: &RuleSet, due: Due, changes: &mut Vec<Change>) {
         let Due { end, place, hash } = due;
-        let borders = self.borders(place);
+        let (borders, clock) = (self.borders(place), self.clock);
         let Self { rules: remembered, evidence, ripples, deadlines, bytes, .. } = self;
         let rule = &mut remembered[place];
         deadlines.remove(rule.kinds, due);
@@ -48,7 +48,7 @@ impl State {
         let Some(shape) = rules.shape(number).filter(|shape| shape.asked == rule.asked) else { return };
         ripples.clear();
         let before = rule.keys.bytes();
-        let values = rule.keys.judge(hash, Asked { shape, borders }, evidence, ripples);
+        let values = rule.keys.judge(hash, (Asked { shape, borders }, clock), evidence, ripples);
         *bytes = *bytes + rule.keys.bytes() - before;
         self.wait(place, hash, None);
         if let Some(values) = values {

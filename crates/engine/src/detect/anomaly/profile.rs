@@ -1,0 +1,170 @@
+//! What is known of one key, and what comes of a look at it.
+
+use serde::{Deserialize, Serialize};
+
+use super::concurrent::{self, Places};
+use super::counts::Counts;
+use super::silent::{self, Gaps, Turn};
+use super::values::Values;
+use super::verdict::{Known, Unusual};
+use super::{Learning, Shared, Way, distinct, first_seen, rare, rate};
+use crate::detect::Shape;
+use crate::detect::episode::Episode;
+use crate::detect::evidence::Evidence;
+use crate::detect::table::Weigh;
+use crate::detect::window::{Arrival, Ripple, grown};
+use crate::time::{Span, Timestamp};
+
+/// What is known of one key.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Profile {
+    /// The values of its fields: no event is at hand when it is judged.
+    pub(super) key: Vec<Option<String>>,
+    /// When it was first looked at.
+    pub(super) since: Timestamp,
+    /// How often it was looked at.
+    pub(super) looks: u32,
+    /// All before this moment was judged.
+    pub(super) judged_to: Timestamp,
+    pub(super) habit: Habit,
+    pub(super) episode: Vec<Episode>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) enum Habit {
+    #[default]
+    None,
+    Values(Values),
+    Counts(Box<Counts>),
+    Places(Box<Places>),
+    Gaps(Box<Gaps>),
+}
+
+impl Habit {
+    fn of(way: Way) -> Self {
+        match way {
+            Way::FirstSeen | Way::Rare => Self::Values(Values::default()),
+            Way::Rate | Way::Distinct => Self::Counts(Box::default()),
+            Way::Concurrent => Self::Places(Box::default()),
+            Way::Silent => Self::Gaps(Box::default()),
+        }
+    }
+}
+
+impl Profile {
+    pub(super) fn take(&mut self, arrival: &Arrival<'_>, learning: &Learning, wait: Span, evidence: &mut Evidence) {
+        if matches!(self.habit, Habit::None) {
+            self.habit = Habit::of(learning.way);
+        }
+        match &mut self.habit {
+            Habit::None => {}
+            Habit::Values(values) => {
+                let cell = if learning.way == Way::Rare { rare::CELL } else { first_seen::CELL };
+                values.take(arrival, cell, wait, evidence);
+            }
+            Habit::Counts(counts) => counts.take(arrival, learning.window, wait, evidence),
+            Habit::Places(places) => places.take(arrival, learning.window, wait, evidence),
+            Habit::Gaps(gaps) => gaps.take(arrival, learning.window, wait, evidence),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        match &self.habit {
+            Habit::None => None,
+            Habit::Values(values) => values.deadline(),
+            Habit::Counts(counts) => counts.deadline(),
+            Habit::Places(places) => places.deadline(),
+            Habit::Gaps(gaps) => gaps.deadline(),
+        }
+    }
+
+    pub(super) fn judge(
+        &mut self,
+        shape: &Shape,
+        clock: Timestamp,
+        shared: &mut Shared,
+        evidence: &mut Evidence,
+    ) -> Option<Unusual> {
+        let learning = shape.learning.as_ref()?;
+        let Self { habit, since, looks, judged_to, episode, .. } = self;
+        let goes_on = |now: Timestamp| episode.first().is_some_and(|episode| now.since(episode.held) <= shape.quiet);
+        let (moment, found) = match habit {
+            Habit::None => return None,
+            Habit::Values(values) => {
+                let look = values.next()?;
+                let known_for = Known::of(since, looks, look.time).during(goes_on(look.time));
+                let judge = if learning.way == Way::Rare { rare::judge } else { first_seen::judge };
+                let found = judge(values, &look, known_for, learning, shared);
+                if found.is_none() {
+                    evidence.release(look.evidence);
+                }
+                (look.time, found)
+            }
+            Habit::Counts(counts) => {
+                let window = counts.next()?;
+                let known_for = Known::of(since, looks, window.last).during(goes_on(window.last));
+                let end = window.end(learning.window);
+                let judge = if learning.way == Way::Distinct { distinct::judge } else { rate::judge };
+                let found = judge(counts, &window, known_for, learning, shared);
+                if found.is_none() {
+                    window.release(evidence);
+                }
+                (end, found)
+            }
+            Habit::Places(places) => {
+                let window = places.next()?;
+                let known_for = Known::of(since, looks, window.last).during(goes_on(window.last));
+                let found = concurrent::judge(places, &window, known_for, learning, shared);
+                // An alert holds on to those that it shows.
+                found.iter().flat_map(|found| &found.sample).for_each(|handle| evidence.hold(*handle));
+                window.release(evidence);
+                (window.end(learning.window), found)
+            }
+            Habit::Gaps(gaps) => match gaps.next()? {
+                Turn::Spoke(window) => {
+                    let known_for = Known::of(since, looks, window.time);
+                    silent::spoke(gaps, window, known_for, learning, shared, evidence);
+                    (window.time, None)
+                }
+                // Nothing more comes at all: that is nobody's silence.
+                Turn::Silent(_, now) if now > clock => return None,
+                Turn::Silent(window, now) => {
+                    (window.time, Some(silent::fell_silent(gaps, window, now, learning, evidence)))
+                }
+            },
+        };
+        *judged_to = moment.max(*judged_to);
+        found
+    }
+
+    /// One burst is one alert: what is unusual again before it was quiet for long enough lets it grow.
+    pub(super) fn report(&mut self, unusual: Unusual, quiet: Span, evidence: &mut Evidence) -> Option<Ripple> {
+        let Unusual { first, last, sample, events, level, note } = unusual;
+        let goes_on = self.episode.first().is_some_and(|episode| last.since(episode.held) <= quiet);
+        if !goes_on {
+            self.episode.clear();
+            self.episode.push(Episode::noted(last, first, note));
+        }
+        let episode = self.episode.first_mut()?;
+        episode.grow(last, level.into(), events, sample.iter().copied());
+        // It keeps itself what it shows: nothing else holds these events.
+        episode.forget(&sample, evidence);
+        sample.into_iter().for_each(|handle| evidence.release(handle));
+        grown(&mut self.episode, Some(&last))
+    }
+}
+
+impl Weigh for Profile {
+    fn bytes(&self) -> usize {
+        let texts: usize = self.key.iter().flatten().map(|text| text.len() + size_of::<Option<String>>()).sum();
+        let episode: usize = self.episode.iter().map(Episode::bytes).sum();
+        let habit = match &self.habit {
+            Habit::None => 0,
+            Habit::Values(values) => values.bytes(),
+            Habit::Counts(counts) => size_of::<Counts>() + counts.bytes(),
+            Habit::Places(places) => size_of::<Places>() + places.bytes(),
+            Habit::Gaps(gaps) => size_of::<Gaps>() + gaps.bytes(),
+        };
+        texts + episode + habit
+    }
+}
