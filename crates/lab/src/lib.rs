@@ -17,3 +17,4 @@ pub mod score;
 pub mod sigmahq;
 pub mod speed;
 pub mod table;
+pub mod world;
