@@ -1,15 +1,17 @@
-//! Writes a synthetic world to standard output, a line a record, or says how fast it is made: `world [DAYS] [count]`.
+//! Writes a synthetic world to standard output, a line a record, or says how fast it is made: `world [DAYS] [benign] [count]`.
 
 use std::io::Write;
 
-use lab::world::{Plan, World};
+use lab::world::{Attacks, Plan, World};
 
 fn main() -> std::io::Result<()> {
-    let mut words = std::env::args().skip(1);
-    let days = words.next().and_then(|days| days.parse().ok()).unwrap_or(30);
-    let world = World::new(&Plan { days, ..Plan::default() });
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let says = |word: &str| words.iter().any(|said| said == word);
+    let days = words.first().and_then(|days| days.parse().ok()).unwrap_or(30);
+    let attacks = if says("benign") { Attacks::None } else { Attacks::All };
+    let world = World::new(&Plan { days, attacks, ..Plan::default() });
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    if words.next().as_deref() != Some("count") {
+    if !says("count") {
         for record in world {
             out.write_all(&record.raw)?;
             out.write_all(b"\n")?;

@@ -31,6 +31,11 @@ impl Calendar {
         self.start.plus(Span::from_micros(i64::from(day) * i64::from(DAY_SECONDS) * 1_000_000))
     }
 
+    /// The day that a moment lies in; the first one for all that is before it.
+    pub(super) fn day_of(self, time: Timestamp) -> Day {
+        u32::try_from(time.since(self.start).micros() / (i64::from(DAY_SECONDS) * 1_000_000)).unwrap_or(0)
+    }
+
     /// So many minutes into a day; minutes may go beyond its end.
     pub(super) fn at(self, day: Day, minutes: u64) -> Timestamp {
         self.begin(day).plus(minutes_of(minutes))

@@ -53,13 +53,6 @@ impl Company {
         these[number % these.len()]
     }
 
-    /// The service of that number among those that run somewhere; counts round.
-    pub(super) fn runs(&self, runs: Runs, number: usize) -> &Workload {
-        let these: Vec<&Workload> =
-            self.workloads.iter().filter(|workload| workload.runs == runs && workload.born.is_none()).collect();
-        these[number % these.len()]
-    }
-
     /// The service of that number among those that Actions deploys to a place.
     pub(super) fn deployed(&self, runs: Runs, number: usize) -> &Workload {
         let these: Vec<&Workload> = self
@@ -68,6 +61,21 @@ impl Company {
             .filter(|workload| workload.runs == runs && workload.built == Built::Actions && workload.born.is_none())
             .collect();
         these[number % these.len()]
+    }
+
+    /// Whether that is a working day of somebody: the same answer whoever asks.
+    pub(super) fn works(&self, person: &Person, day: Day) -> bool {
+        person.works(self.calendar, day, &mut Draw::of(self.seed, "works", person.number as u64, u64::from(day)))
+    }
+
+    /// When their working day begins, in minutes of the UTC day.
+    pub(super) fn begins(&self, person: &Person, day: Day) -> u64 {
+        person.begins(self.calendar, day, &mut Draw::of(self.seed, "begins", person.number as u64, u64::from(day)))
+    }
+
+    /// Where they work from that day.
+    pub(super) fn place(&self, person: &Person, day: Day) -> String {
+        person.place(self.calendar, day, &mut Draw::of(self.seed, "place", person.number as u64, u64::from(day)))
     }
 
     /// Who is on call that week: a site reliability engineer.
@@ -123,7 +131,7 @@ fn workload(seed: u64, number: usize, calendar: Calendar) -> Workload {
         built,
         secrets: secrets.iter().take(kept).map(|secret| format!("prod/{name}/{secret}")).collect(),
         pace: draw.between(10, 38),
-        uses_vault: number % 3 == 0,
+        uses_vault: number.is_multiple_of(3),
         born,
     }
 }
@@ -168,7 +176,7 @@ fn person(seed: u64, number: usize, people: usize, calendar: Calendar, workloads
         token: draw.base64(43) + "=",
         // Three join and three leave; one of those who leave is a contractor.
         joined: day_of(number, &[(12, 4), (25, 11), (39, 18)], calendar),
-        left: day_of(number, &[(14, 20), (30, 13)], calendar),
+        left: day_of(number, &[(14, 20), (30, 12)], calendar),
         holiday: draw.percent(22).then(|| u32::try_from(draw.below(28)).unwrap_or(0)),
         begins_minutes: draw.between(7 * 60 + 30, 10 * 60),
         at_home_percent: draw.between(10, 90),

@@ -13,6 +13,7 @@ mod services;
 
 pub(super) use console::CONSOLE_READS;
 pub(super) use deploys::Running;
+pub(super) use platform::{FORGOTTEN, named};
 pub(super) use services::{SECRET, google_secret};
 
 use super::calendar::Day;

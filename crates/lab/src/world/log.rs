@@ -9,6 +9,7 @@ use engine::time::{Span, Timestamp};
 
 use super::company::Company;
 use super::draw::Draw;
+use super::person::Person;
 use super::{Label, Record};
 
 /// Where activities write.
@@ -32,6 +33,16 @@ impl Log {
     pub(super) fn turn(&mut self, what: &str, whose: usize, which: u32, now: Timestamp) {
         self.draw = Draw::of(self.company.seed, what, whose as u64, u64::from(which));
         self.now = now;
+    }
+
+    /// Where somebody is now: at work in their hours, else at home, so that nobody is in two places.
+    pub(super) fn place(&self, person: &Person) -> String {
+        let company = &self.company;
+        let day = company.calendar.day_of(self.now);
+        let begins = company.begins(person, day);
+        let hours = company.calendar.at(day, begins.saturating_sub(15))..company.calendar.at(day, begins + 10 * 60);
+        let at_work = company.works(person, day) && hours.contains(&self.now);
+        if at_work || person.travels(company.calendar, day) { company.place(person, day) } else { person.home() }
     }
 
     /// Lets seconds go by.

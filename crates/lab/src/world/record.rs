@@ -12,11 +12,11 @@ mod okta;
 mod sts;
 mod vault;
 
-pub(super) use aws::{Caller, Role, user_id, user_key};
+pub(super) use aws::{Caller, Role, user_key};
 pub(super) use github::Hand;
 pub(super) use gitlab::Gitlab;
 pub(super) use google::Principal;
-pub(super) use hook::{Run, person};
+pub(super) use hook::Run;
 pub(super) use kube::User;
 pub(super) use okta::{Login, account, factor};
 pub(super) use vault::Token;

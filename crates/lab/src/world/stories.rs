@@ -4,7 +4,15 @@
 //! came for. Nothing in it looks at rules, detectors or thresholds. Some are loud; some use access that is there already,
 //! so that only where a credential came from, or a deploy without its records, shows them.
 
+mod cluster;
+mod code;
+mod deploy;
+mod guardrails;
+mod identity;
+mod keys;
+mod pipeline;
 mod scene;
+mod secrets;
 
 use std::sync::Arc;
 
@@ -53,7 +61,16 @@ pub struct Told {
 
 /// Every story, by theme. Its place in the list is its number.
 pub(super) fn all() -> Vec<Story> {
-    let themes: [&[Story]; 0] = [];
+    let themes: [&[Story]; 8] = [
+        &code::STORIES,
+        &pipeline::STORIES,
+        &deploy::STORIES,
+        &keys::STORIES,
+        &secrets::STORIES,
+        &guardrails::STORIES,
+        &identity::STORIES,
+        &cluster::STORIES,
+    ];
     themes.concat()
 }
 

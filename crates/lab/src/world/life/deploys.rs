@@ -131,7 +131,7 @@ impl Log {
         let repository = workload.repository();
         let running = self.start_run(&repository, hand, run);
         self.hook_deployment(&repository, &running.run, None);
-        if workload.number % 2 == 0 {
+        if workload.number.is_multiple_of(2) {
             self.wait(30, 600);
             self.hook_approval(approver, &repository, &running.run);
         }

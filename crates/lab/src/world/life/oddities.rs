@@ -61,7 +61,7 @@ fn incident(log: &mut Log, company: &Company, day: Day) {
         log.turn("incident", number + 1, day, begin);
         log.wait(60, 1500);
         for _ in 0..3 {
-            let login = log.sign_in(person, &person.home(), person.browser());
+            let login = log.sign_in(person, &log.place(person), person.browser());
             log.use_aws(person, &login, 60);
             log.use_cluster(person, &login, 90);
             log.wait(300, 1500);
@@ -73,17 +73,22 @@ fn incident(log: &mut Log, company: &Company, day: Day) {
     let (author, reviewer) = (team[2], team[0]);
     let commit = log.merge_change(
         &workload.repository(),
-        (author, &author.home()),
-        (reviewer, &reviewer.home()),
+        (author, &log.place(author)),
+        (reviewer, &log.place(reviewer)),
         &["src/retry.go"],
     );
-    log.deploy(workload, &Hand::person(reviewer, &reviewer.home()), &Hand::person(author, &author.home()), &commit);
+    log.deploy(
+        workload,
+        &Hand::person(reviewer, &log.place(reviewer)),
+        &Hand::person(author, &log.place(author)),
+        &commit,
+    );
 }
 
 /// The keys of named users are changed: a new one first, the old one off, then gone.
 fn rotation(log: &mut Log, company: &Company) {
     let person = company.nth(Duty::Sre, 2);
-    let place = person.home();
+    let place = log.place(person);
     let login = log.sign_in(person, &place, person.browser());
     log.open_app(person, &login, "AWS");
     let caller = log.take_role_by_login(person, &Role::new(PROD, "operator"), &place);
@@ -121,9 +126,9 @@ fn monthly(log: &mut Log, company: &Company) {
         log.wait(1, 6);
     }
     let person = company.nth(Duty::Security, 0);
-    let login = log.sign_in(person, &person.home(), person.browser());
+    let login = log.sign_in(person, &log.place(person), person.browser());
     log.open_app(person, &login, "AWS");
-    let auditor = log.open_console(person, &Role::new(PROD, "auditor"), &person.home());
+    let auditor = log.open_console(person, &Role::new(PROD, "auditor"), &log.place(person));
     log.wait(2, 4);
     for workload in &company.workloads {
         for call in ["iam:ListRolePolicies", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies"] {
@@ -177,9 +182,9 @@ fn by_terraform(log: &mut Log) -> Caller {
 /// Accounts of those who come, and of those who leave. Of one who leaves the accounts outside the identity provider stay.
 fn coming_and_going(log: &mut Log, company: &Company, person: &Person, day: Day) {
     let by = company.nth(Duty::Security, 1);
-    let hand = Hand::person(by, &by.home());
+    let hand = Hand::person(by, &log.place(by));
     if person.joined == Some(day) {
-        let login = log.sign_in(by, &by.home(), by.browser());
+        let login = log.sign_in(by, &log.place(by), by.browser());
         log.okta(by, &login, "user.lifecycle.create", Ok(()), account(person));
         log.wait(5, 30);
         log.okta(by, &login, "user.lifecycle.activate", Ok(()), account(person));
@@ -191,11 +196,11 @@ fn coming_and_going(log: &mut Log, company: &Company, person: &Person, day: Day)
             json!({"user": person.login, "team": format!("example-org/{}", person.team)}),
         );
         log.wait(600, 1200);
-        let first = log.sign_in(person, &person.home(), person.browser());
+        let first = log.sign_in(person, &log.place(person), person.browser());
         log.okta(person, &first, "user.mfa.factor.activate", Ok(()), factor("Okta Verify"));
     }
     if person.left == Some(day) {
-        let login = log.sign_in(by, &by.home(), by.browser());
+        let login = log.sign_in(by, &log.place(by), by.browser());
         log.okta(by, &login, "user.lifecycle.deactivate", Ok(()), account(person));
         log.wait(20, 60);
         if person.duty != Duty::Contractor {
@@ -204,10 +209,10 @@ fn coming_and_going(log: &mut Log, company: &Company, person: &Person, day: Day)
     }
     // A telephone is lost once in a while.
     if day % 6 == 4 && person.number == (day as usize * 13) % company.people.len() && person.is_there(day) {
-        let login = log.sign_in(by, &by.home(), by.browser());
+        let login = log.sign_in(by, &log.place(by), by.browser());
         log.okta(by, &login, "user.mfa.factor.reset_all", Ok(()), account(person));
         log.wait(600, 1500);
-        let again = log.sign_in(person, &person.home(), person.browser());
+        let again = log.sign_in(person, &log.place(person), person.browser());
         log.okta(person, &again, "user.mfa.factor.activate", Ok(()), factor("Okta Verify"));
     }
 }

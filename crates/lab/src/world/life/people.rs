@@ -15,7 +15,7 @@ pub(super) fn day(log: &mut Log, day: Day) {
     let company = Arc::clone(&log.company);
     for person in &company.people {
         log.turn("person", person.number, day, company.calendar.begin(day));
-        if person.works(company.calendar, day, &mut log.draw) {
+        if company.works(person, day) {
             working_day(log, &company, person, day);
         } else if person.is_there(day) && log.draw.percent(6) {
             // Some look after their own things on days off.
@@ -28,8 +28,8 @@ pub(super) fn day(log: &mut Log, day: Day) {
 }
 
 fn working_day(log: &mut Log, company: &Company, person: &Person, day: Day) {
-    let begins = person.begins(company.calendar, day, &mut log.draw);
-    let place = person.place(company.calendar, day, &mut log.draw);
+    let begins = company.begins(person, day);
+    let place = company.place(person, day);
     log.now = company.calendar.at(day, begins);
     log.wait(0, 900);
     let login = morning(log, person, &place);
@@ -139,7 +139,7 @@ fn evening(log: &mut Log, person: &Person) {
     if person.duty == Duty::Engineer && log.draw.percent(40) {
         let own = log.own_service(person);
         log.wait(60, 600);
-        log.github(&Hand::git(person, &person.home()), "git.fetch", &own.repository(), json!({}));
+        log.github(&Hand::git(person, &log.place(person)), "git.fetch", &own.repository(), json!({}));
     }
 }
 
@@ -150,7 +150,7 @@ fn on_call(log: &mut Log, company: &Company, day: Day) {
         let minutes = log.draw.between(0, 1439);
         log.now = company.calendar.at(day, minutes);
         log.wait(0, 59);
-        let login = log.sign_in(person, &person.home(), person.browser());
+        let login = log.sign_in(person, &log.place(person), person.browser());
         let (calls, requests) = (log.draw.between(10, 40), log.draw.between(10, 40));
         log.use_aws(person, &login, calls);
         log.use_cluster(person, &login, requests);

@@ -45,15 +45,15 @@ fn one(log: &mut Log, company: &Company, workload: &Workload, day: Day) {
     let owners = company.owners(workload);
     let first = log.draw.place(owners.len());
     let (author, reviewer) = (owners[first], owners[(first + 1) % owners.len()]);
-    if !author.works(company.calendar, day, &mut log.draw) && !company.calendar.is_weekend(day) {
+    let both_work = company.works(author, day) && company.works(reviewer, day);
+    if !both_work && !company.calendar.is_weekend(day) {
         return;
     }
-    let begins = author.begins(company.calendar, day, &mut log.draw);
+    let begins = company.begins(author, day);
     let minutes = begins + log.draw.between(20, 420);
     log.now = company.calendar.at(day, minutes);
     log.wait(0, 59);
-    let places =
-        (author.place(company.calendar, day, &mut log.draw), reviewer.place(company.calendar, day, &mut log.draw));
+    let places = (log.place(author), log.place(reviewer));
     match workload.built {
         Built::Actions => {
             let files = ["src/main.go", "src/handler.go", "go.sum"];
@@ -72,12 +72,17 @@ fn library_change(log: &mut Log, company: &Company, library: &str, day: Day) {
         return;
     }
     let engineers: Vec<&Person> =
-        company.people.iter().filter(|person| person.habit.code_events > 10 && person.is_there(day)).collect();
-    let (author, reviewer) = (*log.draw.pick(&engineers), *log.draw.pick(&engineers));
-    let minutes = author.begins(company.calendar, day, &mut log.draw) + log.draw.between(30, 420);
+        company.people.iter().filter(|person| person.habit.code_events > 10 && company.works(person, day)).collect();
+    if engineers.len() < 2 {
+        return;
+    }
+    let first = log.draw.place(engineers.len());
+    // Somebody else reviews.
+    let second = (first + 1 + log.draw.place(engineers.len() - 1)) % engineers.len();
+    let (author, reviewer) = (engineers[first], engineers[second]);
+    let minutes = company.begins(author, day) + log.draw.between(30, 420);
     log.now = company.calendar.at(day, minutes);
-    let places =
-        (author.place(company.calendar, day, &mut log.draw), reviewer.place(company.calendar, day, &mut log.draw));
+    let places = (log.place(author), log.place(reviewer));
     log.merge_change(
         &format!("example-org/{library}"),
         (author, &places.0),

@@ -14,8 +14,15 @@ use super::super::person::{Duty, Person};
 use super::super::record::{Caller, Hand, Principal, Role, User, user_key};
 
 /// Named users that are older than roles, with what they do every ten minutes. Their keys are changed on one day.
-pub(in crate::world) const NAMED: [(&str, &str); 3] =
-    [("metrics-push", "monitoring:PutMetricAlarm"), ("backup-sync", "s3:PutObject"), ("mail-relay", "ses:SendEmail")];
+pub(in crate::world) const NAMED: [(&str, &str); 4] = [
+    ("metrics-push", "monitoring:PutMetricAlarm"),
+    ("backup-sync", "s3:PutObject"),
+    ("mail-relay", "ses:SendEmail"),
+    ("partner-feed", "s3:GetObject"),
+];
+
+/// The one that is no longer needed from some day on; its key is forgotten.
+const ENDED: (&str, u32) = ("partner-feed", 18);
 
 /// A named user that nobody has used for months.
 pub(in crate::world) const FORGOTTEN: &str = "old-importer";
@@ -38,7 +45,7 @@ fn at(log: &mut Log, company: &Company, day: Day, seconds: u64) {
 }
 
 /// Who asks all day long how everything is.
-const WATCHERS: [(&str, &str, u64, [&str; 5]); 4] = [
+const WATCHERS: [(&str, &str, u64, [&str; 5]); 7] = [
     (
         "grafana-reader",
         "ec2",
@@ -87,6 +94,19 @@ const WATCHERS: [(&str, &str, u64, [&str; 5]); 4] = [
             "ec2:DescribeAddresses",
         ],
     ),
+    ("image-proxy", "ec2", 500, ["s3:GetObject", "s3:GetObject", "s3:GetObject", "s3:PutObject", "kms:Decrypt"]),
+    (
+        "ticket-bot",
+        "lambda",
+        1500,
+        ["sqs:ListQueues", "s3:GetObject", "kms:Decrypt", "ssm:GetParameters", "s3:PutObject"],
+    ),
+    (
+        "export-reader",
+        "ecs-tasks",
+        1500,
+        ["s3:GetObject", "s3:GetObject", "s3:ListObjectsV2", "s3:GetObject", "kms:Decrypt"],
+    ),
 ];
 
 fn watchers(log: &mut Log, company: &Company, day: Day) {
@@ -97,18 +117,26 @@ fn watchers(log: &mut Log, company: &Company, day: Day) {
             at(log, company, day, from);
             let name = format!("{role}-{}", log.draw.hex(8));
             let outside = AWS.address(number as u64 * 11);
-            let address =
-                if service == "ec2" || service == "lambda" { outside } else { format!("{service}.amazonaws.com") };
+            let address = if ["ec2", "lambda", "ecs-tasks"].contains(&service) {
+                outside
+            } else {
+                format!("{service}.amazonaws.com")
+            };
             let caller = log.take_role_by_service(&Role::new(PROD, role), service, &name, (&address, GO_SDK));
             let mut seconds = from + 20;
             while seconds < from + 21_600 {
                 at(log, company, day, seconds);
                 let call = *log.draw.pick(&calls);
-                log.aws(&caller, call, Value::Null);
+                log.aws(&caller, call, about(role, call));
                 seconds += log.draw.between(every / 2, every * 3 / 2) / 4 + 1;
             }
         }
     }
+}
+
+/// What a watcher asks about: objects lie in a bucket of its own.
+fn about(role: &str, call: &str) -> Value {
+    if call.starts_with("s3:") { json!({"bucketName": format!("example-org-{role}")}) } else { Value::Null }
 }
 
 /// Controllers of the cluster.
@@ -156,6 +184,9 @@ pub(in crate::world) fn named(company: &Company, name: &str, day: Day) -> Caller
 
 fn named_users(log: &mut Log, company: &Company, day: Day) {
     for (number, (name, call)) in NAMED.into_iter().enumerate() {
+        if name == ENDED.0 && day >= company.calendar.scaled(ENDED.1) {
+            continue;
+        }
         log.turn("named", number, day, company.calendar.begin(day));
         // On the day of the change the old key serves until noon.
         let (before, after) = (named(company, name, day.saturating_sub(1)), named(company, name, day));
@@ -242,15 +273,26 @@ fn terraform(log: &mut Log, company: &Company, day: Day) {
     for round in 0..rounds {
         let minutes = if round == 0 { 245 } else { 540 + u64::from(round) * 130 };
         log.turn("terraform", round as usize, day, company.calendar.at(day, minutes));
-        let author: &Person = company.nth(Duty::Sre, day as usize + round as usize);
-        let reviewer = company.nth(Duty::Sre, day as usize + round as usize + 1);
+        let there: Vec<&Person> = company.with(Duty::Sre).filter(|person| company.works(person, day)).collect();
+        if there.len() < 2 && round > 0 {
+            return;
+        }
+        let turn = day as usize + round as usize;
+        let pick =
+            |number: usize| there.get(number % there.len().max(1)).copied().unwrap_or_else(|| company.on_call(day));
+        let (author, reviewer) = (pick(turn), pick(turn + 1));
         let repository = "example-org/infrastructure";
         let commit = if round == 0 {
             log.draw.hex(40)
         } else {
-            log.merge_change(repository, (author, &author.home()), (reviewer, &reviewer.home()), &["prod/main.tf"])
+            log.merge_change(
+                repository,
+                (author, &log.place(author)),
+                (reviewer, &log.place(reviewer)),
+                &["prod/main.tf"],
+            )
         };
-        let hand = if round == 0 { Hand::actions("") } else { Hand::person(author, &author.home()) };
+        let hand = if round == 0 { Hand::actions("") } else { Hand::person(author, &log.place(author)) };
         let run = log.new_run("terraform", if round == 0 { "schedule" } else { "push" }, "main", &commit);
         let running = log.start_run(repository, &hand, run);
         let role = Role::new(PROD, if round == 0 { "terraform-plan" } else { "terraform" });

@@ -69,7 +69,7 @@ impl Caller {
 
     /// The same credential from elsewhere with another tool.
     pub(in crate::world) fn elsewhere(&self, address: &str, agent: &str) -> Self {
-        Self { address: address.to_owned(), agent: agent.to_owned(), by_console: false, ..self.clone() }
+        Self { address: address.to_owned(), agent: agent.to_owned(), ..self.clone() }
     }
 }
 
@@ -79,7 +79,7 @@ pub(in crate::world) fn user_key(name: &str, generation: u64) -> String {
 }
 
 /// Id of a named user.
-pub(in crate::world) fn user_id(name: &str) -> String {
+fn user_id(name: &str) -> String {
     format!("AIDA{}", Draw::of(0, name, 3, 0).base32(17))
 }
 

@@ -73,11 +73,6 @@ impl Hand {
     pub(in crate::world) fn elsewhere(&self, address: &str, agent: &str) -> Self {
         Self { address: address.to_owned(), agent: agent.to_owned(), ..self.clone() }
     }
-
-    /// With a token, of which GitHub writes the hash.
-    pub(in crate::world) fn with_token(&self, hash: &str, sort: &'static str) -> Self {
-        Self { token: Some((hash.to_owned(), sort)), ..self.clone() }
-    }
 }
 
 impl Log {

@@ -37,6 +37,12 @@ impl Log {
         login
     }
 
+    /// The same with the browser that they have, where they are now.
+    pub(in crate::world) fn sign_in_here(&mut self, person: &Person) -> Login {
+        let place = self.place(person);
+        self.sign_in(person, &place, person.browser())
+    }
+
     /// Opens an application.
     pub(in crate::world) fn open_app(&mut self, person: &Person, login: &Login, app: &str) {
         let target = json!([{"id": format!("0oa{}", app.len() * 7919), "type": "AppInstance", "alternateId": app, "displayName": app}]);

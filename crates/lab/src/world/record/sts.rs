@@ -120,6 +120,33 @@ impl Log {
         self.held(role, &identity, &key, address, using)
     }
 
+    /// A named user signs in to the console with a password; no record shows where its keys come from.
+    pub(in crate::world) fn open_console_by_name(&mut self, name: &str, address: &str, agent: &str) -> Caller {
+        let key = format!("ASIA{}", self.draw.base32(16));
+        let mut user = Caller { by_console: true, ..Caller::user(name, &key, address, agent) };
+        let mut identity: Value = serde_json::from_str(user.identity.get()).unwrap_or_default();
+        identity["sessionContext"] =
+            json!({"attributes": {"creationDate": in_seconds(self.now), "mfaAuthenticated": "false"}});
+        user.identity = Caller::new(&identity, &key, address, agent).identity;
+        self.trail(&user, "signin:ConsoleLogin", &Value::Null, &json!({"ConsoleLogin": "Success"}), None);
+        user
+    }
+
+    /// A session that a named user makes for itself: it lives on when the key is off.
+    pub(in crate::world) fn take_session(&mut self, user: &Caller) -> Caller {
+        let key = format!("ASIA{}", self.draw.base32(16));
+        let expiration = in_words(second(self.now).plus(Span::seconds(12 * 3600)));
+        let answer =
+            json!({"credentials": {"accessKeyId": key, "sessionToken": "HIDDEN_IN_WORLD", "expiration": expiration}});
+        self.trail(user, "sts:GetSessionToken", &json!({"durationSeconds": 43200}), &answer, None);
+        let mut identity: Value = serde_json::from_str(user.identity.get()).unwrap_or_default();
+        identity["accessKeyId"] = json!(key);
+        identity["sessionContext"] =
+            json!({"attributes": {"creationDate": in_seconds(self.now), "mfaAuthenticated": "false"}});
+        self.wait(1, 3);
+        Caller::new(&identity, &key, &user.address, &user.agent)
+    }
+
     /// One role after another.
     pub(in crate::world) fn take_role(&mut self, caller: &Caller, role: &Role, session: &str) -> Caller {
         let Issued { key, mut identity, answer } = self.issue(role, session, 1);

@@ -69,8 +69,7 @@ impl Scene {
 
     /// The day of the world on which it is.
     pub(super) fn day(&self) -> Day {
-        let since = self.log.now.since(self.log.company.calendar.begin(0)).micros();
-        u32::try_from(since / 86_400_000_000).unwrap_or(0)
+        self.log.company.calendar.day_of(self.log.now)
     }
 
     pub(super) fn person(&self, duty: Duty, number: usize) -> Person {
