@@ -48,17 +48,14 @@ fn delay_seconds(kind: Kind) -> (u64, u64, u64) {
     match kind {
         Kind::AwsCloudtrail => (90, 360, 900),
         Kind::GithubAudit => (15, 120, 600),
+        Kind::GitlabAudit => (2, 20, 90),
         Kind::OktaSystem => (1, 30, 120),
         Kind::GcpAudit => (2, 20, 180),
         Kind::KubernetesAudit | Kind::VaultAudit => (1, 10, 60),
         Kind::AwsEventbridge | Kind::GithubWebhook | Kind::GitlabWebhook => (0, 4, 30),
-        Kind::Json
-        | Kind::AwsGuardduty
-        | Kind::GitlabAudit
-        | Kind::AzureActivity
-        | Kind::AzureSignin
-        | Kind::AzureAudit
-        | Kind::CiLog => (0, 0, 0),
+        Kind::Json | Kind::AwsGuardduty | Kind::AzureActivity | Kind::AzureSignin | Kind::AzureAudit | Kind::CiLog => {
+            (0, 0, 0)
+        }
     }
 }
 

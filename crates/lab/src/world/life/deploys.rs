@@ -199,7 +199,7 @@ impl Log {
         self.aws(caller, "s3:PutObject", json!({"bucketName": "example-org-artifacts", "key": key}));
         self.wait(1, 4);
         let digest = self.draw.base64(43) + "=";
-        let arn = format!("arn:aws:lambda:eu-west-1:{PROD}:function:{function}");
+        let arn = format!("arn:aws:lambda:eu-west-1:{}:function:{function}", caller.account);
         let answer = json!({"functionName": function, "functionArn": arn, "codeSha256": digest, "lastUpdateStatus": "InProgress"});
         self.aws_answered(
             caller,

@@ -67,6 +67,16 @@ fn incident(log: &mut Log, company: &Company, day: Day) {
             log.wait(300, 1500);
         }
     }
+    // What nobody else may do is done with the role for emergencies.
+    log.turn("incident", 8, day, begin);
+    log.wait(3_600, 4_000);
+    let login = log.sign_in_here(team[0]);
+    log.open_app(team[0], &login, "AWS");
+    let operator = log.take_role_by_login(team[0], &Role::new(PROD, "operator"), &login.address);
+    log.wait(5, 20);
+    let admin = log.take_role(&operator, &Role::new(PROD, "break-glass-admin"), "INC-2041");
+    log.wait(5, 20);
+    log.aws(&admin, "rds:RebootDBInstance", json!({"dBInstanceIdentifier": "payments"}));
     log.turn("incident", 9, day, begin);
     log.wait(12_000, 13_000);
     let workload = company.deployed(Runs::Kubernetes, 1);

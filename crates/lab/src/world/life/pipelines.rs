@@ -11,7 +11,7 @@ use super::super::names::{BOTO, LIBRARIES};
 use super::super::network::OWN_RUNNERS;
 use super::super::person::Person;
 use super::super::record::{Gitlab, Hand, Role};
-use super::super::workload::{Built, Workload};
+use super::super::workload::{Built, Runs, Workload};
 
 /// Writes a day's deploys.
 pub(super) fn day(log: &mut Log, day: Day) {
@@ -61,7 +61,7 @@ fn one(log: &mut Log, company: &Company, workload: &Workload, day: Day) {
             let (hand, approver) = (Hand::person(author, &places.0), Hand::person(reviewer, &places.1));
             log.deploy(workload, &approver, &hand, &commit);
         }
-        Built::Gitlab => log.deploy_by_gitlab(workload, author),
+        Built::Gitlab => log.deploy_by_gitlab(workload, author, &places.0),
         Built::CodePipeline => log.deploy_by_code_pipeline(workload),
     }
 }
@@ -93,9 +93,11 @@ fn library_change(log: &mut Log, company: &Company, library: &str, day: Day) {
 
 impl Log {
     /// A deploy by GitLab: push, pipeline, job, role, change.
-    pub(in crate::world) fn deploy_by_gitlab(&mut self, workload: &Workload, author: &Person) {
+    pub(in crate::world) fn deploy_by_gitlab(&mut self, workload: &Workload, author: &Person, place: &str) {
         let run =
             Gitlab { project: workload.name, pipeline: self.draw.between(300_000, 900_000), commit: self.draw.hex(40) };
+        self.gitlab_audit(author, workload.name, "merge_request_approval_operation", ("MergeRequest", "change"), place);
+        self.gitlab_audit(author, workload.name, "repository_git_operation", ("Project", workload.name), place);
         self.gitlab_push(author, &run);
         self.wait(1, 4);
         self.gitlab_pipeline(author, &run, "running");
@@ -129,10 +131,15 @@ impl Log {
             "logs:CreateLogStream",
             json!({"logGroupName": format!("/aws/codebuild/{}", workload.name), "logStreamName": build}),
         );
-        self.push_image(workload, &caller);
+        if workload.runs == Runs::Ecs {
+            self.push_image(workload, &caller);
+        }
         self.code_action(workload.name, &execution, "Build", &format!("{}:{build}", workload.name));
         self.wait(10, 40);
-        self.replace_task(workload, &caller);
+        match workload.runs {
+            Runs::Lambda => self.replace_function(workload, &caller),
+            Runs::Ecs | Runs::Kubernetes | Runs::CloudRun => self.replace_task(workload, &caller),
+        }
         self.code_action(workload.name, &execution, "Deploy", &self.draw.clone().uuid());
         self.wait(2, 10);
         self.code_pipeline(workload.name, &execution, "SUCCEEDED");

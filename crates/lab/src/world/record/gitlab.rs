@@ -4,7 +4,7 @@ use engine::event::Kind;
 use serde_json::{Value, json};
 
 use super::super::company::PROD;
-use super::super::log::{Log, in_seconds, second};
+use super::super::log::{Log, in_milliseconds, in_seconds, millisecond, second};
 use super::super::person::Person;
 
 /// A pipeline of GitLab.
@@ -69,6 +69,26 @@ impl Log {
             "body": body, "received": in_seconds(time),
         });
         self.write_json(Kind::GitlabWebhook, time, &delivery);
+    }
+
+    /// Something that GitLab's audit log tells of a project, such as `protected_branch_removed`.
+    pub(in crate::world) fn gitlab_audit(
+        &mut self,
+        person: &Person,
+        project: &str,
+        event: &str,
+        target: (&str, &str),
+        address: &str,
+    ) {
+        let time = millisecond(self.now);
+        let entry = json!({
+            "id": self.draw.uuid(), "author_id": person.github_id, "author_name": person.name, "ip_address": address,
+            "entity_id": super::super::company::repository_id(project) % 10_000, "entity_type": "Project",
+            "entity_path": format!("example-group/{project}"), "event_type": event, "target_type": target.0,
+            "target_details": target.1, "created_at": in_milliseconds(time),
+            "details": {"author_class": "User", "event_name": event, "target_details": target.1},
+        });
+        self.write_json(Kind::GitlabAudit, time, &entry);
     }
 
     /// A pipeline execution of CodePipeline is `STARTED`, or how it ended.

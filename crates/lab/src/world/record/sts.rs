@@ -3,7 +3,8 @@
 use engine::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
-use super::super::company::{PROD, STRANGER};
+use super::super::company::PROD;
+use super::super::draw::Draw;
 use super::super::log::{Log, in_seconds, second};
 use super::super::person::Person;
 use super::{Caller, Role};
@@ -179,11 +180,12 @@ impl Log {
     pub(in crate::world) fn take_role_from_abroad(
         &mut self,
         role: &Role,
-        session: &str,
+        (account, session): (&str, &str),
         address: &str,
         agent: &str,
     ) -> Caller {
-        let asker = json!({"type": "AWSAccount", "principalId": format!("AIDA{}", self.draw.base32(17)), "accountId": STRANGER});
+        let who = format!("AIDA{}", Draw::of(0, account, 6, 0).base32(17));
+        let asker = json!({"type": "AWSAccount", "principalId": who, "accountId": account});
         let asker = Caller::new(&asker, "", address, agent);
         let Issued { key, identity, answer } = self.issue(role, session, 1);
         let request = json!({"roleArn": role.arn(), "roleSessionName": session, "durationSeconds": 3600});

@@ -6,10 +6,10 @@ use super::super::company::{PROD, PROJECT};
 use super::super::names::{AWS_CLI, GCLOUD};
 use super::super::person::Duty;
 use super::super::record::{Hand, Principal, Role};
-use super::super::workload::Runs;
+use super::super::workload::{Built, Runs};
 use super::{Scene, Story};
 
-pub(super) const STORIES: [Story; 7] = [
+pub(super) const STORIES: [Story; 8] = [
     Story {
         name: "deploy-by-console",
         sentence: "An operator's session changes a function's code in the browser at lunch, from their own desk.",
@@ -58,6 +58,13 @@ pub(super) const STORIES: [Story; 7] = [
         techniques: &["T1078.004", "T1098"],
         start: (25, 15 * 60 + 30),
         script: cloud_run,
+    },
+    Story {
+        name: "gitlab-branch-unprotected",
+        sentence: "In the GitLab that was forgotten about, a branch loses its protection and a pipeline deploys a push.",
+        techniques: &["T1556", "T1195.002"],
+        start: (17, 14 * 60 + 5),
+        script: gitlab_branch,
     },
 ];
 
@@ -205,4 +212,21 @@ fn cloud_run(scene: &mut Scene) {
     scene.step(8, "everybody may call it");
     let policy = json!({"serviceData": {"policyDelta": {"bindingDeltas": [{"action": "ADD", "role": "roles/run.invoker", "member": "allUsers"}]}}});
     scene.google(&principal, "run google.cloud.run.v1.Services.SetIamPolicy", &resource, policy);
+}
+
+fn gitlab_branch(scene: &mut Scene) {
+    let company = scene.company.clone();
+    // Of the services that GitLab builds.
+    let Some(workload) = company.workloads.iter().find(|workload| workload.built == Built::Gitlab) else {
+        return;
+    };
+    let victim = scene.person(Duty::Engineer, 33);
+    let place = scene.rented(4);
+    scene.step(0, "a token is made for the project");
+    let token = ("PersonalAccessToken", "release");
+    scene.gitlab_audit(&victim, workload.name, "project_access_token_created", token, &place);
+    scene.step(4, "the main branch is no longer protected");
+    scene.gitlab_audit(&victim, workload.name, "protected_branch_removed", ("ProtectedBranch", "main"), &place);
+    scene.goal(7, "a push is deployed");
+    scene.deploy_by_gitlab(workload, &victim, &place);
 }

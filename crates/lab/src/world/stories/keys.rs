@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::company::PROD;
+use super::super::company::{PROD, STRANGER};
 use super::super::life::{CONSOLE_READS, FORGOTTEN, named};
 use super::super::names::{AWS_CLI, BOTO};
 use super::super::network::{AWS, HOTEL};
@@ -242,7 +242,7 @@ fn trust_opened(scene: &mut Scene) {
             scene.step(minutes, says)
         }
         let address = scene.rented(1);
-        let guest = scene.take_role_from_abroad(&Role::new(PROD, "export-reader"), "sync", &address, BOTO);
+        let guest = scene.take_role_from_abroad(&Role::new(PROD, "export-reader"), (STRANGER, "sync"), &address, BOTO);
         scene.wait(2, 6);
         for number in 0..(6 + night * 30) {
             scene.aws(
