@@ -2,6 +2,7 @@
 //!
 //! [`corpus`] finds records or makes many of few, [`replay`] runs the engine over them the way the service
 //! does, [`score`] says what the alerts found, [`child`] runs the service, [`load`] posts to it and times its answers.
+//! [`world`] is a company that does not exist, with intruders in it.
 //! Everything is seeded: a run can be run again.
 
 pub mod apart;
@@ -17,3 +18,4 @@ pub mod score;
 pub mod sigmahq;
 pub mod speed;
 pub mod table;
+pub mod world;
