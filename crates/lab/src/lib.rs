@@ -15,6 +15,7 @@ pub mod load;
 pub mod meter;
 pub mod replay;
 pub mod score;
+pub mod scorecard;
 pub mod sigmahq;
 pub mod speed;
 pub mod table;

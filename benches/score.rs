@@ -1,0 +1,75 @@
+//! What the shipped rules find in the synthetic world, and what they cost on its ordinary days: `make score`.
+//!
+//! **Synthetic**: the world was written without a look at rules or thresholds, and no company is like it. `SCORE_DAYS` and
+//! `SCORE_SIZE` (percent) make it smaller.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use engine::rule::{RuleFile, RuleSet, Severity};
+use indicatif::{ProgressBar, ProgressStyle};
+use lab::scorecard::{Scorecard, score};
+use lab::world::Plan;
+
+fn main() -> anyhow::Result<()> {
+    let number = |name: &str, usual: u32| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let plan = Plan { days: number("SCORE_DAYS", 30), size_percent: number("SCORE_SIZE", 100), ..Plan::default() };
+    let files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"))?;
+    let plain: Vec<RuleFile> = files.iter().filter(|file| !file.text.contains("\nanomaly:")).cloned().collect();
+    let mut out = std::io::stdout();
+    let mut page = String::from(
+        "# What the shipped rules find in a synthetic world\n\nWritten by `make score`. **All of it is synthetic**: a company of \
+         the lab, its habits and its attackers, written without a look at any rule.\n",
+    );
+    for (name, files) in [("rules that count", plain), ("and rules that learn", files)] {
+        let (rules, problems) = RuleSet::compile(&files);
+        anyhow::ensure!(problems.is_empty(), "the shipped rules have problems: {problems:?}");
+        let bar = ProgressBar::new_spinner();
+        bar.set_style(ProgressStyle::with_template("{spinner} {msg}: {pos} records, {elapsed}")?);
+        bar.set_message(name);
+        let start = Instant::now();
+        let card = score(&rules, &plan, |records| bar.set_position(records));
+        bar.finish_and_clear();
+        let said = said(name, &card, start.elapsed().as_secs_f64());
+        write!(out, "{said}")?;
+        page += &format!("\n## {name}\n\n{said}\n{}", card.page());
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/score");
+    std::fs::create_dir_all(&folder).context("create benches/score")?;
+    std::fs::write(folder.join("README.md"), page).context("write benches/score/README.md")
+}
+
+fn said(name: &str, card: &Scorecard, seconds: f64) -> String {
+    let (found, in_time) = card.recall();
+    format!(
+        "{name}: of {} stories {found} raised an alert of medium or higher, {in_time} before the attacker's goal; {:.1} such \
+         alerts a day on ordinary days, {:.1} of any severity; {} records in {} days, {} rejects, {seconds:.1} s with the \
+         making of them; {} keys, {:.1} MB\n",
+        card.stories.len(),
+        card.benign_a_day(Severity::Medium),
+        card.benign_a_day(Severity::Informational),
+        card.records,
+        card.days,
+        card.rejects,
+        card.keys,
+        card.bytes as f64 / 1e6,
+    )
+}
+
+/// Every rule file in a folder of folders.
+fn files(folder: &Path) -> anyhow::Result<Vec<RuleFile>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+        for file in std::fs::read_dir(entry?.path())? {
+            paths.push(file?.path());
+        }
+    }
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(RuleFile { path: path.display().to_string(), text })
+    };
+    paths.into_iter().map(read).collect()
+}
