@@ -101,8 +101,8 @@ pub struct Label {
     pub goal: bool,
 }
 
-/// All records of a world in the order of their times. Memory: one day of records and what reaches into the next,
-/// 60 MB at full size.
+/// All records of a world in the order of their times. Memory: one day of records and what reaches into the next, 125 MB
+/// at full size.
 pub struct World {
     company: Arc<Company>,
     stories: Vec<Told>,
