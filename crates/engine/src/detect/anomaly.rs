@@ -125,6 +125,16 @@ impl Learnt {
         })
     }
 
+    /// Whether values of this key were looked at before in their cell of time: they teach nothing.
+    pub(super) fn has_looked(&self, hash: Hash, shape: &Shape, time: Timestamp, marks: &[u64]) -> bool {
+        let cell = match shape.learning.as_ref().map(|learning| learning.way) {
+            Some(Way::FirstSeen) => first_seen::CELL,
+            Some(Way::Rare) => rare::CELL,
+            Some(Way::Rate | Way::Distinct | Way::Concurrent | Way::Silent) | None => return false,
+        };
+        self.profiles.get(hash).is_some_and(|profile| profile.has_looked(marks, time.cell(cell)))
+    }
+
     /// When something of this key can be judged.
     pub(super) fn deadline(&self, hash: Hash) -> Option<Timestamp> {
         self.profiles.get(hash).and_then(Profile::deadline)

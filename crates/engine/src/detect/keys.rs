@@ -103,6 +103,14 @@ impl Keys {
         }
     }
 
+    /// Whether all that an event brings was looked at before, so that it teaches nothing.
+    pub(super) fn has_looked(&self, hash: Hash, shape: &Shape, time: Timestamp, marks: &[u64]) -> bool {
+        match self {
+            Self::Bare(_) | Self::Marked(_) | Self::Closed(_) => false,
+            Self::Learnt(learnt) => learnt.has_looked(hash, shape, time, marks),
+        }
+    }
+
     /// Counts an event out that did not happen after all; its key is seen now.
     pub(super) fn take_back(
         &mut self,

@@ -259,8 +259,12 @@ impl State {
                     standing: Standing::Open,
                 }),
                 (Count::Within { reading, base, key, values }, Some(shape)) if *reading == shape.reading => {
-                    let evidence = *kept.get_or_insert_with(|| self.evidence.keep(sighting));
                     let marks = self.marks(&shape.counted, *base, values);
+                    // Most of what a rule learns from is nothing new, and nothing of it is kept.
+                    if shape.learning.is_some() && self.has_looked(number, shape, key, sighting.time, &marks) {
+                        continue;
+                    }
+                    let evidence = *kept.get_or_insert_with(|| self.evidence.keep(sighting));
                     // Its values were no numbers.
                     if shape.counted.has_marks() && marks.is_empty() {
                         continue;
@@ -286,6 +290,19 @@ impl State {
             }
             Counted::Rules(_) | Counted::Sequence => vec![base.into()],
         }
+    }
+
+    /// Whether a rule that learns has looked at all that this event brings.
+    fn has_looked(
+        &self,
+        number: RuleNumber,
+        shape: &Shape,
+        key: &[Option<String>],
+        time: Timestamp,
+        marks: &[u64],
+    ) -> bool {
+        let place = self.places.by_number[number.0 as usize];
+        place.is_some_and(|place| self.rules[place].keys.has_looked(self.hash(key), shape, time, marks))
     }
 
     fn count(

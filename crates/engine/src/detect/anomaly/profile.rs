@@ -52,6 +52,15 @@ impl Habit {
 }
 
 impl Profile {
+    pub(super) fn has_looked(&self, marks: &[u64], cell: i64) -> bool {
+        match &self.habit {
+            Habit::Values(values) => {
+                marks.iter().all(|mark| values.had(*mark).is_some_and(|had| i64::from(had.last) == cell))
+            }
+            Habit::None | Habit::Counts(_) | Habit::Places(_) | Habit::Gaps(_) => false,
+        }
+    }
+
     pub(super) fn take(&mut self, arrival: &Arrival<'_>, learning: &Learning, wait: Span, evidence: &mut Evidence) {
         if matches!(self.habit, Habit::None) {
             self.habit = Habit::of(learning.way);
