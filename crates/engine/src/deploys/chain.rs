@@ -190,7 +190,10 @@ fn by_beginning<'f>(index: &Index<'f>, caller: &Caller) -> Vec<At<'f, Session>> 
 fn through_stack<'f>(index: &Index<'f>, way: &Way<'f>) -> Step<'f> {
     let caller = way.end;
     let Some(operations) = index.stacks.get(&way.place) else { return end(way, Root::Unseen) };
-    let earlier = operations.iter().filter(|(time, _)| *time <= way.at && way.at.since(*time) <= STACK_SPAN);
+    // What is only prepared says which role, and does nothing.
+    let earlier = operations.iter().filter(|(time, operation)| {
+        operation.action != "CreateChangeSet" && *time <= way.at && way.at.since(*time) <= STACK_SPAN
+    });
     let earlier: Vec<&At<'f, Change>> = earlier.collect();
     let role_of = |stack: &str| {
         let named = operations.iter().filter(|(time, other)| other.target.id == stack && *time <= way.at);

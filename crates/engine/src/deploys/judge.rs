@@ -93,7 +93,11 @@ fn groups<'f>(index: &Index<'f>) -> Vec<Group<'f>> {
     let mut open: BTreeMap<_, usize> = BTreeMap::new();
     let mut groups: Vec<Group<'f>> = Vec::new();
     for (fact, change) in &index.changes {
-        let key = (&change.target, change.by.session_key());
+        let Some(session) = change.by.session_key() else {
+            groups.push(Group { steps: vec![(fact, change)] });
+            continue;
+        };
+        let key = (&change.target, session);
         let known = open.get(&key).map(|at| &mut groups[*at]).filter(|group| {
             let late = group.steps.last().is_some_and(|(last, _)| fact.time.since(last.time) > GAP);
             let whole = matches!(change.part, Part::Code | Part::Stack);

@@ -53,13 +53,19 @@ pub(super) fn findings(court: &Court<'_, '_>, case: &Case<'_, '_>, run: &Edge<Ru
             format!("nothing may be deployed from {} to {}: {}", freeze.from, freeze.to, freeze.why),
         );
     }
-    if let Some(ticket) = environment.ticket.as_ref().filter(|_| *run == Edge::None)
-        && !ticket.is_in(&case.messages())
-    {
-        say(What::NoTicket, Weight::Against, format!("no ticket like {} is named in the change", ticket.text()));
-    }
     trusts(court, case, &mut say);
+    ticket(case, run, &mut found);
     found
+}
+
+/// Of a change that no run is known of only its own words can name a ticket; a run that is unsure might.
+fn ticket(case: &Case<'_, '_>, run: &Edge<RunKey>, found: &mut Vec<Finding>) {
+    let wanted = case.environment.ticket.as_ref().filter(|_| *run == Edge::None);
+    let Some(ticket) = wanted.filter(|ticket| !ticket.is_in(&case.messages())) else { return };
+    let unsure = found.iter().any(|finding| finding.weight == Weight::Unsure);
+    let weight = if unsure { Weight::Unsure } else { Weight::Against };
+    let says = format!("no ticket like {} is named in the change", ticket.text());
+    found.push(Finding { what: What::NoTicket, weight, says });
 }
 
 impl Case<'_, '_> {

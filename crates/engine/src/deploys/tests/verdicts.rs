@@ -326,3 +326,21 @@ fn refused_calls_and_reads_are_no_deploys() {
     world.trail("09:13:00", "lambda", "GetFunction20150331v2", asked);
     assert_eq!(world.records(), []);
 }
+
+#[test]
+fn steps_of_a_lasting_key_are_never_taken_for_one_deploy() {
+    let key = json!({"type": "IAMUser", "userName": "ci", "accessKeyId": "AKIACI", "accountId": ACCOUNT,
+                     "arn": format!("arn:aws:iam::{ACCOUNT}:user/ci")});
+    let mut world = World::new();
+    let asked = json!({"userIdentity": key, "requestParameters": {"functionName": "orders"}});
+    world.code("09:13:00", "orders", key).trail("09:13:10", "lambda", "PublishVersion20150331", asked);
+    assert_eq!(world.records().len(), 2, "anybody may hold it");
+}
+
+#[test]
+fn a_ticket_that_a_run_might_name_is_not_held_against_a_machine() {
+    let mut world = World::under(json!({"ticket": "OPS-[0-9]+"}));
+    world.assumed("09:12:00", service("ec2.amazonaws.com"), "deploy", "i-0abc", "ASIAEC2");
+    world.code("09:13:00", "orders", session_of("deploy", "i-0abc", "ASIAEC2", "2026-11-20T09:12:00Z"));
+    assert_eq!(world.record().verdict, Verdict::Unknown);
+}
