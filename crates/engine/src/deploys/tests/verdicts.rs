@@ -25,86 +25,59 @@ fn usual_under(settings: Value, more: More) -> World {
 
 type More = fn(&mut World) -> &mut World;
 
+type Case = (Value, More, Vec<What>, &'static str);
+
+#[track_caller]
+fn all(cases: Vec<Case>) {
+    for (settings, more, expected, reason) in cases {
+        let world = usual_under(settings.clone(), more);
+        assert_eq!(against(&world), expected, "{reason}: {settings}");
+    }
+}
+
 #[test]
-fn the_policy_says_what_is_held_against_a_deploy() {
+fn settings_say_what_is_held_against_a_deploy() {
     let nothing: More = |world| world;
-    let cases: Vec<(Value, More, Vec<What>, &str)> = vec![
+    let night = json!({"hours": {"zone": "Europe/Berlin", "from": "12:00", "to": "18:00"}});
+    let freeze = json!({"freezes": [{"from": at("00:00:00"), "to": at("12:00:00"), "why": "sale"}]});
+    let ignored = json!({"branches": ["x"], "ignore": ["unprotected_branch"]});
+    all(vec![
         (json!({}), nothing, vec![], "the defaults are met"),
         (json!({"branches": ["release/*"]}), nothing, vec![What::UnprotectedBranch], "main may not deploy"),
         (json!({"branches": []}), nothing, vec![], "any branch may"),
         (json!({"repositories": ["acme/web"]}), nothing, vec![What::ForeignRepository], "another repository"),
         (json!({"repositories": ["acme/*"]}), nothing, vec![], "one of theirs"),
         (json!({"run": "proven"}), nothing, vec![What::RunNotProven], "a candidate is no proof"),
-        (json!({"approval": "required"}), nothing, vec![What::NoApproval], "nobody was asked"),
-        (
-            json!({"approval": "required"}),
-            |world| world.let_deploy("09:11:00", 1, "ben", "approved"),
-            vec![],
-            "somebody else let it",
-        ),
-        (
-            json!({"approval": "required"}),
-            |world| world.let_deploy("09:11:00", 1, "Ana", "approved"),
-            vec![What::OwnRunApproval],
-            "ana started it",
-        ),
-        (
-            json!({}),
-            |world| world.let_deploy("09:11:00", 1, "ben", "rejected"),
-            vec![What::ApprovalBypassed],
-            "a refusal counts although none was asked for",
-        ),
-        (json!({"checks": ["build*"]}), nothing, vec![What::CheckSkipped], "it never ran"),
-        (
-            json!({"checks": ["build*"]}),
-            |world| world.check("09:08:00", "build (eu)", "ch", "success"),
-            vec![],
-            "it passed on the last commit of the request",
-        ),
-        (
-            json!({"checks": ["build*"]}),
-            |world| world.check("09:11:00", "build", "c", "failure"),
-            vec![What::CheckFailed],
-            "it failed",
-        ),
-        (
-            json!({"checks": ["build*"]}),
-            |world| world.check("09:11:00", "build", "c", "skipped"),
-            vec![What::CheckSkipped],
-            "it was skipped",
-        ),
-        (
-            json!({"hours": {"zone": "Europe/Berlin", "from": "12:00", "to": "18:00"}}),
-            nothing,
-            vec![What::OutsideHours],
-            "10:13 there",
-        ),
+        (night, nothing, vec![What::OutsideHours], "10:13 there"),
         (json!({"ticket": "OPS-[0-9]+"}), nothing, vec![What::NoTicket], "none is named"),
-        (
-            json!({"ticket": "OPS-[0-9]+"}),
-            |world| world.let_deploy("09:11:00", 1, "ben", "approved"),
-            vec![],
-            "the approval names one",
-        ),
         (json!({"break_glass": ["*:role/deploy"]}), nothing, vec![What::BreakGlass], "an identity for emergencies"),
-        (
-            json!({"freezes": [{"from": at("00:00:00"), "to": at("12:00:00"), "why": "sale"}]}),
-            nothing,
-            vec![What::Frozen],
-            "a freeze",
-        ),
+        (freeze, nothing, vec![What::Frozen], "a freeze"),
         (json!({"refuse": ["artifact_unknown"]}), nothing, vec![What::ArtifactUnknown], "what is only told is refused"),
-        (
-            json!({"branches": ["x"], "ignore": ["unprotected_branch"]}),
-            nothing,
-            vec![],
-            "what is held against it is not",
-        ),
-    ];
-    for (settings, more, expected, reason) in cases {
-        let world = usual_under(settings.clone(), more);
-        assert_eq!(against(&world), expected, "{reason}: {settings}");
-    }
+        (ignored, nothing, vec![], "what is held against it is not"),
+    ]);
+}
+
+#[test]
+fn approvals_checks_and_tickets_count_as_they_came() {
+    let nothing: More = |world| world;
+    let by_ben: More = |world| world.let_deploy("09:11:00", 1, "ben", "approved");
+    let by_ana: More = |world| world.let_deploy("09:11:00", 1, "Ana", "approved");
+    let refused: More = |world| world.let_deploy("09:11:00", 1, "ben", "rejected");
+    let on_head: More = |world| world.check("09:08:00", "build (eu)", "ch", "success");
+    let failed: More = |world| world.check("09:11:00", "build", "c", "failure");
+    let skipped: More = |world| world.check("09:11:00", "build", "c", "skipped");
+    let (approval, checks) = (json!({"approval": "required"}), json!({"checks": ["build*"]}));
+    all(vec![
+        (approval.clone(), nothing, vec![What::NoApproval], "nobody was asked"),
+        (approval.clone(), by_ben, vec![], "somebody else let it"),
+        (approval, by_ana, vec![What::OwnRunApproval], "ana started it"),
+        (json!({}), refused, vec![What::ApprovalBypassed], "a refusal counts although none was asked for"),
+        (checks.clone(), nothing, vec![What::CheckSkipped], "it never ran"),
+        (checks.clone(), on_head, vec![], "it passed on the last commit of the request"),
+        (checks.clone(), failed, vec![What::CheckFailed], "it failed"),
+        (checks, skipped, vec![What::CheckSkipped], "it was skipped"),
+        (json!({"ticket": "OPS-[0-9]+"}), by_ben, vec![], "the approval names one"),
+    ]);
 }
 
 #[test]
