@@ -101,7 +101,8 @@ fn groups<'f>(index: &Index<'f>) -> Vec<Group<'f>> {
         let known = open.get(&key).map(|at| &mut groups[*at]).filter(|group| {
             let late = group.steps.last().is_some_and(|(last, _)| fact.time.since(last.time) > GAP);
             let whole = matches!(change.part, Part::Code | Part::Stack);
-            !late && !(whole && group.steps.iter().any(|(_, step)| step.action == change.action))
+            let again = whole && group.steps.iter().any(|(_, step)| step.action == change.action);
+            !late && !again
         });
         match known {
             Some(group) => group.steps.push((fact, change)),
