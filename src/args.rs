@@ -97,6 +97,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Lists the deploys that log files tell of, and what explains each: the session, run, commit, review and approval
+    /// behind it. No state, no alerts.
+    ///
+    /// The unexplained come first. Exit status 1 if one of those that are printed is unexplained. Files are taken to be
+    /// whole; a kind of log that is not among them counts as not onboarded, which makes a verdict unknown.
+    Deploys(Deployed),
     /// Looks after the data folder: check it, copy it, bring it back, bring it up to date.
     #[command(subcommand)]
     Store(Upkeep),
@@ -185,6 +191,44 @@ pub(crate) struct Input {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub given: Given,
+}
+
+/// Which deploys are asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Deployed {
+    /// Log files as for `replay`, or folders of them (`*.json`, `*.jsonl`, `*.ndjson`, `*.log`, `*.gz`, `*.zst`).
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Kind of log; `auto` recognises each record.
+    #[arg(long, value_parser = parse_format, default_value = "auto")]
+    pub kind: Format,
+    /// YAML of what each environment asks of a deploy; without it, one environment with the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// One JSON object a deploy.
+    #[arg(long)]
+    pub json: bool,
+    /// Only those with this verdict.
+    #[arg(long, value_enum)]
+    pub verdict: Option<Verdict>,
+}
+
+/// What was made of a deploy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Verdict {
+    Unexplained,
+    Unknown,
+    Explained,
+}
+
+impl From<Verdict> for engine::deploys::Verdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Unexplained => Self::Unexplained,
+            Verdict::Unknown => Self::Unknown,
+            Verdict::Explained => Self::Explained,
+        }
+    }
 }
 
 /// What the user gives to rules.

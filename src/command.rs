@@ -5,6 +5,7 @@ use std::io::Write;
 pub(crate) mod check;
 pub(crate) mod coverage;
 pub(crate) mod demo;
+pub(crate) mod deploys;
 pub(crate) mod docs;
 mod input;
 pub(crate) mod matching;

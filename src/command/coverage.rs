@@ -64,7 +64,8 @@ fn table(cells: &[&(Spot, Cell)], now: Timestamp) -> String {
     rows.iter().map(line).collect()
 }
 
-fn plain(text: &str) -> String {
+/// Text without what a terminal would obey.
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 

@@ -86,7 +86,7 @@ pub struct Actor<T = String> {
 }
 
 /// What sort of actor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActorSort {
     /// A person's own account.

@@ -1,4 +1,4 @@
-//! The pure core of Lapwing: normalise, rules, detect, alert.
+//! The pure core of Lapwing: normalise, rules, detect, alert, and the record of deploys.
 //!
 //! Synchronous and deterministic: the same rules and the same input give the same bytes. Time arrives
 //! with events; there is no clock, file, network, environment or thread here, and `clippy.toml` in this
@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod alert;
+pub mod deploys;
 pub mod detect;
 pub mod event;
 pub mod field;

@@ -21,7 +21,7 @@ pub(crate) mod home;
 mod json;
 mod kind;
 mod kubernetes;
-mod lead;
+pub(crate) mod lead;
 pub(crate) mod moment;
 mod okta;
 mod recognise;

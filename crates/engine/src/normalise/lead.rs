@@ -6,27 +6,27 @@ use super::{Piece, Refusal, RejectReason, moment};
 use crate::time::Timestamp;
 
 /// The value at the end of a path such as `actor.id`; of a list on the way the first element counts.
-pub(super) fn value<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+pub(crate) fn value<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(document, |value, name| first(value.get(name)?))
 }
 
 /// The text there; a number as it is written. Nothing if it is empty.
-pub(super) fn text(document: &Value, path: &str) -> Option<String> {
+pub(crate) fn text(document: &Value, path: &str) -> Option<String> {
     crate::field::scalar_text(value(document, path)?).filter(|text| !text.is_empty())
 }
 
 /// The first of these that is there.
-pub(super) fn any(document: &Value, paths: &[&str]) -> Option<String> {
+pub(crate) fn any(document: &Value, paths: &[&str]) -> Option<String> {
     paths.iter().find_map(|path| text(document, path))
 }
 
 /// A member whose name has dots in it, of what a path leads to.
-pub(super) fn member(document: &Value, path: &str, name: &str) -> Option<String> {
+pub(crate) fn member(document: &Value, path: &str, name: &str) -> Option<String> {
     crate::field::scalar_text(first(value(document, path)?.get(name)?)?).filter(|text| !text.is_empty())
 }
 
 /// Whether an object stands there.
-pub(super) fn is_object(document: &Value, path: &str) -> bool {
+pub(crate) fn is_object(document: &Value, path: &str) -> bool {
     value(document, path).is_some_and(JsonValueTrait::is_object)
 }
 
