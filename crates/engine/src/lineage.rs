@@ -34,6 +34,9 @@ use self::run::Runs;
 use crate::event::Uid;
 use crate::time::Timestamp;
 
+/// A network as an address and how many bits of it count, such as `192.0.2.0/24`.
+pub use ipnet::IpNet as Net;
+
 pub use self::card::{Card, End, Often, Origin, Uses};
 pub use self::finding::{Finding, FindingKind};
 pub use self::link::{Confidence, Link, Source};

@@ -40,7 +40,7 @@ mod mapping;
 mod marks;
 mod matcher;
 mod modifier;
-mod nearest;
+pub(crate) mod nearest;
 mod number;
 mod own;
 mod pattern;

@@ -20,17 +20,18 @@ pub(super) fn traces(event: &Event) -> Vec<Trace> {
     let Some(action) = text(record, "eventName") else { return Vec::new() };
     let failed =
         text(record, "errorCode").is_some() || text(record, "responseElements.ConsoleLogin") == Some("Failure");
-    let mark = mark(event, action, text(record, "sourceIPAddress"), failed);
     let identity = value(record, "userIdentity");
-    let mut found = Vec::new();
-    if let Some(identity) = identity
-        && let Some(id) = key(identity, "accessKeyId")
-    {
+    let used = identity.and_then(|identity| Some((identity, key(identity, "accessKeyId")?)));
+    let about = if failed { None } else { done(record, action, identity) };
+    if used.is_none() && about.is_none() {
+        return Vec::new();
+    }
+    let mark = mark(event, action, text(record, "sourceIPAddress"), failed);
+    let mut found = Vec::with_capacity(2);
+    if let Some((identity, id)) = used {
         found.push(Trace::of(mark.clone(), id, Said::Used(Box::new(usage(record, identity)))));
     }
-    if !failed {
-        found.extend(done(record, action, identity).map(|about| Trace { mark, about }));
-    }
+    found.extend(about.map(|about| Trace { mark, about }));
     found
 }
 
@@ -82,6 +83,7 @@ fn usage(record: &Value, identity: &Value) -> Usage {
         holder: text(identity, "arn").or_else(|| text(identity, "principalId")).map(str::to_owned),
         session: used_session(record, identity),
         place: used_place(identity),
+        renewed: None,
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Credential {
     pub(super) endings: BTreeSet<(Mark, Ending)>,
     pub(super) sessions: BTreeSet<Session>,
     pub(super) places: BTreeSet<Place>,
+    /// Until when the last renewal made it valid.
+    pub(super) renewed: Option<Timestamp>,
     pub(super) uses: u64,
     pub(super) failures: u64,
     pub(super) first: Option<Mark>,
@@ -76,6 +78,7 @@ impl Credential {
             endings: BTreeSet::new(),
             sessions: BTreeSet::new(),
             places: BTreeSet::new(),
+            renewed: None,
             uses: 0,
             failures: 0,
             first: None,
@@ -127,6 +130,7 @@ impl Credential {
             is_new |= self.holders.add(holder, seen());
         }
         self.actions.add(&mark.action, 1);
+        self.renewed = self.renewed.max(usage.renewed);
         if let Some(session) = usage.session.filter(|session| !self.sessions.contains(session)) {
             is_new |= keep(&mut self.sessions, session, SAID_MAX);
         }
@@ -157,6 +161,7 @@ impl Credential {
         other.places.into_iter().for_each(|one| {
             keep(&mut self.places, one, SAID_MAX);
         });
+        self.renewed = self.renewed.max(other.renewed);
         self.uses += other.uses;
         self.failures += other.failures;
         self.first = self.first.take().into_iter().chain(other.first).min();
@@ -176,7 +181,9 @@ impl Credential {
 
     /// Until when it is valid, if a record says so.
     pub(super) fn expires(&self) -> Option<Timestamp> {
-        self.mintings.iter().filter_map(|(_, minting)| minting.expires).max()
+        let minted = self.mintings.iter().filter_map(|(_, minting)| minting.expires).max();
+        // A renewal says nothing of what was never to end.
+        minted.map(|expires| self.renewed.map_or(expires, |renewed| renewed.max(expires)))
     }
 
     /// The session that it shares with other keys: only of a key whose own minting no record tells.

@@ -8,6 +8,14 @@ use super::trace::{About, Caller, Ending, Form, Mark, Minting, Ran, Said, Trace,
 use crate::event::Event;
 use crate::time::Timestamp;
 
+/// Entries that say that a run or one of its jobs begins or ends. Others, such as that one was deleted, come long after.
+const RUNS: [&str; 4] = [
+    "workflows.created_workflow_run",
+    "workflows.rerun_workflow_run",
+    "workflows.prepared_workflow_job",
+    "workflows.completed_workflow_run",
+];
+
 /// What one entry of the audit log says.
 pub(super) fn audited(event: &Event) -> Vec<Trace> {
     let entry = &event.raw;
@@ -114,7 +122,7 @@ fn minting(form: Form, entry: &Value, id: &Id) -> Minting {
 /// Runs, as the audit log of an enterprise tells them: when a job is prepared, and when its run is over.
 fn run_of_entry(event: &Event, entry: &Value, action: &str) -> Option<Trace> {
     let over = action == "workflows.completed_workflow_run";
-    if !action.starts_with("workflows.") {
+    if !RUNS.contains(&action) {
         return None;
     }
     let ran = Ran {

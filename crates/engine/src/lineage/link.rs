@@ -6,7 +6,7 @@ use super::credential::Credential;
 use super::name::{Id, Sort};
 use super::run::Run;
 use super::subject::Workload;
-use super::trace::{Caller, Form, Mark, Minting, Who};
+use super::trace::{Caller, Form, Mark, Minting, Place, Who};
 use super::{Card, Lineage};
 use crate::time::{Span, Timestamp};
 
@@ -50,6 +50,8 @@ pub enum Source {
     Workload(Workload),
     /// A person, a service or somebody of another account.
     Who(Who),
+    /// A machine or function that the vendor itself gave it to.
+    Place(Place),
 }
 
 impl Confidence {
@@ -77,6 +79,7 @@ pub(super) enum Ground {
     Credential(Id),
     Workload(Box<Workload>, Timestamp),
     Who(Who),
+    Place(Place),
 }
 
 impl Rise {
@@ -194,6 +197,10 @@ impl Lineage {
                     return Rise::new(Confidence::Ambiguous, why, from(sign_ins));
                 }
             }
+        }
+        if let Some(place) = credential.places.first() {
+            let why = "the vendor writes into each use what it was given to";
+            return Rise::new(Confidence::Exact, why, vec![Ground::Place(place.clone())]);
         }
         Rise::new(Confidence::None, "no record of its minting is here", Vec::new())
     }

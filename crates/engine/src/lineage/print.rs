@@ -99,6 +99,7 @@ fn source(source: &Source) -> String {
         Source::Run(run) => run_words(run),
         Source::Workload(workload) => workload.to_string(),
         Source::Who(Who { sort, name }) => format!("{} {name}", sort.words()),
+        Source::Place(place) => format!("{} {}", place.sort.words(), place.name),
     }
 }
 

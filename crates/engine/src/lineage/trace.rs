@@ -100,6 +100,8 @@ pub struct Usage {
     pub session: Option<Session>,
     /// The machine or function that it was given to, where the vendor itself says so.
     pub place: Option<Place>,
+    /// Until when this use made it valid, if it renewed it.
+    pub renewed: Option<Timestamp>,
 }
 
 /// A session of AWS, as every use of one of its keys describes it.

@@ -10,6 +10,8 @@ use super::credential::Credential;
 use super::finding::Finding;
 use super::link::{Confidence, Ground, Link, Source};
 use super::name::{Id, Sort};
+use crate::rule::nearest::slips;
+use crate::time::Timestamp;
 
 /// Steps back that are followed. AWS lets a chain of roles be of any length; nobody has one of this.
 const CHAIN_MAX: usize = 32;
@@ -17,6 +19,13 @@ const CHAIN_MAX: usize = 32;
 const BRANCHES_MAX: usize = 200;
 /// Names of which all are asked when an id is looked up by a part of it.
 const FOUND_MAX: usize = 32;
+
+/// Names that are told as like the one that was asked for.
+const NEAR_MAX: usize = 5;
+/// Slips between two names that may be meant for one.
+const SLIPS_MAX: usize = 2;
+/// Letters of which a part of a name is told from chance.
+const PART_MIN: usize = 6;
 
 /// Where one credential came from and what came from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -73,17 +82,32 @@ impl Lineage {
         let (principal, begun) = text.rsplit_once('@').unwrap_or((text, ""));
         let begun = super::read::time(begun);
         let principal = if begun.is_some() { principal } else { text };
-        for (name, created, id) in
-            self.sessions.range((principal.into(), Default::default(), Id::new(Sort::AwsKey, ""))..)
-        {
-            if **name != *principal {
-                break;
-            }
-            if begun.is_none_or(|begun| begun == *created) {
-                add(id);
-            }
+        let first = (Box::from(principal), Timestamp::default(), Id::new(Sort::AwsKey, ""));
+        let of_principal = self.sessions.range(first..).take_while(|(name, _, _)| **name == *principal);
+        let wanted = of_principal.filter(|(_, created, _)| begun.is_none_or(|begun| begun == *created));
+        let (sign_ins, sessions): (Vec<&Id>, Vec<&Id>) =
+            wanted.map(|(_, _, id)| id).partition(|id| id.sort == Sort::AwsSignIn);
+        sessions.into_iter().for_each(&mut add);
+        // Who asks for a session means the session, not the sign-in that opened it.
+        if found.is_empty() {
+            let names = sign_ins.into_iter().take(FOUND_MAX).cloned();
+            found.extend(names);
         }
         found
+    }
+
+    /// Known names that are like this one, the nearest first: those that begin with it or hold it, and those that differ by
+    /// a slip or two. Reads every name.
+    #[must_use]
+    pub fn near(&self, text: &str) -> Vec<Id> {
+        let far = |id: &Id| match &*id.text {
+            name if text.len() >= PART_MIN && name.starts_with(text) => Some(0),
+            name if text.len() >= PART_MIN && name.contains(text) => Some(1),
+            name => Some(slips(&name.to_lowercase(), &text.to_lowercase())).filter(|slips| *slips <= SLIPS_MAX),
+        };
+        let mut near: Vec<(usize, &Id)> = self.names().filter_map(|id| Some((far(id)?, id))).collect();
+        near.sort();
+        near.into_iter().take(NEAR_MAX).map(|(_, id)| id.clone()).collect()
     }
 
     /// Its tree; nothing if nobody has heard of it.
@@ -136,6 +160,7 @@ impl Lineage {
                         sources.push(Source::Workload(*workload));
                     }
                     Ground::Who(who) => sources.push(Source::Who(who)),
+                    Ground::Place(place) => sources.push(Source::Place(place)),
                 }
             }
             chain.push((Link { confidence: rise.confidence, why: rise.why, from: sources }, next.clone()));
@@ -170,6 +195,6 @@ impl Lineage {
 }
 
 /// By when it came to be.
-fn begin(card: &Card) -> (Option<crate::time::Timestamp>, &[Id]) {
+fn begin(card: &Card) -> (Option<Timestamp>, &[Id]) {
     (card.minted.as_ref().map(|minted| minted.time).or(card.begun), &card.names)
 }

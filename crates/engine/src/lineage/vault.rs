@@ -37,9 +37,14 @@ pub(super) fn traces(event: &Event) -> Vec<Trace> {
     }
     let with = caller.map(|(id, _)| id);
     if let Some((id, alias)) = token(line, "response.auth") {
-        // A login proves who one is by other means, even if a token came with it; a child is asked for with its parent.
-        let parent = with.clone().filter(|_| path.starts_with("auth/token/"));
-        let said = Said::Minted(Box::new(minted(line, parent, event.time)));
+        let said = if path.starts_with("auth/token/renew") {
+            let usage = Usage { renewed: valid_until(line, event.time), ..Usage::default() };
+            Said::Used(Box::new(usage))
+        } else {
+            // A login proves who one is by other means, even if a token came with it; a child is asked for with its parent.
+            let parent = with.clone().filter(|_| path.starts_with("auth/token/"));
+            Said::Minted(Box::new(minted(line, parent, event.time)))
+        };
         found.push(Trace { mark: mark.clone(), about: About::Credential { id, alias, said } });
     }
     if let Some(lease) = text(line, "response.secret.lease_id") {
@@ -75,14 +80,19 @@ fn minted(line: &Value, with: Option<Id>, time: Timestamp) -> Minting {
     let said = |path: &str| auth.and_then(|auth| owned(auth, path));
     let name = said("display_name").unwrap_or_default();
     let sort = if with.is_some() { Caller::Unknown } else { method(&name) };
-    let lifetime = auth.and_then(|auth| value(auth, "token_ttl")?.as_i64()).filter(|seconds| *seconds > 0);
     Minting {
         with,
         owner: said("entity_id").or_else(|| said("display_name")),
-        expires: lifetime.map(|seconds| time.plus(Span::seconds(u32::try_from(seconds).unwrap_or(u32::MAX)))),
+        expires: valid_until(line, time),
         workload: auth.and_then(workload),
         ..Minting::new(Form::VaultToken, Who { sort, name })
     }
+}
+
+/// What an answer says of how long its token lives.
+fn valid_until(line: &Value, time: Timestamp) -> Option<Timestamp> {
+    let lifetime = value(line, "response.auth.token_ttl")?.as_i64().filter(|seconds| *seconds > 0)?;
+    Some(time.plus(Span::seconds(u32::try_from(lifetime).unwrap_or(u32::MAX))))
 }
 
 /// Claims of a workflow's token, where the role of Vault maps them: the run itself is among them if it was asked for.

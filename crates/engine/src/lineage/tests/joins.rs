@@ -14,6 +14,7 @@ fn chain(lineage: &Lineage, name: &str) -> Vec<(Confidence, Vec<String>)> {
         Source::Run(run) => format!("run {}", run.run),
         Source::Workload(workload) => workload.to_string(),
         Source::Who(who) => format!("{} {}", who.sort.words(), who.name),
+        Source::Place(place) => format!("{} {}", place.sort.words(), place.name),
     };
     let tree = tree(lineage, name);
     tree.chain.iter().map(|link| (link.confidence, link.from.iter().map(source).collect())).collect()
@@ -326,6 +327,25 @@ fn a_call_across_accounts_is_joined_by_the_log_that_names_the_key() {
     assert_eq!(chain(&alone, &session), [(Confidence::Exact, vec!["another account AIDAANA".to_owned()])]);
     let both = aws(&[ours, assume("09:00:00", user("ana", &ana), "Reader", "ana", &session)]);
     assert_eq!(chain(&both, &session)[0], (Confidence::Exact, vec![ana]));
+}
+
+#[test]
+fn a_session_of_an_instance_is_joined_by_what_aws_writes_and_never_by_its_name() {
+    let session = temporary("ec2");
+    let mut caller = role_session("Web", "i-0abc0abc0abc0abc0", &session, "09:00:00");
+    assert_eq!(chain(&aws(&[call("09:01:00", caller.clone())]), &session), [(Confidence::None, vec![])]);
+    caller["sessionContext"]["ec2RoleDelivery"] = "2.0".into();
+    let delivered = aws(&[call("09:01:00", caller)]);
+    assert_eq!(chain(&delivered, &session), [(Confidence::Exact, vec!["instance i-0abc0abc0abc0abc0".to_owned()])]);
+}
+
+#[test]
+fn the_source_identity_of_a_chain_is_shown_though_its_minting_was_not_seen() {
+    let session = temporary("src");
+    let mut caller = role_session("Reader", "anything", &session, "09:00:00");
+    caller["sessionContext"]["sourceIdentity"] = "ana@example.com".into();
+    let lineage = aws(&[call("09:01:00", caller)]);
+    assert_eq!(tree(&lineage, &session).credential.source_identity.as_deref(), Some("ana@example.com"));
 }
 
 #[test]

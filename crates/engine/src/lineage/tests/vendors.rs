@@ -87,6 +87,23 @@ fn a_login_to_vault_mints_a_token_that_leases_and_is_revoked() {
 }
 
 #[test]
+fn a_token_of_vault_that_was_renewed_is_not_used_after_its_end() {
+    let line = |hour: u32, path: &str, auth: Value, answer: Value| {
+        json!({ "time": format!("2026-11-20T{hour:02}:00:00Z"), "type": "response", "auth": auth, "response": answer,
+            "request": { "id": format!("{path}-{hour}"), "operation": "update", "path": path } })
+    };
+    let token = json!({ "accessor": "hmac-sha256:acc", "display_name": "approle", "token_ttl": 4000 });
+    let login = line(9, "auth/approle/login", json!({}), json!({ "auth": token }));
+    let renewed = |hour| line(hour, "auth/token/renew-self", token.clone(), json!({ "auth": token }));
+    let used = |hour| line(hour, "secret/data/a", token.clone(), json!({}));
+    let odd = |lines: &[Value]| taken(Policy::default(), said(Kind::VaultAudit, lines)).0.findings().len();
+    assert_eq!(odd(&[login.clone(), renewed(10), renewed(11), used(12)]), 0);
+    assert_eq!(odd(&[login.clone(), used(12)]), 1);
+    let (lineage, _) = taken(Policy::default(), said(Kind::VaultAudit, &[login, renewed(10)]));
+    assert!(tree(&lineage, "hmac-sha256:acc").minted.is_empty(), "it does not mint itself");
+}
+
+#[test]
 fn a_key_of_a_service_account_impersonates_another_one() {
     let entry = |time: &str, method: &str, payload: Value| {
         let mut all = json!({ "@type": "type.googleapis.com/google.cloud.audit.AuditLog", "methodName": method,
