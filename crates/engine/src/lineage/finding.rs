@@ -140,10 +140,9 @@ impl Lineage {
             }
             told.push(network);
             let sentence = format!(
-                "{} of {what} was used from {network} for {}, outside the {} networks that were given",
+                "{} of {what} was used from {network} for {}, outside the networks that were given",
                 credential.id(),
-                mark.action,
-                inside.len()
+                mark.action
             );
             found.push(finding(kind, credential, mark, (Severity::High, network.to_owned(), sentence)));
         }
@@ -153,7 +152,8 @@ impl Lineage {
     fn belongs(&self, credential: &Credential) -> Option<Belongs> {
         let mut next = Some(credential);
         for _ in 0..CLIMB_MAX {
-            let one = next?;
+            // A long-lived key that a pipeline makes may well be meant for elsewhere.
+            let one = next.filter(|one| !one.id().is_long_lived())?;
             let minting = one.minting().map(|(_, minting)| minting);
             if let Some(workload) = minting.and_then(|minting| minting.workload.as_ref()) {
                 return workload.is_pipeline().then(|| Belongs::Pipeline(workload.to_string()));

@@ -3,6 +3,7 @@
 mod findings;
 mod joins;
 mod laws;
+mod runs;
 mod vendors;
 
 use serde_json::{Value, json};

@@ -56,6 +56,17 @@ fn a_pipelines_session_belongs_to_the_networks_of_its_runners() {
         from("198.51.100.7", call("09:02:00", role_session("Prod", "x", &next, "09:01:00"))),
     ];
     assert_eq!(found(&chained), outside, "what a pipeline's session minted belongs there, too");
+    let made = long_lived("made");
+    let create = record(
+        "09:01:00",
+        "CreateAccessKey",
+        json!({ "eventSource": "iam.amazonaws.com", "sourceIPAddress": "192.0.2.9", "userIdentity": deploy(),
+            "responseElements": { "accessKey": { "accessKeyId": made, "userName": "app" } } }),
+    );
+    let elsewhere = from("198.51.100.7", call("09:02:00", user("app", &made)));
+    let made_for_another = vec![(FindingKind::UsedByAnother, Severity::Medium)];
+    let records = [assume_by_oidc("09:00:00", MAIN, &session), create, elsewhere];
+    assert_eq!(found(&records), made_for_another, "a long-lived key that it made may be meant for elsewhere");
     let stolen = from("198.51.100.7", assume_by_oidc("09:00:00", MAIN, &session));
     assert_eq!(found(&[stolen]), outside, "the token itself was exchanged elsewhere");
 }

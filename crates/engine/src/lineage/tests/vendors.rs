@@ -226,8 +226,8 @@ fn a_workflows_session_reads_from_its_run_down_to_what_it_minted() {
                 minted 2026-11-20T09:01:00Z by AssumeRole from 198.51.100.7, valid until 2026-11-20T23:00:00Z (event AssumeRole-09:01:00-254f70c4)
                 used once, 2026-11-20T09:02:00Z, from 198.51.100.7
                 for ListBuckets
-    ! high outside_ci: access key ASIACIXXXXXXXXXXXXXX of GitHub workflow repo:acme/shop:ref:refs/heads/main was used from 198.51.100.7 for ListBuckets, outside the 1 networks that were given
-    ! high outside_ci: access key ASIAPRODXXXXXXXXXXXX of GitHub workflow repo:acme/shop:ref:refs/heads/main was used from 198.51.100.7 for AssumeRole, outside the 1 networks that were given
+    ! high outside_ci: access key ASIACIXXXXXXXXXXXXXX of GitHub workflow repo:acme/shop:ref:refs/heads/main was used from 198.51.100.7 for ListBuckets, outside the networks that were given
+    ! high outside_ci: access key ASIAPRODXXXXXXXXXXXX of GitHub workflow repo:acme/shop:ref:refs/heads/main was used from 198.51.100.7 for AssumeRole, outside the networks that were given
     ");
     let json = serde_json::to_value(tree(&lineage, &next)).unwrap();
     assert_eq!(json["chain"][2]["confidence"], "ambiguous");
