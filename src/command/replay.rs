@@ -22,7 +22,7 @@ use connect::clock::Clock;
 const CHANGES: usize = 1_000;
 
 /// Rejects that are said one by one; the rest are only counted.
-const REJECTS_SAID: u64 = 10;
+pub(super) const REJECTS_SAID: u64 = 10;
 
 /// Said when every record was refused.
 pub(super) const NOTHING_READ: &str = "nothing could be read: is --kind right? `auto` recognises each record";
@@ -149,7 +149,8 @@ fn play(rules: &RuleSet, input: &Input, mut take: impl FnMut(Seen<'_>) -> anyhow
     Ok(tally)
 }
 
-fn progress() -> ProgressBar {
+/// A spinner with bytes and words; nothing where no person looks.
+pub(super) fn progress() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
