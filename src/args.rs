@@ -83,6 +83,10 @@ pub(crate) enum Command {
         #[arg(long)]
         store: Option<PathBuf>,
     },
+    /// Follows one credential back to the person, run or service that it came from, and forward to what it minted.
+    ///
+    /// Reads files only, in any order; no service, no state. Exit status 1 if none of them tells of it.
+    Trace(crate::command::trace::Asked),
     /// Says what should arrive (`coverage:` of the configuration) and whether it does. Reads the store; the service may run.
     ///
     /// Prints what is missing, silent, unexpected or waited for, and with `--all` what arrives as well. Exit status 1 if

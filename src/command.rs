@@ -13,6 +13,7 @@ pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod store;
 pub(crate) mod test;
+pub(crate) mod trace;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

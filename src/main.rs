@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         }
         Command::Match { input, titles } => command::matching::run(&input, titles),
         Command::Replay { input, store } => command::replay::run(&input, store.as_deref()),
+        Command::Trace(asked) => command::trace::run(&asked),
         Command::Coverage { place, all, json } => command::coverage::run(place, all, json),
         Command::Deploys(asked) => command::deploys::run(&asked),
         Command::Store(what) => command::store::run(what),

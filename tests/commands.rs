@@ -4,6 +4,8 @@
 mod check;
 #[path = "commands/test.rs"]
 mod test;
+#[path = "commands/trace.rs"]
+mod trace;
 #[path = "commands/try_out.rs"]
 mod try_out;
 

@@ -149,6 +149,7 @@ fn play(rules: &RuleSet, input: &Input, mut take: impl FnMut(Seen<'_>) -> anyhow
     Ok(tally)
 }
 
+/// A spinner with bytes and words; nothing where no person looks.
 pub(super) fn progress() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

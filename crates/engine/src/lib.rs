@@ -11,6 +11,7 @@ pub mod detect;
 pub mod event;
 pub mod field;
 pub mod hash;
+pub mod lineage;
 pub mod normalise;
 pub mod rule;
 pub mod time;

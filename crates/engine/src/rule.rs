@@ -41,7 +41,7 @@ mod mapping;
 mod marks;
 mod matcher;
 mod modifier;
-mod nearest;
+pub(crate) mod nearest;
 mod number;
 mod own;
 mod pattern;

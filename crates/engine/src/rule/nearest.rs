@@ -31,7 +31,8 @@ pub(super) fn hint_key(node: &Node<'_>, keys: &[&str]) -> String {
     found.unwrap_or_default()
 }
 
-fn slips(left: &str, right: &str) -> usize {
+/// How many slips lie between two words; far too many if their lengths differ by more than two.
+pub(crate) fn slips(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     if left.len().abs_diff(right.len()) > 2 {
         return usize::MAX;
