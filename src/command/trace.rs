@@ -13,7 +13,7 @@ use super::replay::{NOTHING_READ, REJECTS_SAID, progress};
 use super::{Outcome, input, print, say};
 
 /// Credentials that are kept of files: about 2 GiB, where a service keeps to its own limit.
-const CREDENTIALS_MAX: usize = 1_000_000;
+const CREDENTIALS_MAX: usize = 250_000;
 
 /// Endings of the files that are read of a folder, before `.gz` or `.zst`.
 const ENDINGS: [&str; 5] = [".json", ".jsonl", ".ndjson", ".log", ".txt"];

@@ -81,13 +81,18 @@ fn ended(record: &Value, ending: Ending) -> Option<About> {
 fn usage(record: &Value, identity: &Value) -> Usage {
     Usage {
         holder: text(identity, "arn").or_else(|| text(identity, "principalId")).map(str::to_owned),
-        session: used_session(record, identity),
+        session: used_session(record, identity).filter(|_| is_temporary(identity)),
         place: used_place(identity),
         renewed: None,
     }
 }
 
-/// The session that a key belongs to: nothing for a long-lived one.
+/// Some services write a session into records of calls with a long-lived key, too; it is none of the key's.
+fn is_temporary(identity: &Value) -> bool {
+    text(identity, "accessKeyId").is_some_and(|id| id.starts_with("ASIA"))
+}
+
+/// The session that a key belongs to.
 fn used_session(record: &Value, identity: &Value) -> Option<Session> {
     let context = value(identity, "sessionContext")?;
     let is_of_user = matches!(text(identity, "type"), Some("IAMUser" | "Root"));

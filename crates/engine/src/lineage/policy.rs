@@ -34,7 +34,7 @@ pub struct Policy {
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { credentials_max: 200_000, runs_max: 50_000, roles_max: 10_000, linger: Span::seconds(30 * 86_400) }
+        Self { credentials_max: 50_000, runs_max: 50_000, roles_max: 10_000, linger: Span::seconds(30 * 86_400) }
     }
 }
 

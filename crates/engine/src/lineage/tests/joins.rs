@@ -139,6 +139,17 @@ fn a_key_with_a_record_of_its_own_is_no_alias_of_a_session_that_began_in_the_sam
 }
 
 #[test]
+fn a_long_lived_key_is_no_key_of_a_session_though_its_record_names_one() {
+    let (ana, console) = (long_lived("ana"), temporary("console"));
+    let lineage = aws(&[
+        call("09:01:00", user_session("ana", &ana, "09:00:00")),
+        call("09:01:00", user_session("ana", &console, "09:00:00")),
+    ]);
+    assert_eq!(tree(&lineage, &console).credential.names, [key(&console)]);
+    assert_eq!(tree(&lineage, &ana).credential.names, [key(&ana)]);
+}
+
+#[test]
 fn one_session_name_by_two_callers_is_two_sessions_of_two_people() {
     let (one, two) = (temporary("one"), temporary("two"));
     let (ana, eve) = (long_lived("ana"), long_lived("eve"));
