@@ -477,6 +477,11 @@ mod tests {
     fn a_source_of_cloudwatch_without_a_group_is_refused() {
         let message = refusal("sources: {a: {cloudwatch: {region: eu-central-1}}}");
         assert!(message.contains("give log_groups, log_group_prefixes, or both"), "{message}");
+        let message = refusal("sources: {a: {cloudwatch: {log_group_prefixes: [a], live_tail: true}}}");
+        assert!(message.contains("it follows log_groups"), "{message}");
+        let source = "{log_groups: [a], live_tail: true, endpoint_url: 'https://example.org'}";
+        let message = refusal(&format!("sources: {{a: {{cloudwatch: {source}}}}}"));
+        assert!(message.contains("leave out endpoint_url"), "{message}");
     }
 
     #[test]

@@ -131,6 +131,9 @@ fn member(cluster: &Cluster) -> Kafka {
     Kafka::open(&settings, &Mark::default()).expect("they are taken")
 }
 
+/// A group that never comes to rest must not hang the run.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// Two members; the first had both partitions and read them, and what it read becomes durable once the group asks for one
 /// of them, or never. Answers where the partition that it lost had ended, and the position of the first record that the
 /// second reads.
@@ -175,13 +178,15 @@ async fn another_joins(commits: bool) -> Option<(String, Record)> {
 
 #[tokio::test]
 async fn a_partition_is_given_up_once_what_was_read_of_it_is_durable_and_its_new_owner_goes_on_behind_it() {
-    let Some((end, record)) = another_joins(true).await else { return };
+    let joined = tokio::time::timeout(PATIENCE, another_joins(true)).await.expect("the group does not come to rest");
+    let Some((end, record)) = joined else { return };
     assert_eq!(record.position.split('~').next(), Some(&*end));
 }
 
 #[tokio::test]
 async fn a_partition_whose_records_never_become_durable_is_given_up_all_the_same_and_its_new_owner_reads_them_again() {
-    let Some((end, record)) = another_joins(false).await else { return };
+    let joined = tokio::time::timeout(PATIENCE, another_joins(false)).await.expect("the group does not come to rest");
+    let Some((end, record)) = joined else { return };
     let (lost, _) = end.split_once('@').expect("a place has an offset");
     assert_eq!(record.position.split('~').next(), Some(&*format!("{lost}@0")));
 }

@@ -118,12 +118,17 @@ impl Source {
     /// What cannot be meant of where it reads.
     fn unreadable(&self) -> Option<String> {
         #[cfg(feature = "aws")]
-        if self
-            .cloudwatch
-            .as_ref()
-            .is_some_and(|settings| settings.groups().is_empty() && settings.prefixes().is_empty())
-        {
-            return Some("cloudwatch: give log_groups, log_group_prefixes, or both".to_owned());
+        if let Some(settings) = &self.cloudwatch {
+            if settings.groups().is_empty() && settings.prefixes().is_empty() {
+                return Some("cloudwatch: give log_groups, log_group_prefixes, or both".to_owned());
+            }
+            if settings.live_tail && settings.groups().is_empty() {
+                return Some("cloudwatch.live_tail: it follows log_groups, of which there are none".to_owned());
+            }
+            // The SDK asks a host whose name begins with `stream-`: behind another address that is somebody else's.
+            if settings.live_tail && settings.endpoint_url.is_some() {
+                return Some("cloudwatch.live_tail: it has an address of its own, leave out endpoint_url".to_owned());
+            }
         }
         let file = self.file.as_ref()?;
         if file.poll.is_zero() {

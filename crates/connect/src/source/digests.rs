@@ -120,8 +120,8 @@ impl Source for Digests {
     async fn next(&mut self) -> Result<Next, SourceError> {
         loop {
             // A clock that was put back holds up nobody.
-            let due = self.due.min(self.clock.now().plus(self.poll));
-            self.clock.sleep_until(due).await;
+            self.due = self.due.min(self.clock.now().plus(self.poll));
+            self.clock.sleep_until(self.due).await;
             match self.step().await? {
                 Step::More => {}
                 Step::Told { gaps, moved } => {

@@ -391,8 +391,8 @@ impl Source for S3 {
             }
             if self.round.is_none() {
                 // A clock that was put back holds up nobody.
-                let due = self.due.min(self.clock.now().plus(self.poll));
-                self.clock.sleep_until(due).await;
+                self.due = self.due.min(self.clock.now().plus(self.poll));
+                self.clock.sleep_until(self.due).await;
                 self.round = Some(Round::default());
             }
             self.begin();

@@ -53,6 +53,9 @@ const AWAY_FIRST: Duration = Duration::from_secs(30);
 /// … to here.
 const AWAY_LAST: Duration = Duration::from_secs(15 * 60);
 
+/// How long a stop waits for messages to be given back.
+const GIVE_BACK_MAX: Duration = Duration::from_secs(5);
+
 /// What a mark calls the batches of this run.
 const BATCHES: &str = "batches";
 
@@ -281,11 +284,16 @@ impl Sqs {
         let receipts = self.held.release_all_but(&kept);
         let queue = self.queue.clone();
         self.asking.spawn(async move {
-            for receipts in receipts.chunks(MESSAGES_AT_ONCE) {
-                if let Err(error) = queue.hide(receipts, Duration::ZERO).await {
-                    tracing::debug!(error = %crate::probe::words(&error), "messages not given back");
+            let giving = async {
+                for receipts in receipts.chunks(MESSAGES_AT_ONCE) {
+                    if let Err(error) = queue.hide(receipts, Duration::ZERO).await {
+                        tracing::debug!(error = %crate::probe::words(&error), "messages not given back");
+                        break;
+                    }
                 }
-            }
+            };
+            // Those that are not given back come when their time is up: nobody waits for that.
+            drop(tokio::time::timeout(GIVE_BACK_MAX, giving).await);
             Asked::GaveBack
         });
     }
@@ -317,7 +325,7 @@ impl Source for Sqs {
             tokio::select! {
                 biased; // what is read leaves before more is taken in
                 (number, part) = self.readers.next(), if !self.is_stopping => self.brought(number, part)?,
-                asked = answer(&mut self.asking) => match asked {
+                asked = answer(&mut self.asking, self.is_stopping) => match asked {
                     Asked::GaveBack => return Ok(Next::Exhausted),
                     Asked::Received(messages) => {
                         let messages = messages?;
@@ -365,11 +373,14 @@ impl Source for Sqs {
     }
 }
 
-async fn answer(asking: &mut JoinSet<Asked>) -> Asked {
+async fn answer(asking: &mut JoinSet<Asked>, is_stopping: bool) -> Asked {
     match asking.join_next().await {
         Some(Ok(asked)) => asked,
-        // One that ended itself brought nothing, and is asked again.
-        Some(Err(_)) => Asked::Received(Ok(Vec::new())),
+        Some(Err(_)) if is_stopping => Asked::GaveBack,
+        Some(Err(error)) => {
+            let doing = "receive messages".to_owned();
+            Asked::Received(Err(SourceError { doing, remedy: Remedy::Wait, source: Some(error.into()) }))
+        }
         None => pending().await,
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn probe_with(client: &Client, settings: &Settings) -> Vec<Prob
             }
         }
     }
-    if settings.live_tail {
+    if settings.live_tail && !settings.groups().is_empty() {
         let what = "live tail".to_owned();
         probes.push(match tail::tried(client, settings.groups()).await {
             Ok(()) => Probe::good(what, "a session can be had"),

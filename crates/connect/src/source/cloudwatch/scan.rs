@@ -43,6 +43,9 @@ pub(super) struct Windows {
     pub(super) audit_ids_max: usize,
 }
 
+/// An audit's page that was due for so long comes before the next fast scan.
+const AUDIT_PATIENCE_SECONDS: u32 = 60;
+
 /// One log group.
 #[derive(Debug)]
 pub(super) struct LogGroup {
@@ -185,7 +188,10 @@ impl LogGroup {
 
     /// The next page to ask for. Asked again before an answer, it says the same.
     pub(super) fn ask(&mut self, now: Timestamp) -> Ask {
-        self.auditing = self.scan.is_none() && now < self.full_due.min(self.fast_due) && now >= self.audit_due;
+        // Where hints or pace leave no moment for it, an audit that has waited takes one from the fast scans.
+        let has_waited = now >= self.audit_due.plus(Span::seconds(AUDIT_PATIENCE_SECONDS));
+        let is_idle = now < self.full_due.min(self.fast_due);
+        self.auditing = self.scan.is_none() && now >= self.audit_due && now < self.full_due && (is_idle || has_waited);
         let slot = if self.auditing { self.audit.take() } else { self.scan.take() };
         let scan = slot.unwrap_or_else(|| self.plan(now));
         let scan = Scan { asked: now, ..scan };
@@ -235,6 +241,7 @@ impl LogGroup {
     /// The clock was put back to `now`: what was due at a moment that it has left is due at once.
     pub(super) fn hurry(&mut self, now: Timestamp) {
         (self.full_due, self.fast_due) = (now, now);
+        self.known_from = self.known_from.min(now);
         self.audit_due = self.audit_due.min(now.plus(self.windows.audit));
     }
 
@@ -261,7 +268,8 @@ impl LogGroup {
             now if now >= self.full_due => Width::Full,
             _ => Width::Fast,
         };
-        let bottom = self.floor.minus(self.windows.overlap);
+        // A clock that was ahead may have left a floor that lies in the future: what is here now is read all the same.
+        let bottom = self.floor.min(now).minus(self.windows.overlap);
         let (start, end) = match width {
             Width::Full => {
                 let step = self.floor.plus(Span::seconds(STEP_SECONDS));
@@ -398,6 +406,29 @@ mod tests {
         assert_eq!(group.ask(minute(1_012)).start, minute(1_009));
         group.take(page(&[], None));
         assert_eq!(group.ask(minute(1_015)).start, minute(999));
+    }
+
+    #[test]
+    fn hints_without_end_leave_a_moment_for_the_audit() {
+        let mut group = group();
+        let mut audited = 0;
+        // A day and a half of hints each second, with events that are ever newer.
+        let start = minute(1_010);
+        for second in (0..36 * 3_600).step_by(10) {
+            let now = start.plus(Span::seconds(second));
+            group.hint(now);
+            group.ask(now);
+            audited += i32::from(group.auditing);
+            group.take(Page { events: vec![event(&second.to_string(), now)], token: None });
+        }
+        assert!(audited > 0);
+    }
+
+    #[test]
+    fn a_floor_that_a_clock_ahead_has_left_in_the_future_hides_nothing() {
+        let mut group = LogGroup::resume(windows(), minute(5_000), minute(1_010));
+        let ask = group.ask(minute(1_010));
+        assert_eq!((ask.start, ask.end), (minute(1_000), minute(1_010)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::StartLiveTailResponseStream;
@@ -24,6 +24,9 @@ pub(super) const GROUPS_MAX: usize = 10;
 
 /// A session says something every second, be it that nothing came. After this long it is dead.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// A session that lived so long was a good one, however it ended.
+const GOOD_AFTER: Duration = Duration::from_secs(300);
 
 /// Between two sessions: doubles from here while none can be had …
 const AWAY_FIRST: Duration = Duration::from_secs(1);
@@ -85,6 +88,7 @@ impl Hints {
 impl Tailed {
     /// A session names a group by its ARN, by its name, or by its account and its name.
     fn is(&self, named: &str) -> bool {
+        let named = named.trim_end_matches(":*");
         let name = |text: &str| text.rsplit(':').next().unwrap_or_default().to_owned();
         self.arn == named || name(&self.arn) == name(named)
     }
@@ -93,15 +97,22 @@ impl Tailed {
 async fn follow(client: Client, groups: Vec<String>, hints: Arc<Hints>) {
     let mut away = AWAY_FIRST;
     loop {
-        match session(&client, &groups, &hints).await {
-            Ok(()) => away = AWAY_FIRST,
-            Err(error) => {
-                let error = crate::probe::words(&error);
-                tracing::warn!(%error, "no live tail: new events are seen at the next poll");
-                away = (away * 2).min(AWAY_LAST);
+        let began = Instant::now();
+        let ended = session(&client, &groups, &hints).await;
+        let was_good = began.elapsed() >= GOOD_AFTER;
+        if was_good {
+            away = AWAY_FIRST;
+        }
+        if let Err(error) = ended {
+            let error = crate::probe::words(&error);
+            // After three hours AWS ends each with an error.
+            match was_good {
+                true => tracing::debug!(%error, "live tail ended, another one begins"),
+                false => tracing::warn!(%error, "no live tail: new events are seen at the next poll"),
             }
         }
         tokio::time::sleep(away).await;
+        away = (away * 2).min(AWAY_LAST);
     }
 }
 
@@ -109,7 +120,16 @@ async fn follow(client: Client, groups: Vec<String>, hints: Arc<Hints>) {
 async fn session(client: &Client, groups: &[String], hints: &Hints) -> Result<(), SourceError> {
     let mut tailed = Vec::new();
     for group in groups {
-        tailed.push(Tailed { group: group.clone(), arn: arn(client, group).await? });
+        match arn(client, group).await {
+            Ok(arn) => tailed.push(Tailed { group: group.clone(), arn }),
+            // The others are followed all the same.
+            Err(error) => {
+                tracing::warn!(%group, error = %crate::probe::words(&error), "log group is not followed live")
+            }
+        }
+    }
+    if tailed.is_empty() {
+        return Err(failure("follow log groups: none of them is there".to_owned()));
     }
     let mut stream = begin(client, tailed.iter().map(|tailed| tailed.arn.clone()).collect()).await?;
     // What came before the session began is nobody's hint.
@@ -136,9 +156,11 @@ type Stream = aws_sdk_cloudwatchlogs::primitives::event_stream::EventReceiver<
 >;
 
 async fn begin(client: &Client, arns: Vec<String>) -> Result<Stream, SourceError> {
-    let request = client.start_live_tail().set_log_group_identifiers(Some(arns));
-    let answer = request.send().await.map_err(|error| trouble("begin a live tail".to_owned(), false, error).error())?;
-    Ok(answer.response_stream)
+    let doing = || "begin a live tail".to_owned();
+    let request = client.start_live_tail().set_log_group_identifiers(Some(arns)).send();
+    // The timeouts of the client end with the head of the answer.
+    let answer = tokio::time::timeout(SILENCE_MAX, request).await.map_err(|_| failure(doing()))?;
+    Ok(answer.map_err(|error| trouble(doing(), false, error).error())?.response_stream)
 }
 
 /// A session takes ARNs only.
@@ -149,14 +171,18 @@ async fn arn(client: &Client, group: &str) -> Result<String, SourceError> {
     let doing = || format!("look for the ARN of log group {group}");
     let mut token = None;
     loop {
-        let request = client.describe_log_groups().log_group_name_prefix(group).set_next_token(token);
+        let request = client.describe_log_groups().log_group_name_prefix(group).set_next_token(token.clone());
         let answer = request.send().await.map_err(|error| trouble(doing(), false, error).error())?;
         let found = answer.log_groups().iter().find(|found| found.log_group_name() == Some(group));
         if let Some(arn) = found.and_then(|found| found.log_group_arn().or(found.arn())) {
             return Ok(arn.trim_end_matches(":*").to_owned());
         }
-        token = answer.next_token;
-        if token.is_none() {
+        let more = answer.next_token;
+        // They come in order: what stands behind it is another one, and a page that follows itself none at all.
+        let is_behind = answer.log_groups.iter().flatten().any(|found| found.log_group_name() > Some(group));
+        let is_over = is_behind || more == token;
+        token = more;
+        if token.is_none() || is_over {
             return Err(failure(doing()));
         }
     }

@@ -69,7 +69,13 @@ pub(super) async fn keep(queue: Queue, held: Arc<Held>) {
             _ = extend.tick() => {
                 let receipts: Vec<String> = held.receipts().values().cloned().collect();
                 for receipts in receipts.chunks(MESSAGES_AT_ONCE) {
-                    if let Err(error) = queue.hide(receipts, queue.visibility).await {
+                    // What was let go of meanwhile is not taken back.
+                    let held: BTreeSet<String> = held.receipts().values().cloned().collect();
+                    let receipts: Vec<String> = receipts.iter().filter(|one| held.contains(*one)).cloned().collect();
+                    if receipts.is_empty() {
+                        continue;
+                    }
+                    if let Err(error) = queue.hide(&receipts, queue.visibility).await {
                         // Those may come again, and are counted once all the same.
                         let error = crate::probe::words(&error);
                         tracing::warn!(%error, "time of messages not extended");
