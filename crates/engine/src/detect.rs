@@ -37,8 +37,8 @@ mod temporal;
 mod uuid;
 mod window;
 
-pub(crate) use anomaly::Learning;
 pub use anomaly::Way;
+pub(crate) use anomaly::{BETWEEN, Learning};
 pub use change::{Change, Register, Standing};
 pub use decimal::BILLIONTHS;
 pub(crate) use decimal::text as decimal_text;

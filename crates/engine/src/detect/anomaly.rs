@@ -40,6 +40,9 @@ mod tests;
 mod values;
 mod verdict;
 
+/// Between the fields of a value that several make together (the unit separator of ASCII).
+pub(crate) const BETWEEN: char = '\u{1f}';
+
 /// How a rule judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Way {
@@ -88,8 +91,6 @@ struct Shared {
     calibration: Calibration,
     population: Population,
     counts: counts::OfAll,
-    /// How many keys there are.
-    keys: usize,
 }
 
 impl Learning {
@@ -135,6 +136,11 @@ impl Learnt {
         self.profiles.get(hash).is_some_and(|profile| profile.has_looked(marks, time.cell(cell)))
     }
 
+    /// A key is there, though nothing was taken in of it.
+    pub(super) fn see(&mut self, hash: Hash, now: Tick) {
+        self.profiles.see(hash, now);
+    }
+
     /// When something of this key can be judged.
     pub(super) fn deadline(&self, hash: Hash) -> Option<Timestamp> {
         self.profiles.get(hash).and_then(Profile::deadline)
@@ -152,7 +158,6 @@ impl Learnt {
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Option<Vec<Option<String>>> {
-        self.shared.keys = self.profiles.len();
         let shared = &mut self.shared;
         self.profiles.visit(hash, |profile| {
             let found = profile.judge(shape, clock, shared, evidence);
@@ -202,6 +207,9 @@ impl Learnt {
 impl Shared {
     /// A key has left; when something of it could have been judged.
     fn forget(&mut self, profile: &Profile, evidence: &mut Evidence) -> Option<Timestamp> {
+        if profile.looks > 0 {
+            self.population.leaves();
+        }
         match &profile.habit {
             Habit::None => {}
             Habit::Values(values) => {

@@ -111,6 +111,14 @@ impl Keys {
         }
     }
 
+    /// A key is there, though nothing was taken in of it: it is not the one to leave.
+    pub(super) fn see(&mut self, hash: Hash, now: Tick) {
+        match self {
+            Self::Bare(_) | Self::Marked(_) | Self::Closed(_) => {}
+            Self::Learnt(learnt) => learnt.see(hash, now),
+        }
+    }
+
     /// Counts an event out that did not happen after all; its key is seen now.
     pub(super) fn take_back(
         &mut self,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Count, Finding, Shape, Sighting, decimal};
+use super::{BETWEEN, Count, Finding, Shape, Sighting, decimal};
 use crate::alert::redact::label;
 use crate::alert::{Alert, Scene};
 use crate::event::{Event, Facets, Kind, Uid};
@@ -114,7 +114,9 @@ fn looked_at(rules: &RuleSet, number: RuleNumber, anomaly: &Anomaly, facts: &Fac
         [] => Vec::new(),
         [field] => texts(facts, *field),
         // Several make one value together.
-        fields => vec![fields.iter().map(|&field| text(facts, field)).collect::<Option<Vec<_>>>()?.join(", ")],
+        fields => {
+            vec![fields.iter().map(|&field| text(facts, field)).collect::<Option<Vec<_>>>()?.join(&BETWEEN.to_string())]
+        }
     };
     if values.is_empty() && !anomaly.of.is_empty() {
         return None;

@@ -294,15 +294,20 @@ impl State {
 
     /// Whether a rule that learns has looked at all that this event brings.
     fn has_looked(
-        &self,
+        &mut self,
         number: RuleNumber,
         shape: &Shape,
         key: &[Option<String>],
         time: Timestamp,
         marks: &[u64],
     ) -> bool {
-        let place = self.places.by_number[number.0 as usize];
-        place.is_some_and(|place| self.rules[place].keys.has_looked(self.hash(key), shape, time, marks))
+        let Some(place) = self.places.by_number[number.0 as usize] else { return false };
+        let hash = self.hash(key);
+        let has_looked = self.rules[place].keys.has_looked(hash, shape, time, marks);
+        if has_looked {
+            self.rules[place].keys.see(hash, Tick::of(self.clock));
+        }
+        has_looked
     }
 
     fn count(

@@ -103,6 +103,13 @@ impl<B: Default + Weigh> Table<B> {
         weighed(&mut slot.body, bytes, change)
     }
 
+    /// This key, if it is known, is seen now.
+    pub(super) fn see(&mut self, hash: Hash, now: Tick) {
+        if let Some(&place) = self.places.find(hash[0], |&place| self.slots[place as usize].hash == hash) {
+            self.slots[place as usize].seen = now;
+        }
+    }
+
     pub(super) fn get(&self, hash: Hash) -> Option<&B> {
         let place = *self.places.find(hash[0], |&place| self.slots[place as usize].hash == hash)?;
         Some(&self.slots[place as usize].body)

@@ -54,6 +54,8 @@ const WAYS: [(&str, Way); 6] = [
 const LEARN: Span = Span::seconds(7 * 86_400);
 const LEARN_COUNT: u32 = 30;
 const REMEMBER: Span = Span::seconds(90 * 86_400);
+/// A value is learnt on two days.
+const REMEMBER_LEAST: Span = Span::seconds(2 * 86_400);
 const WINDOW: Span = Span::seconds(3_600);
 const PER_MILLION: u32 = 1_000;
 const QUIET: Span = Span::seconds(86_400);
@@ -92,13 +94,20 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         return Err(Fault::error("`window` means nothing to `first_seen` and `rare`").at(window.place));
     }
     let (learn, learn_count) = learn(entry)?;
+    let remember = span(entry, "remember")?.unwrap_or(REMEMBER);
+    if remember < learn.max(REMEMBER_LEAST) {
+        let place = entry.value.get("remember").map_or(entry.place, |line| line.value.place);
+        let message =
+            "`remember` is at least two days, and as long as `learn`: what is forgotten sooner is never learnt";
+        return Err(Fault::error(message).at(place));
+    }
     let asked = Anomaly {
         way,
         by: Vec::new(),
         of: Vec::new(),
         learn,
         learn_count,
-        remember: span(entry, "remember")?.unwrap_or(REMEMBER),
+        remember,
         window: span(entry, "window")?.unwrap_or(WINDOW),
         per_million: per_million(entry)?,
         quiet: dedup.map_or(QUIET, |(_, period)| *period),

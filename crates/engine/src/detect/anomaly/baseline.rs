@@ -26,9 +26,9 @@ const DISPERSION: (f64, f64) = (0.3, 1_000.0);
 /// Decayed sums of counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Moments {
-    n: f32,
-    sum: f32,
-    squares: f32,
+    n: f64,
+    sum: f64,
+    squares: f64,
 }
 
 /// The counts of one key, in the windows in which it did something: 160 bytes.
@@ -58,15 +58,13 @@ pub(super) struct Surprise {
 }
 
 impl Moments {
-    fn decay(&mut self, factor: f32) {
+    fn decay(&mut self, factor: f64) {
         self.n *= factor;
         self.sum *= factor;
         self.squares *= factor;
     }
 
     fn learn(&mut self, count: f64) {
-        #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
-        let count = count as f32;
         self.n += 1.0;
         self.sum += count;
         self.squares += count * count;
@@ -74,9 +72,9 @@ impl Moments {
 
     /// Mean and variance, with those of all others as so many counts more.
     fn shrunk(&self, others: &Self) -> (f64, f64) {
-        let (n, sum, squares) = (f64::from(self.n), f64::from(self.sum), f64::from(self.squares));
+        let &Self { n, sum, squares } = self;
         let prior = if others.n > 0.0 { PRIOR } else { 0.0 };
-        let of = |value: f32| if others.n > 0.0 { f64::from(value) / f64::from(others.n) * prior } else { 0.0 };
+        let of = |value: f64| if others.n > 0.0 { value / others.n * prior } else { 0.0 };
         let all = (n + prior).max(1.0);
         let mean = (sum + of(others.sum)) / all;
         let second = (squares + of(others.squares)) / all;
@@ -121,7 +119,8 @@ impl Baseline {
             span.decay(decay(passed, half));
             span.learn(taught);
         }
-        let factor = decay(passed, HALF_LIVES[1]);
+        #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+        let factor = decay(passed, HALF_LIVES[1]) as f32;
         for (windows, sum) in &mut self.bins {
             *windows *= factor;
             *sum *= factor;
@@ -166,10 +165,8 @@ fn bin(time: Timestamp) -> usize {
 }
 
 /// What is left of a weight after so long.
-fn decay(passed: Span, half_life: Span) -> f32 {
-    #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
-    let left = libm::exp2(-(passed.micros() as f64) / half_life.micros() as f64) as f32;
-    left
+fn decay(passed: Span, half_life: Span) -> f64 {
+    libm::exp2(-(passed.micros() as f64) / half_life.micros() as f64)
 }
 
 /// `-log10` of the probability of at least so many, of a negative binomial with this mean and variance.

@@ -112,7 +112,9 @@ impl Calibration {
         }
         if self.floor_age >= FLOOR_EVERY {
             self.floor_age = 0;
-            self.floor = u16::try_from(self.at_limit(limit * WORTH, BINS - 1)).unwrap_or(0);
+            let worth = limit * WORTH;
+            // Where that is nearly all, every rank is worth it.
+            self.floor = if worth < 0.9 { u16::try_from(self.at_limit(worth, BINS - 1)).unwrap_or(0) } else { 0 };
         }
         if self.weight > WEIGHT_MAX {
             self.bins.iter_mut().for_each(|bin| *bin /= self.weight);
@@ -183,6 +185,19 @@ mod tests {
             found += i32::from(is_attack && rank.p < 0.001);
         }
         assert_eq!(found, 1_700);
+    }
+
+    #[test]
+    fn a_limit_that_lets_nearly_everything_through_does() {
+        for limit in [0.05, 0.1, 1.0] {
+            let (mut calibration, mut state, mut below) = (Calibration::default(), 5, 0);
+            for number in 0..4_000_i64 {
+                let rank =
+                    calibration.rank(-libm::log(1.0 - chance(&mut state)), limit, Timestamp::from_millis(number));
+                below += i32::from(number >= 2_000 && rank.p <= limit);
+            }
+            assert!(f64::from(below) > 2_000.0 * limit * 0.7, "{limit}: {below}");
+        }
     }
 
     #[test]

@@ -138,10 +138,14 @@ pub(super) fn judge(
         let had = places.pairs.had(look.hash).filter(|had| day.saturating_sub(had.last) <= days(learning));
         had.is_some_and(|had| had.cells >= LEARNT_AFTER)
     };
-    let new = pairs.iter().find(|(look, ..)| !is_known(look));
+    // The one that the fewest have; hashes differ from place to place and decide nothing.
+    let unknown = pairs.iter().filter(|(look, ..)| !is_known(look));
+    let new = unknown.min_by_key(|(look, one, other)| {
+        (shared.population.having(look.hash), one.first.min(other.first), one.value.as_ref().min(other.value.as_ref()))
+    });
     let score = new.map_or(0.0, |(look, ..)| {
-        let others = shared.population.having(look.hash, moment);
-        surprise(&places.pairs, look, known, others, shared.keys)
+        let others = shared.population.having(look.hash);
+        surprise(&places.pairs, look, known, others, shared.population.all())
     });
     let rank = shared.calibration.rank(score, learning.limit(), moment);
     let is_learnt = known.is_enough(learning);

@@ -26,16 +26,16 @@ pub(super) fn judge(
 ) -> Option<Unusual> {
     let had = values.had(look.hash).filter(|had| look.cell.saturating_sub(had.last) <= days(learning));
     let is_known = had.is_some_and(|had| had.cells >= LEARNT_AFTER);
-    let others = shared.population.having(look.hash, look.time);
-    let score = if is_known { 0.0 } else { surprise(values, look, known, others, shared.keys) };
+    let others = shared.population.having(look.hash);
+    let score = if is_known { 0.0 } else { surprise(values, look, known, others, shared.population.all()) };
     let rank = shared.calibration.rank(score, learning.limit(), look.time);
     let is_learnt = known.is_enough(learning);
     let unusual = !is_known && is_learnt && is_unusual(score, rank, known, learning);
     let note = unusual.then(|| {
-        let what = format!("{} {:?} is new", learning.of, look.value);
+        let what = format!("{} {:?} is new", learning.of, look.shown());
         let mut against = String::with_capacity(128);
         let others = u64::from(others);
-        let more = (shared.keys as u64).saturating_sub(1);
+        let more = (shared.population.all() as u64).saturating_sub(1);
         let cut = if values.is_cut { " or more" } else { "" };
         let written = write!(
             against,

@@ -1,4 +1,4 @@
-//! How many keys have a value: what is new to one and usual for others is less of a surprise.
+//! How many keys there are and how many have a value: what is new to one and usual for others is less of a surprise.
 
 use std::collections::BTreeMap;
 
@@ -16,20 +16,39 @@ pub(super) struct Population {
     /// Of one moment: the looks of a moment do not see each other, so their order makes no difference.
     pending: Vec<u64>,
     moment: Timestamp,
+    /// Keys that were looked at, and those of this moment.
+    all: usize,
+    newcomers: usize,
 }
 
 impl Population {
-    /// How many keys had this value before this moment.
-    pub(super) fn having(&mut self, value: u64, moment: Timestamp) -> u32 {
+    /// A look belongs to this moment, the first one at its key or not.
+    pub(super) fn look(&mut self, moment: Timestamp, is_first: bool) {
         if moment != self.moment {
             self.moment = moment;
+            self.all += std::mem::take(&mut self.newcomers);
             for value in std::mem::take(&mut self.pending) {
                 if self.keys.len() < VALUES_MAX || self.keys.contains_key(&value) {
                     *self.keys.entry(value).or_default() += 1;
                 }
             }
         }
+        self.newcomers += usize::from(is_first);
+    }
+
+    /// How many keys were looked at before this moment.
+    pub(super) fn all(&self) -> usize {
+        self.all
+    }
+
+    /// How many of them had this value.
+    pub(super) fn having(&self, value: u64) -> u32 {
         self.keys.get(&value).copied().unwrap_or(0)
+    }
+
+    /// A key that was looked at is no more.
+    pub(super) fn leaves(&mut self) {
+        self.all = self.all.saturating_sub(1);
     }
 
     /// One more has it, from the next moment on.

@@ -101,6 +101,7 @@ impl Profile {
             Habit::None => return None,
             Habit::Values(values) => {
                 let look = values.next()?;
+                shared.population.look(look.time, *looks == 0);
                 let known_for = Known::of(since, looks, look.time).during(goes_on(look.time));
                 let judge = if learning.way == Way::Rare { rare::judge } else { first_seen::judge };
                 let found = judge(values, &look, known_for, learning, shared);
@@ -122,6 +123,7 @@ impl Profile {
             }
             Habit::Places(places) => {
                 let window = places.next()?;
+                shared.population.look(window.end(learning.window), *looks == 0);
                 let known_for = Known::of(since, looks, window.last).during(goes_on(window.last));
                 let found = concurrent::judge(places, &window, known_for, learning, shared);
                 // An alert holds on to those that it shows.

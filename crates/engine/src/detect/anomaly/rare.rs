@@ -34,7 +34,7 @@ pub(super) fn judge(
     let is_learnt = known.is_enough(learning) && all >= HOURS_LEAST;
     let unusual = is_learnt && is_unusual(score, rank, known, learning);
     let note = unusual.then(|| {
-        let what = format!("{} {:?} is rare", learning.of, look.value);
+        let what = format!("{} {:?} is rare", learning.of, look.shown());
         let mut against = String::with_capacity(128);
         let written =
             write!(against, "it had it in {own:.1} of {all:.0} hours, and {} values in all", values.all().len());

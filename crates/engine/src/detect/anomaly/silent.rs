@@ -119,7 +119,7 @@ pub(super) fn spoke(
         let times = libm::pow(10.0, shared.calibration.score_at(learning.limit())).max(TIMES_LEAST);
         let windows = gaps.usual.max(1.0) * times;
         #[expect(clippy::cast_possible_truncation, reason = "windows of years fit")]
-        let silence = Span::from_micros((windows * width.micros() as f64) as i64);
+        let silence = Span::from_micros((windows.ceil() * width.micros() as f64) as i64);
         window.due.plus(silence)
     });
 }

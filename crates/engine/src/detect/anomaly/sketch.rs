@@ -62,7 +62,7 @@ impl Sketch {
     /// Bytes beside itself.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Exact(values) => values.capacity() * size_of::<u64>(),
+            Self::Exact(values) => values.len() * size_of::<u64>(),
             Self::About(registers) => registers.len(),
         }
     }

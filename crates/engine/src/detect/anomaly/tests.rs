@@ -226,6 +226,7 @@ fn a_rule_that_learns_is_refused_where_it_means_nothing() {
         ("anomaly: {type: first_seen, by: [a]}", "`of` is missing"),
         ("anomaly: {type: rate, by: [a], of: [b]}", "take no `of`"),
         ("anomaly: {type: rare, by: [a], of: [b], window: 1h}", "`window` means nothing to"),
+        ("anomaly: {type: rate, by: [a], remember: 12h}", "`remember` is at least two days"),
         ("anomaly: {type: rate, by: [a], p: 2}", "`p` is how rare the unusual is"),
         ("anomaly: {type: rate, by: [a], learn: {days: 3}}", "`days` means nothing in `learn`"),
         ("anomaly: {type: rate, by: [a]}\ndedup: {group-by: [a], period: 1h}", "has a `period` only"),
@@ -256,6 +257,8 @@ proptest! {
         let rules = rules(blocks[way]);
         let mut events = office(21);
         events.extend((0..9).map(|number| read(20 * DAY + number * 1_000, "user-3", &format!("swept-{number}"))));
+        // Some are heard of for the first time in the middle, while others are looked at.
+        events.extend((0..40).map(|number| read(10 * DAY + 9 * HOUR + number * 61_000, &format!("new-{number}"), "app")));
         let sorted = in_order(events);
         let mut moved = sorted.clone();
         for (place, by) in swaps {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::BETWEEN;
+use super::first_seen::LEARNT_AFTER;
 use crate::detect::evidence::{Evidence, Handle};
 use crate::detect::window::Arrival;
 use crate::time::{Span, Timestamp};
@@ -48,6 +50,11 @@ pub(super) struct Had {
 }
 
 impl Look {
+    /// The value as people read it: several fields of one are told apart by a mark that no text holds.
+    pub(super) fn shown(&self) -> String {
+        self.value.replace(BETWEEN, ", ")
+    }
+
     /// At a value that was made up from others.
     pub(super) fn of(hash: u64, cell: u32, time: Timestamp, evidence: Handle) -> Self {
         Self { time, due: time, evidence, hash, value: "".into(), cell }
@@ -71,9 +78,6 @@ impl Values {
                     continue;
                 }
                 evidence.release(self.waiting.remove(place).evidence);
-            } else if self.waiting.len() >= WAITING_MAX {
-                self.is_cut = true;
-                continue;
             }
             let before = |look: &Look| {
                 look.time < arrival.time || look.time == arrival.time && evidence.is_before(look.evidence, arrival.uid)
@@ -82,6 +86,12 @@ impl Values {
             evidence.hold(arrival.evidence);
             let (time, due, value) = (arrival.time, arrival.time.plus(wait), value.as_str().into());
             self.waiting.insert(place, Look { time, due, evidence: arrival.evidence, hash, value, cell });
+            // The last leave, whatever the order in which they came.
+            if self.waiting.len() > WAITING_MAX
+                && let Some(last) = self.waiting.pop()
+            {
+                evidence.release(last.evidence);
+            }
         }
     }
 
@@ -131,7 +141,9 @@ impl Values {
     }
 
     fn forget_oldest(&mut self) -> Option<u64> {
-        let (place, had) = self.had.iter().enumerate().min_by_key(|(_, had)| (had.last, had.hash))?;
+        // A burst of new values does not push out what is known.
+        let rank = |had: &Had| (had.cells >= LEARNT_AFTER, had.last, had.hash);
+        let (place, had) = self.had.iter().enumerate().min_by_key(|(_, had)| rank(had))?;
         let hash = had.hash;
         self.had.remove(place);
         self.is_cut = true;
@@ -152,6 +164,6 @@ impl Values {
 
     pub(super) fn bytes(&self) -> usize {
         let waiting: usize = self.waiting.iter().map(|look| size_of::<Look>() + look.value.len()).sum();
-        waiting + self.had.capacity() * size_of::<Had>()
+        waiting + self.had.len() * size_of::<Had>()
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn is_unusual(score: f64, rank: Rank, known: Known, learning: &Learni
     match (can_be_ranked, known.goes_on) {
         (true, false) => rank.p < learning.limit(),
         (true, true) => rank.p < learning.limit() * GOES_ON,
-        (false, goes_on) => score >= UNLIKELY && (goes_on || rank.p * (1.0 + rank.among) < 2.0),
+        (false, goes_on) => score >= UNLIKELY && (goes_on || rank.p * (1.0 + rank.among) < 1.5),
     }
 }
 
