@@ -8,7 +8,7 @@ use super::fact::{
     System, Turn, Update,
 };
 use super::subject::short;
-use super::text::{first_line, is_pipeline_file, small};
+use super::text::{first_line, pipeline_files, small};
 use crate::event::Event;
 use crate::normalise::{lead, moment};
 
@@ -75,12 +75,7 @@ impl Delivery<'_> {
         let after = self.said("after")?;
         let commits = self.body.get("commits").and_then(JsonContainerTrait::as_array);
         let commits = || commits.into_iter().flat_map(|commits| commits.iter());
-        let files = commits().flat_map(|commit| ["added", "modified", "removed"].map(|name| commit.get(name)));
-        let files = files.flatten().filter_map(JsonContainerTrait::as_array).flat_map(|files| files.iter());
-        let mut pipeline_files: Vec<String> =
-            files.filter_map(JsonValueTrait::as_str).filter(|file| is_pipeline_file(file)).map(str::to_owned).collect();
-        pipeline_files.sort();
-        pipeline_files.dedup();
+        let pipeline_files = pipeline_files(commits());
         let others = commits().filter_map(|commit| lead::text(commit, "id")).filter(|id| *id != after);
         Some(Push {
             repository: self.repository.clone(),

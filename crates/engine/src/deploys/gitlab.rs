@@ -5,7 +5,7 @@ use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
 use super::fact::{
     Answer, Approval, COMMITS_MAX, Job, Merge, Opinion, Push, Review, Run, RunKey, Says, System, Update,
 };
-use super::text::{first_line, is_pipeline_file, small};
+use super::text::{first_line, pipeline_files, small};
 use crate::event::Event;
 use crate::normalise::{lead, moment};
 
@@ -39,12 +39,7 @@ impl Hook<'_> {
         let after = self.said("after")?;
         let commits = self.body.get("commits").and_then(JsonContainerTrait::as_array);
         let commits = || commits.into_iter().flat_map(|commits| commits.iter());
-        let files = commits().flat_map(|commit| ["added", "modified", "removed"].map(|name| commit.get(name)));
-        let files = files.flatten().filter_map(JsonContainerTrait::as_array).flat_map(|files| files.iter());
-        let mut pipeline_files: Vec<String> =
-            files.filter_map(JsonValueTrait::as_str).filter(|file| is_pipeline_file(file)).map(str::to_owned).collect();
-        pipeline_files.sort();
-        pipeline_files.dedup();
+        let pipeline_files = pipeline_files(commits());
         let last = commits().find(|commit| lead::text(commit, "id").as_deref() == Some(&*after));
         let others = commits().filter_map(|commit| lead::text(commit, "id")).filter(|id| *id != after);
         Some(Push {

@@ -52,8 +52,7 @@ pub(super) struct Case<'f, 'p> {
 }
 
 impl Deploys {
-    /// Every deploy that an environment of the policy has, by time, as far as it is known now. Costs a pass over all facts and
-    /// about 20 µs a deploy.
+    /// Every deploy that an environment of the policy has, by time, as far as it is known now. Costs a pass over all facts.
     #[must_use]
     pub fn records(&self, policy: &Policy, marks: &Marks) -> Vec<Record> {
         let court = Court { index: Index::of(self), marks };

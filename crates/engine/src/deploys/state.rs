@@ -67,7 +67,7 @@ pub enum RestoreError {
 const VERSION: u32 = 1;
 
 impl Default for Limits {
-    /// 30 days, and at most 200,000 facts a shelf: about 500 MB if all four are full, which takes a company of thousands.
+    /// 30 days, and at most 200,000 facts a shelf.
     fn default() -> Self {
         Self { kept: Span::seconds(30 * 86_400), facts_max: 200_000 }
     }

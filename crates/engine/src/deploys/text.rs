@@ -1,5 +1,7 @@
 //! Small questions about names and words that records of every vendor are asked.
 
+use sonic_rs::{JsonContainerTrait, JsonValueTrait, Value};
+
 /// Longest line of a message that is kept: tickets stand at its beginning.
 const LINE_CHARS_MAX: usize = 200;
 
@@ -13,8 +15,19 @@ pub(super) fn first_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().chars().take(LINE_CHARS_MAX).collect()
 }
 
+/// The files of these pushed commits that say what a pipeline does, each once.
+pub(super) fn pipeline_files<'v>(commits: impl Iterator<Item = &'v Value>) -> Vec<String> {
+    let files = commits.flat_map(|commit| ["added", "modified", "removed"].map(|name| commit.get(name)));
+    let files = files.flatten().filter_map(JsonContainerTrait::as_array).flat_map(|files| files.iter());
+    let mut found: Vec<String> =
+        files.filter_map(JsonValueTrait::as_str).filter(|file| is_pipeline_file(file)).map(str::to_owned).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
 /// Whether a file says what a pipeline does.
-pub(super) fn is_pipeline_file(path: &str) -> bool {
+fn is_pipeline_file(path: &str) -> bool {
     const FOLDERS: [&str; 4] = [".github/workflows/", ".github/actions/", ".gitlab/ci/", ".circleci/"];
     const NAMES: [&str; 9] = [
         ".gitlab-ci.yml",
