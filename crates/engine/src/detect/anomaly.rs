@@ -9,6 +9,8 @@
 //! [`concurrent`] at places, [`silent`] at gaps.
 //! Each gives a score, whose rank among the rule's own past scores decides ([`calibration`]).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
@@ -80,7 +82,18 @@ pub(crate) struct Learning {
 
 /// The keys of one rule and what is learnt of all of them.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Saved")]
 pub(super) struct Learnt {
+    profiles: Table<Profile>,
+    shared: Shared,
+    /// Keys by the last look at each, or an earlier one: looked at again when it is their turn to be forgotten.
+    #[serde(skip)]
+    looked: BTreeSet<(Timestamp, Hash)>,
+}
+
+/// What of it is on disk.
+#[derive(Deserialize)]
+struct Saved {
     profiles: Table<Profile>,
     shared: Shared,
 }
@@ -158,14 +171,42 @@ impl Learnt {
         evidence: &mut Evidence,
         ripples: &mut Vec<Ripple>,
     ) -> Option<Vec<Option<String>>> {
-        let shared = &mut self.shared;
-        self.profiles.visit(hash, |profile| {
+        let learning = shape.learning.as_ref()?;
+        if let Some(moment) = self.profiles.get(hash)?.moment(learning) {
+            self.forget(moment, learning, evidence);
+        }
+        let Self { profiles, shared, looked } = self;
+        profiles.visit(hash, |profile| {
+            let is_new = profile.looks == 0;
             let found = profile.judge(shape, clock, shared, evidence);
+            if is_new && profile.looks > 0 {
+                looked.insert((profile.judged_to, hash));
+            }
             if let Some(unusual) = found {
                 ripples.extend(profile.report(unusual, shape.quiet, evidence));
             }
             profile.key.clone()
         })
+    }
+
+    /// Forgets the keys that were not looked at for too long before this moment. That is part of judging, which goes by the
+    /// times of events: when a key's memory is freed depends on how its events came, and must change nothing.
+    fn forget(&mut self, moment: Timestamp, learning: &Learning, evidence: &mut Evidence) {
+        let Self { profiles, shared, looked } = self;
+        shared.population.at(moment);
+        let border = moment.minus(learning.remember);
+        while let Some((_, hash)) = looked.first().filter(|(time, _)| *time < border).copied() {
+            looked.pop_first();
+            profiles.visit(hash, |profile| {
+                let is_known = profile.looks > 0;
+                if is_known && profile.judged_to < border {
+                    shared.forget(profile, evidence);
+                    profile.forget();
+                } else if is_known {
+                    looked.insert((profile.judged_to, hash));
+                }
+            });
+        }
     }
 
     pub(super) fn episodes(&self, hash: Hash) -> &[Episode] {
@@ -177,52 +218,57 @@ impl Learnt {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.profiles.bytes() + self.shared.population.bytes()
+        let looked = self.looked.len() * 2 * size_of::<(Timestamp, Hash)>();
+        self.profiles.bytes() + looked + self.shared.population.bytes()
     }
 
     pub(super) fn turn(&self) -> Option<Tick> {
         self.profiles.turn()
     }
 
-    /// Lets the key go whose turn it is; answers its hash and when something of it could have been judged.
-    pub(super) fn expire(&mut self, border: Tick, evidence: &mut Evidence) -> Option<(Hash, Option<Timestamp>)> {
-        let (hash, profile) = self.profiles.expire(border)?;
-        Some((hash, self.shared.forget(&profile, evidence)))
+    /// Lets the key go whose turn it is, if nothing is known of it any more.
+    pub(super) fn expire(&mut self, border: Tick) -> Option<(Hash, Option<Timestamp>)> {
+        let (hash, _) = self.profiles.expire(border, Profile::is_blank)?;
+        Some((hash, None))
     }
 
+    /// Answers the hash of the key that left, and when something of it could have been judged.
     pub(super) fn evict(&mut self, evidence: &mut Evidence) -> Option<(Hash, Option<Timestamp>)> {
         let (hash, profile) = self.profiles.evict()?;
-        Some((hash, self.shared.forget(&profile, evidence)))
+        let deadline = profile.deadline();
+        self.shared.forget(&profile, evidence);
+        profile.release(evidence);
+        Some((hash, deadline))
     }
 
     pub(super) fn clear(&mut self, evidence: &mut Evidence) {
-        let Self { profiles, shared } = self;
-        for profile in profiles.drain() {
-            shared.forget(&profile, evidence);
+        for profile in self.profiles.drain() {
+            self.shared.forget(&profile, evidence);
+            profile.release(evidence);
         }
-        *shared = Shared::default();
+        *self = Self::default();
+    }
+}
+
+impl From<Saved> for Learnt {
+    fn from(Saved { profiles, shared }: Saved) -> Self {
+        let known = profiles.iter().filter(|(_, profile)| profile.looks > 0);
+        let looked = known.map(|(hash, profile)| (profile.judged_to, hash)).collect();
+        Self { profiles, shared, looked }
     }
 }
 
 impl Shared {
-    /// A key has left; when something of it could have been judged.
-    fn forget(&mut self, profile: &Profile, evidence: &mut Evidence) -> Option<Timestamp> {
+    /// What was learnt of a key is no more.
+    fn forget(&mut self, profile: &Profile, evidence: &mut Evidence) {
         if profile.looks > 0 {
             self.population.leaves();
         }
         match &profile.habit {
-            Habit::None => {}
-            Habit::Values(values) => {
-                values.release(evidence);
-                values.hashes().for_each(|hash| self.population.left(hash));
-            }
-            Habit::Counts(counts) => counts.release(evidence),
-            Habit::Places(places) => {
-                places.release(evidence);
-                places.pairs.hashes().for_each(|hash| self.population.left(hash));
-            }
-            Habit::Gaps(gaps) => gaps.release(evidence),
+            Habit::None | Habit::Counts(_) => {}
+            Habit::Values(values) => values.hashes().for_each(|hash| self.population.left(hash)),
+            Habit::Places(places) => places.pairs.hashes().for_each(|hash| self.population.left(hash)),
+            Habit::Gaps(gaps) => gaps.release_last(evidence),
         }
-        profile.deadline()
     }
 }

@@ -217,12 +217,12 @@ impl Keys {
     /// Lets the key go whose turn it is, if it was not seen after `border`.
     pub(super) fn expire(&mut self, border: Tick, window: Span, evidence: &mut Evidence) -> Option<Gone> {
         match self {
-            Self::Bare(table) => table.expire(border).map(|(_, brief)| Gone::brief(&brief, evidence)),
-            Self::Marked(table) => table.expire(border).map(|(_, brief)| Gone::brief(&brief, evidence)),
+            Self::Bare(table) => table.expire(border, |_| true).map(|(_, brief)| Gone::brief(&brief, evidence)),
+            Self::Marked(table) => table.expire(border, |_| true).map(|(_, brief)| Gone::brief(&brief, evidence)),
             Self::Closed(table) => {
-                table.expire(border).map(|(hash, closed)| Gone::closed(hash, &closed, window, evidence))
+                table.expire(border, |_| true).map(|(hash, closed)| Gone::closed(hash, &closed, window, evidence))
             }
-            Self::Learnt(learnt) => learnt.expire(border, evidence).map(Gone::learnt),
+            Self::Learnt(learnt) => learnt.expire(border).map(Gone::learnt),
         }
     }
 

@@ -59,6 +59,10 @@ impl Tick {
     pub(super) fn before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
+
+    fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 impl<B> Default for Table<B> {
@@ -130,12 +134,12 @@ impl<B: Default + Weigh> Table<B> {
         self.queue.front().map(|(since, _)| *since)
     }
 
-    /// Takes out the key whose turn it is, if it was not seen after `border`; else it waits again.
-    pub(super) fn expire(&mut self, border: Tick) -> Option<(Hash, B)> {
+    /// Takes out the key whose turn it is, if it was not seen after `border` and may leave; else it waits again.
+    pub(super) fn expire(&mut self, border: Tick, may_leave: impl FnOnce(&B) -> bool) -> Option<(Hash, B)> {
         let (_, place) = self.queue.pop_front()?;
         let slot = &self.slots[place as usize];
-        if slot.seen > border {
-            self.queue.push_back((slot.seen, place));
+        if slot.seen > border || !may_leave(&slot.body) {
+            self.queue.push_back((slot.seen.max(border.next()), place));
             return None;
         }
         Some(self.take(place))

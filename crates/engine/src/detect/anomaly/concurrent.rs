@@ -72,6 +72,11 @@ impl Places {
         self.open.first().map(|window| window.due)
     }
 
+    /// When that window ends which is judged next.
+    pub(super) fn moment(&self, width: Span) -> Option<Timestamp> {
+        self.open.first().map(|window| window.end(width))
+    }
+
     pub(super) fn next(&mut self) -> Option<Window> {
         (!self.open.is_empty()).then(|| self.open.remove(0))
     }

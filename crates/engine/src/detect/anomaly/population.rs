@@ -24,6 +24,12 @@ pub(super) struct Population {
 impl Population {
     /// A look belongs to this moment, the first one at its key or not.
     pub(super) fn look(&mut self, moment: Timestamp, is_first: bool) {
+        self.at(moment);
+        self.newcomers += usize::from(is_first);
+    }
+
+    /// What came before this moment counts from here on.
+    pub(super) fn at(&mut self, moment: Timestamp) {
         if moment != self.moment {
             self.moment = moment;
             self.all += std::mem::take(&mut self.newcomers);
@@ -33,7 +39,6 @@ impl Population {
                 }
             }
         }
-        self.newcomers += usize::from(is_first);
     }
 
     /// How many keys were looked at before this moment.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::baseline::Baseline;
 use super::concurrent::{self, Places};
 use super::counts::Counts;
 use super::silent::{self, Gaps, Turn};
@@ -84,6 +85,46 @@ impl Profile {
             Habit::Counts(counts) => counts.deadline(),
             Habit::Places(places) => places.deadline(),
             Habit::Gaps(gaps) => gaps.deadline(),
+        }
+    }
+
+    /// The moment that what comes next belongs to.
+    pub(super) fn moment(&self, learning: &Learning) -> Option<Timestamp> {
+        match &self.habit {
+            Habit::None => None,
+            Habit::Values(values) => values.moment(),
+            Habit::Counts(counts) => counts.moment(learning.window),
+            Habit::Places(places) => places.moment(learning.window),
+            Habit::Gaps(gaps) => gaps.moment(learning.window),
+        }
+    }
+
+    /// Whether nothing is known of it and nothing waits.
+    pub(super) fn is_blank(&self) -> bool {
+        self.looks == 0 && self.deadline().is_none()
+    }
+
+    /// Forgets what was learnt and told; what waits goes on waiting.
+    pub(super) fn forget(&mut self) {
+        (self.since, self.looks) = (Timestamp::EARLIEST, 0);
+        self.episode = Vec::new();
+        match &mut self.habit {
+            Habit::None => {}
+            Habit::Values(values) => values.forget_all(),
+            Habit::Counts(counts) => counts.baseline = Baseline::default(),
+            Habit::Places(places) => places.pairs = Values::default(),
+            Habit::Gaps(gaps) => gaps.forget(),
+        }
+    }
+
+    /// Lets go of the events that wait.
+    pub(super) fn release(&self, evidence: &mut Evidence) {
+        match &self.habit {
+            Habit::None => {}
+            Habit::Values(values) => values.release(evidence),
+            Habit::Counts(counts) => counts.release(evidence),
+            Habit::Places(places) => places.release(evidence),
+            Habit::Gaps(gaps) => gaps.release(evidence),
         }
     }
 

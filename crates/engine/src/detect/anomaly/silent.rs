@@ -73,6 +73,12 @@ impl Gaps {
         self.open.first().map(|window| window.due).into_iter().chain(self.silent_at).min()
     }
 
+    /// When that window ends which is looked at next; nothing if it is a silence, which is no look.
+    pub(super) fn moment(&self, width: Span) -> Option<Timestamp> {
+        let first = self.open.first().filter(|window| self.silent_at.is_none_or(|silent| window.due <= silent));
+        first.map(|window| end(window.cell, width))
+    }
+
     pub(super) fn next(&mut self) -> Option<Turn> {
         let first = self.open.first().map(|window| window.due);
         if let (Some(silent), Some(last)) = (self.silent_at, self.last)
@@ -85,7 +91,16 @@ impl Gaps {
     }
 
     pub(super) fn release(&self, evidence: &mut Evidence) {
-        self.open.iter().chain(&self.last).for_each(|window| evidence.release(window.evidence));
+        self.open.iter().for_each(|window| evidence.release(window.evidence));
+    }
+
+    pub(super) fn release_last(&self, evidence: &mut Evidence) {
+        self.last.iter().for_each(|window| evidence.release(window.evidence));
+    }
+
+    /// Forgets what was learnt.
+    pub(super) fn forget(&mut self) {
+        (self.last, self.usual, self.silent_at) = (None, 0.0, None);
     }
 
     pub(super) fn bytes(&self) -> usize {

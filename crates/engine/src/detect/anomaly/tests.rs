@@ -277,6 +277,67 @@ proptest! {
     }
 }
 
+/// People who come back now and then, after about as long as what is remembered, while somebody else is always there, and
+/// a crowd that cannot leave at once.
+fn comers_and_goers() -> Vec<(i64, String)> {
+    let mut events = Vec::new();
+    let crowd = |at: i64, number: i64| read(5 * DAY + at, &format!("once-{number}"), "secret-3");
+    for number in 0..600 {
+        events.extend([0, 8 * HOUR].map(|visit| crowd(visit + number * 1_000, number)));
+    }
+    // The last of them are back when all may go.
+    let back = 2 * DAY + 8 * HOUR + 31 * 60_000;
+    events.extend((0..60).map(|number| crowd(back + number * 1_000, 599 - number)));
+    for hour in 0..24 * 24 {
+        events.push(read(hour * HOUR, "always", ["app", "db"][usize::try_from(hour % 2).unwrap()]));
+        for who in 0..6 {
+            // Present for two days, away for one and a half to three.
+            if hour % (84 + 6 * who) < 48 {
+                let secret = format!("secret-{}", (hour / 40 + who) % 7);
+                events.push(read(hour * HOUR + (who + 1) * 60_000, &format!("user-{who}"), &secret));
+            }
+        }
+    }
+    in_order(events)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn when_the_memory_of_a_key_is_freed_changes_nothing(
+        every in 1usize..9,
+        times in 1u32..30,
+        way in 0usize..5,
+    ) {
+        let blocks = ["first_seen", "rare", "rate", "distinct", "silent"];
+        let of = if matches!(blocks[way], "rate" | "silent") { "" } else { "of: [requestParameters.secretId]," };
+        let block = format!(
+            "{{type: {}, by: [userIdentity.arn], {of} learn: {{time: 6h, count: 2}}, remember: 2d, p: 0.2}}", blocks[way]
+        );
+        let rules = rules(&block);
+        let events = comers_and_goers();
+        let found = |times: u32| {
+            let (mut state, mut changes) = (State::new(Caps::default()), Vec::new());
+            for (number, (at, record)) in events.iter().enumerate() {
+                if number % every == 0 {
+                    // Time goes on in many steps or in one: keys are looked at for leaving with each.
+                    let time = Timestamp::from_millis(start() + at);
+                    (0..times).for_each(|_| state.pass(&rules, time, &mut changes));
+                }
+                state.apply(&rules, &sighting(&rules, record), &mut changes);
+            }
+            state.finish(&rules, &mut changes);
+            changes.retain(|change| change.tell);
+            changes.sort_by(|one, other| (&one.alert.id, one.revision).cmp(&(&other.alert.id, other.revision)));
+            changes
+        };
+        let plain = found(0);
+        prop_assert!(!plain.is_empty(), "nothing is unusual for {}", blocks[way]);
+        prop_assert_eq!(found(times), plain);
+    }
+}
+
 #[test]
 fn what_is_kept_of_a_key_is_bounded() {
     let rules = rules(FIRST_SEEN);

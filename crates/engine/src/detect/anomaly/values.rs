@@ -99,6 +99,11 @@ impl Values {
         self.waiting.first().map(|look| look.due)
     }
 
+    /// When that happened which is looked at next.
+    pub(super) fn moment(&self) -> Option<Timestamp> {
+        self.waiting.first().map(|look| look.time)
+    }
+
     /// What is to be looked at next.
     pub(super) fn next(&mut self) -> Option<Look> {
         (!self.waiting.is_empty()).then(|| self.waiting.remove(0))
@@ -138,6 +143,11 @@ impl Values {
             self.had.remove(place);
         }
         place.is_ok()
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        self.had = Vec::new();
+        self.is_cut = false;
     }
 
     fn forget_oldest(&mut self) -> Option<u64> {
