@@ -100,7 +100,8 @@ pub enum Count {
         reading: u64,
         /// Which of the rules that are counted matched, by its place among them.
         base: u16,
-        /// The group: the values of its fields, in the rule's order; nothing for one that the event lacks.
+        /// The group: the values of its fields, in the rule's order; nothing for one that the event lacks. For a rule that asks
+        /// for `peers`, behind them those of its fields.
         key: Vec<Option<String>>,
         /// Distinct values that it brings, for rules that count values.
         values: Vec<String>,

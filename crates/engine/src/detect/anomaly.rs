@@ -7,6 +7,7 @@
 //!
 //! Each way of judging has a file: [`first_seen`] and [`rare`] look at values, [`rate`] and [`distinct`] at counts in windows,
 //! [`concurrent`] at places, [`silent`] at gaps.
+//! The first three are judged by the key's group as well where a rule asks for it ([`peers`]).
 //! Each gives a score, whose rank among the rule's own past scores decides ([`calibration`]).
 
 use std::collections::BTreeSet;
@@ -21,6 +22,8 @@ use super::table::{Hash, Table, Tick};
 use super::window::{Arrival, Asked, Ripple, TooLate};
 use crate::time::{Span, Timestamp};
 use calibration::Calibration;
+pub(super) use peers::Group;
+use peers::Peers;
 use population::Population;
 use profile::{Habit, Profile};
 pub(super) use verdict::Note;
@@ -31,6 +34,7 @@ mod concurrent;
 mod counts;
 mod distinct;
 mod first_seen;
+mod peers;
 mod population;
 mod profile;
 mod rare;
@@ -68,6 +72,8 @@ pub(crate) struct Learning {
     pub(crate) way: Way,
     /// Names of the fields whose values are looked at, as people read them.
     pub(crate) of: String,
+    /// The same of those that name the group of a key; empty for a rule that does not ask.
+    pub(crate) peers: String,
     /// A key is judged once it has been known for so long …
     pub(crate) learn: Span,
     /// … and was looked at so often.
@@ -104,6 +110,17 @@ struct Shared {
     calibration: Calibration,
     population: Population,
     counts: counts::OfAll,
+    peers: Box<Peers>,
+}
+
+impl Way {
+    /// Whether a group can be judged by as well.
+    pub(crate) fn has_peers(self) -> bool {
+        match self {
+            Self::FirstSeen | Self::Rate | Self::Distinct => true,
+            Self::Rare | Self::Concurrent | Self::Silent => false,
+        }
+    }
 }
 
 impl Learning {
@@ -194,6 +211,7 @@ impl Learnt {
     fn forget(&mut self, moment: Timestamp, learning: &Learning, evidence: &mut Evidence) {
         let Self { profiles, shared, looked } = self;
         shared.population.at(moment);
+        shared.peers.at(moment);
         let border = moment.minus(learning.remember);
         while let Some((_, hash)) = looked.first().filter(|(time, _)| *time < border).copied() {
             looked.pop_first();
@@ -219,7 +237,12 @@ impl Learnt {
 
     pub(super) fn bytes(&self) -> usize {
         let looked = self.looked.len() * 2 * size_of::<(Timestamp, Hash)>();
-        self.profiles.bytes() + looked + self.shared.population.bytes()
+        self.profiles.bytes() + looked + self.shared.population.bytes() + self.shared.peers.bytes()
+    }
+
+    /// Groups that had to leave since the beginning.
+    pub(super) fn evicted(&self) -> u64 {
+        self.shared.peers.evicted()
     }
 
     pub(super) fn turn(&self) -> Option<Tick> {
@@ -259,14 +282,38 @@ impl From<Saved> for Learnt {
 }
 
 impl Shared {
+    /// A key is looked at, in a group or in none that is known: then it stays where it was.
+    fn regroup(
+        &mut self,
+        moment: Timestamp,
+        group: &mut Option<Box<Group>>,
+        now: Option<&Group>,
+        values: impl Iterator<Item = u64>,
+    ) {
+        self.peers.look(moment, group.as_deref(), now.or(group.as_deref()), values);
+        if let Some(now) = now.filter(|now| group.as_deref() != Some(*now)) {
+            *group = Some(Box::new(now.clone()));
+        }
+    }
+
     /// What was learnt of a key is no more.
     fn forget(&mut self, profile: &Profile, evidence: &mut Evidence) {
         if profile.looks > 0 {
             self.population.leaves();
         }
         match &profile.habit {
-            Habit::None | Habit::Counts(_) => {}
-            Habit::Values(values) => values.hashes().for_each(|hash| self.population.left(hash)),
+            Habit::None => {}
+            Habit::Values(values) => {
+                values.hashes().for_each(|hash| self.population.left(hash));
+                if let Some(group) = &profile.group {
+                    self.peers.forget(group, values.hashes());
+                }
+            }
+            Habit::Counts(_) => {
+                if let Some(group) = &profile.group {
+                    self.peers.forget(group, std::iter::empty());
+                }
+            }
             Habit::Places(places) => places.pairs.hashes().for_each(|hash| self.population.left(hash)),
             Habit::Gaps(gaps) => gaps.release_last(evidence),
         }

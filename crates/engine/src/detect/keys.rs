@@ -205,6 +205,14 @@ impl Keys {
         }
     }
 
+    /// What had to leave since the beginning beside keys.
+    pub(super) fn evicted(&self) -> u64 {
+        match self {
+            Self::Bare(_) | Self::Marked(_) | Self::Closed(_) => 0,
+            Self::Learnt(learnt) => learnt.evicted(),
+        }
+    }
+
     pub(super) fn turn(&self) -> Option<Tick> {
         match self {
             Self::Bare(table) => table.turn(),

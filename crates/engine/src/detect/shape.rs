@@ -124,10 +124,10 @@ impl Shape {
 
     fn learnt<'r>(rule: &Rule, anomaly: &Anomaly, name: impl Fn(FieldId) -> &'r str) -> Self {
         let names = |fields: &[FieldId]| fields.iter().map(|field| name(*field).to_owned()).collect::<Vec<String>>();
-        let (key, of) = (names(&anomaly.by), names(&anomaly.of));
-        let learning = anomaly.learning(of.join(", "));
+        let (key, of, peers) = (names(&anomaly.by), names(&anomaly.of), names(&anomaly.peers));
+        let learning = anomaly.learning(of.join(", "), peers.join(", "));
         Self {
-            reading: fingerprint(&(&key, &of)),
+            reading: fingerprint(&(&key, &of, &peers)),
             asked: fingerprint(&(&key, rule.version, &learning, anomaly.quiet)),
             window: anomaly.quiet,
             window_text: anomaly.quiet.to_string(),
@@ -141,6 +141,11 @@ impl Shape {
             learning: Some(learning),
             chained: false,
         }
+    }
+
+    /// A key, and behind it its group for a rule that asks for peers.
+    pub(super) fn split<'k>(&self, values: &'k [Option<String>]) -> (&'k [Option<String>], &'k [Option<String>]) {
+        values.split_at(self.key.len().min(values.len()))
     }
 
     /// The key as people read it, from the values of its fields.

@@ -109,7 +109,9 @@ fn own(rules: &RuleSet, number: RuleNumber, facts: &Facts<'_, '_>) -> Option<Fin
 /// An event that is looked at for what is unusual; one that lacks a field of the key, or has nothing to be looked at, is not.
 fn looked_at(rules: &RuleSet, number: RuleNumber, anomaly: &Anomaly, facts: &Facts<'_, '_>) -> Option<Finding> {
     let reading = rules.shape(number)?.reading;
-    let key = anomaly.by.iter().map(|&field| text(facts, field).map(Some)).collect::<Option<Vec<_>>>()?;
+    let mut key = anomaly.by.iter().map(|&field| text(facts, field).map(Some)).collect::<Option<Vec<_>>>()?;
+    // Behind it its group. Who belongs to none is judged by itself.
+    key.extend(anomaly.peers.iter().map(|&field| text(facts, field)));
     let values = match anomaly.of.as_slice() {
         [] => Vec::new(),
         [field] => texts(facts, *field),

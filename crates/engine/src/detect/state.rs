@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use serde::{Deserialize, Serialize};
 
+use super::anomaly::Group;
 use super::evidence::Evidence;
 use super::keys::{Gone, Is, Keyed, Keys};
 use super::level::Levels;
@@ -269,8 +270,15 @@ impl State {
                     if shape.counted.has_marks() && marks.is_empty() {
                         continue;
                     }
-                    let arrival = Arrival { time: sighting.time, uid: &sighting.uid, evidence, marks: &marks, values };
-                    self.count(Asking { rules, number, shape }, key, &arrival, is, changes);
+                    let arrival = Arrival {
+                        time: sighting.time,
+                        uid: &sighting.uid,
+                        evidence,
+                        marks: &marks,
+                        values,
+                        group: None,
+                    };
+                    self.count(Asking { rules, number, shape }, key, arrival, is, changes);
                 }
                 // The rule reads something else since the sighting was made, or lost its `dedup`.
                 (Count::Within { .. }, _) => {}
@@ -302,7 +310,7 @@ impl State {
         marks: &[u64],
     ) -> bool {
         let Some(place) = self.places.by_number[number.0 as usize] else { return false };
-        let hash = self.hash(key);
+        let hash = self.hash(shape.split(key).0);
         let has_looked = self.rules[place].keys.has_looked(hash, shape, time, marks);
         if has_looked {
             self.rules[place].keys.see(hash, Tick::of(self.clock));
@@ -314,12 +322,15 @@ impl State {
         &mut self,
         asking: Asking<'_>,
         values: &[Option<String>],
-        arrival: &Arrival<'_>,
+        arrival: Arrival<'_>,
         is: Is,
         changes: &mut Vec<Change>,
     ) {
         let place = self.place(asking);
         let shape = asking.shape;
+        let (values, peers) = shape.split(values);
+        let group = Group::of(peers, |peers| self.hash(peers)[0]);
+        let arrival = &Arrival { group: group.as_ref(), ..arrival };
         let hash = self.hash(values);
         let borders = self.borders(place);
         let now = Tick::of(self.clock);

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
+use super::anomaly::Group;
 use super::episode::Episode;
 use super::evidence::{Evidence, Handle};
 use super::fold::{Fold, Track, holds};
@@ -55,6 +56,8 @@ pub(super) struct Arrival<'a> {
     pub(super) marks: &'a [u64],
     /// The values that the marks are of, for rules that name them.
     pub(super) values: &'a [String],
+    /// The peers of its key, for rules that ask for them.
+    pub(super) group: Option<&'a Group>,
 }
 
 /// What a rule asks of a window, and how far its time has come.

@@ -17,6 +17,8 @@ pub struct Anomaly {
     pub by: Vec<FieldId>,
     /// Fields whose values are looked at; several make one value together. Empty for `rate` and `silent`.
     pub of: Vec<FieldId>,
+    /// Fields whose values name the group of a key, against which it is judged as well; empty for rules that do not ask.
+    pub peers: Vec<FieldId>,
     /// How long a key must have been known before it is judged.
     pub learn: Span,
     /// How often it must have been looked at by then.
@@ -37,9 +39,10 @@ pub(super) struct Draft {
     asked: Anomaly,
     by: Vec<String>,
     of: Vec<String>,
+    peers: Vec<String>,
 }
 
-const KEYS: [&str; 7] = ["type", "by", "of", "learn", "remember", "window", "p"];
+const KEYS: [&str; 8] = ["type", "by", "of", "peers", "learn", "remember", "window", "p"];
 
 const WAYS: [(&str, Way); 6] = [
     ("first_seen", Way::FirstSeen),
@@ -72,7 +75,7 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         return Err(wrong("`dedup` of a rule that learns has a `period` only; its alerts are grouped `by`".to_owned()));
     }
     let way = way(entry)?;
-    let (by, of) = (fields(entry, "by")?, fields(entry, "of")?);
+    let (by, of, peers) = (fields(entry, "by")?, fields(entry, "of")?, fields(entry, "peers")?);
     if by.is_empty() {
         return Err(wrong("`by` is missing: the fields that say whose habits are learnt".to_owned()));
     }
@@ -93,6 +96,10 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
     if let Some(window) = lines.iter().find(|line| line.key == "window").filter(|_| !has_window) {
         return Err(Fault::error("`window` means nothing to `first_seen` and `rare`").at(window.place));
     }
+    if let Some(line) = lines.iter().find(|line| line.key == "peers").filter(|_| !way.has_peers()) {
+        let message = "`peers` goes with `first_seen`, `rate` and `distinct`: only those are judged by a group as well";
+        return Err(Fault::error(message).at(line.place));
+    }
     let (learn, learn_count) = learn(entry)?;
     let remember = span(entry, "remember")?.unwrap_or(REMEMBER);
     if remember < learn.max(REMEMBER_LEAST) {
@@ -105,6 +112,7 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         way,
         by: Vec::new(),
         of: Vec::new(),
+        peers: Vec::new(),
         learn,
         learn_count,
         remember,
@@ -112,26 +120,26 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         per_million: per_million(entry)?,
         quiet: dedup.map_or(QUIET, |(_, period)| *period),
     };
-    Ok(Draft { asked, by, of })
+    Ok(Draft { asked, by, of, peers })
 }
 
 impl Draft {
     pub(super) fn compile(self, fields: &mut Fields) -> Anomaly {
         let mut all = |names: Vec<String>| names.iter().map(|name| fields.intern(name)).collect();
-        Anomaly { by: all(self.by), of: all(self.of), ..self.asked }
+        Anomaly { by: all(self.by), of: all(self.of), peers: all(self.peers), ..self.asked }
     }
 
     /// The names of all fields that it reads.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
-        self.by.iter().chain(&self.of)
+        self.by.iter().chain(&self.of).chain(&self.peers)
     }
 }
 
 impl Anomaly {
     /// What state needs of it; `of` is how people read the fields.
-    pub(crate) fn learning(&self, of: String) -> Learning {
+    pub(crate) fn learning(&self, of: String, peers: String) -> Learning {
         let &Self { way, learn, learn_count, remember, window, per_million, .. } = self;
-        Learning { way, of, learn, learn_count, remember, window, per_million }
+        Learning { way, of, peers, learn, learn_count, remember, window, per_million }
     }
 }
 

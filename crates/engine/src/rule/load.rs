@@ -345,7 +345,8 @@ fn remembered(rules: &[Rule]) -> Vec<FieldId> {
     let mut fields = Vec::new();
     for rule in rules {
         fields.extend(rule.dedup.iter().flat_map(|dedup| &dedup.group_by));
-        fields.extend(rule.anomaly.iter().flat_map(|anomaly| anomaly.by.iter().chain(&anomaly.of)));
+        fields
+            .extend(rule.anomaly.iter().flat_map(|anomaly| anomaly.by.iter().chain(&anomaly.of).chain(&anomaly.peers)));
         if let Body::Correlation(asked) = &rule.body {
             fields.extend(asked.group_by.iter().chain(asked.measure.field()).flat_map(|named| &named.fields));
         }

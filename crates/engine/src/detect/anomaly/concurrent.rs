@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::first_seen::{LEARNT_AFTER, days, surprise};
+use super::first_seen::{LEARNT_AFTER, days, share, surprise};
 use super::values::{Look, Values};
 use super::verdict::{Known, Note, Unusual, is_unusual, odds};
 use super::{Learning, Shared};
@@ -150,7 +150,7 @@ pub(super) fn judge(
     });
     let score = new.map_or(0.0, |(look, ..)| {
         let others = shared.population.having(look.hash);
-        surprise(&places.pairs, look, known, others, shared.population.all())
+        surprise(&places.pairs, look, known) - libm::log10(share(others, shared.population.all()))
     });
     let rank = shared.calibration.rank(score, learning.limit(), moment);
     let is_learnt = known.is_enough(learning);

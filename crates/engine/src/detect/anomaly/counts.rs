@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, Moments};
+use super::peers::Group;
 use super::sketch::Sketch;
 use crate::detect::evidence::{Evidence, Handle};
 use crate::detect::window::Arrival;
@@ -37,6 +38,8 @@ pub(super) struct Window {
     pub(super) last: Timestamp,
     pub(super) events: u32,
     pub(super) values: Sketch,
+    /// The group of its key in its first event, for rules that ask.
+    pub(super) group: Option<Box<Group>>,
     /// The first of its events.
     sample: Vec<(Timestamp, Handle)>,
 }
@@ -62,6 +65,9 @@ impl Counts {
         let place = window.sample.partition_point(before);
         if place < SAMPLE_MAX {
             evidence.hold(arrival.evidence);
+            if place == 0 {
+                window.group = arrival.group.cloned().map(Box::new);
+            }
             window.sample.insert(place, (arrival.time, arrival.evidence));
             window.sample.drain(SAMPLE_MAX.min(window.sample.len())..).for_each(|(_, handle)| evidence.release(handle));
         }
@@ -97,7 +103,7 @@ impl Window {
     fn new(cell: i64, width: Span, wait: Span, time: Timestamp) -> Self {
         let end = end(cell, width);
         let (values, sample) = (Sketch::default(), Vec::new());
-        Self { cell, due: end.plus(wait), first: time, last: time, events: 0, values, sample }
+        Self { cell, due: end.plus(wait), first: time, last: time, events: 0, values, group: None, sample }
     }
 
     pub(super) fn end(&self, width: Span) -> Timestamp {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::Baseline;
 use super::concurrent::{self, Places};
 use super::counts::Counts;
+use super::peers::Group;
 use super::silent::{self, Gaps, Turn};
 use super::values::Values;
 use super::verdict::{Known, Unusual};
@@ -27,6 +28,8 @@ pub(super) struct Profile {
     pub(super) looks: u32,
     /// All before this moment was judged.
     pub(super) judged_to: Timestamp,
+    /// The group that it belongs to, for a rule that asks.
+    pub(super) group: Option<Box<Group>>,
     pub(super) habit: Habit,
     pub(super) episode: Vec<Episode>,
 }
@@ -107,7 +110,7 @@ impl Profile {
     /// Forgets what was learnt and told; what waits goes on waiting.
     pub(super) fn forget(&mut self) {
         (self.since, self.looks) = (Timestamp::EARLIEST, 0);
-        self.episode = Vec::new();
+        (self.episode, self.group) = (Vec::new(), None);
         match &mut self.habit {
             Habit::None => {}
             Habit::Values(values) => values.forget_all(),
@@ -136,16 +139,21 @@ impl Profile {
         evidence: &mut Evidence,
     ) -> Option<Unusual> {
         let learning = shape.learning.as_ref()?;
-        let Self { habit, since, looks, judged_to, episode, .. } = self;
+        let Self { habit, since, looks, judged_to, episode, group, .. } = self;
         let goes_on = |now: Timestamp| episode.first().is_some_and(|episode| now.since(episode.held) <= shape.quiet);
         let (moment, found) = match habit {
             Habit::None => return None,
             Habit::Values(values) => {
                 let look = values.next()?;
                 shared.population.look(look.time, *looks == 0);
+                shared.regroup(look.time, group, look.group.as_deref(), values.hashes());
                 let known_for = Known::of(since, looks, look.time).during(goes_on(look.time));
-                let judge = if learning.way == Way::Rare { rare::judge } else { first_seen::judge };
-                let found = judge(values, &look, known_for, learning, shared);
+                let found = match learning.way {
+                    Way::Rare => rare::judge(values, &look, known_for, learning, shared),
+                    Way::FirstSeen | Way::Rate | Way::Distinct | Way::Concurrent | Way::Silent => {
+                        first_seen::judge(values, (&look, group.as_deref()), known_for, learning, shared)
+                    }
+                };
                 if found.is_none() {
                     evidence.release(look.evidence);
                 }
@@ -155,8 +163,9 @@ impl Profile {
                 let window = counts.next()?;
                 let known_for = Known::of(since, looks, window.last).during(goes_on(window.last));
                 let end = window.end(learning.window);
+                shared.regroup(end, group, window.group.as_deref(), std::iter::empty());
                 let judge = if learning.way == Way::Distinct { distinct::judge } else { rate::judge };
-                let found = judge(counts, &window, known_for, learning, shared);
+                let found = judge(counts, (&window, group.as_deref()), known_for, learning, shared);
                 if found.is_none() {
                     window.release(evidence);
                 }
@@ -217,6 +226,6 @@ impl Weigh for Profile {
             Habit::Places(places) => size_of::<Places>() + places.bytes(),
             Habit::Gaps(gaps) => size_of::<Gaps>() + gaps.bytes(),
         };
-        texts + episode + habit
+        texts + episode + habit + self.group.as_ref().map_or(0, |group| group.bytes())
     }
 }

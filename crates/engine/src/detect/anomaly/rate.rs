@@ -4,23 +4,24 @@ use std::fmt::Write;
 
 use super::baseline::Surprise;
 use super::counts::{Counts, Window};
+use super::peers::Group;
 use super::verdict::{Known, Note, Unusual, is_unusual, odds};
 use super::{Learning, Shared};
 
 pub(super) fn judge(
     counts: &mut Counts,
-    window: &Window,
+    (window, group): (&Window, Option<&Group>),
     known: Known,
     learning: &Learning,
     shared: &mut Shared,
 ) -> Option<Unusual> {
-    judge_count(counts, window, (window.events, "events"), known, learning, shared)
+    judge_count(counts, (window, group), (window.events, "events"), known, learning, shared)
 }
 
 /// Judges a count, of events or of something else that `what` names.
 pub(super) fn judge_count(
     counts: &mut Counts,
-    window: &Window,
+    (window, group): (&Window, Option<&Group>),
     (count, what): (u32, &str),
     known: Known,
     learning: &Learning,
@@ -30,9 +31,16 @@ pub(super) fn judge_count(
     let others = shared.counts.before(end);
     let surprise = counts.baseline.surprise(&others, count, window.first);
     let rank = shared.calibration.rank(surprise.score, learning.limit(), end);
-    let unusual = known.is_enough(learning) && is_unusual(surprise.score, rank, known, learning);
+    let against = group.and_then(|group| shared.peers.count((group, end), (count, window.first), &others, learning));
+    let unusual = known.is_enough(learning)
+        && is_unusual(surprise.score, rank, known, learning)
+        && against.as_ref().is_none_or(|against| against.is_unusual(known, learning));
     let note = unusual.then(|| {
         let mut note = explain(count, what, surprise, counts.baseline.highest, known, learning);
+        if let Some(against) = &against {
+            note.against.push_str("; ");
+            against.explain(&mut note.against);
+        }
         odds(&mut note.against, rank);
         note
     });

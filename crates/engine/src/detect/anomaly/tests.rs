@@ -1,3 +1,5 @@
+mod peers;
+
 use proptest::prelude::*;
 
 use crate::alert::Alert;
@@ -27,10 +29,16 @@ fn rules(anomaly: &str) -> RuleSet {
 
 /// Somebody reads a secret at this moment, in milliseconds behind the start.
 fn read(at: i64, who: &str, secret: &str) -> (i64, String) {
+    read_as(at, who, "everybody", secret)
+}
+
+/// The same as a member of a team.
+fn read_as(at: i64, who: &str, team: &str, secret: &str) -> (i64, String) {
     let time = Timestamp::from_millis(start() + at);
     let record = format!(
         r#"{{"eventID":"{at}-{who}-{secret}","eventTime":"{time}","eventSource":"secretsmanager.amazonaws.com",
-        "eventName":"GetSecretValue","userIdentity":{{"arn":"{who}"}},"requestParameters":{{"secretId":"{secret}"}}}}"#
+        "eventName":"GetSecretValue","userIdentity":{{"arn":"{who}","team":"{team}"}},
+        "requestParameters":{{"secretId":"{secret}"}}}}"#
     );
     (at, record)
 }
@@ -226,6 +234,7 @@ fn a_rule_that_learns_is_refused_where_it_means_nothing() {
         ("anomaly: {type: first_seen, by: [a]}", "`of` is missing"),
         ("anomaly: {type: rate, by: [a], of: [b]}", "take no `of`"),
         ("anomaly: {type: rare, by: [a], of: [b], window: 1h}", "`window` means nothing to"),
+        ("anomaly: {type: rare, by: [a], of: [b], peers: c}", "`peers` goes with"),
         ("anomaly: {type: rate, by: [a], remember: 12h}", "`remember` is at least two days"),
         ("anomaly: {type: rate, by: [a], p: 2}", "`p` is how rare the unusual is"),
         ("anomaly: {type: rate, by: [a], learn: {days: 3}}", "`days` means nothing in `learn`"),
@@ -244,7 +253,7 @@ proptest! {
     fn neither_order_within_the_lateness_nor_a_restart_changes_what_is_found(
         swaps in proptest::collection::vec((0usize..2_400, 1usize..6), 0..300),
         restart_at in 0usize..2_000,
-        way in 0usize..6,
+        way in 0usize..9,
     ) {
         let blocks = [
             FIRST_SEEN,
@@ -253,6 +262,9 @@ proptest! {
             "{type: distinct, by: [userIdentity.arn], of: [requestParameters.secretId], p: 0.01}",
             "{type: concurrent, by: [userIdentity.arn], of: [requestParameters.secretId], p: 0.01}",
             "{type: silent, by: [requestParameters.secretId], p: 0.01}",
+            "{type: first_seen, by: [userIdentity.arn], of: [requestParameters.secretId], peers: userIdentity.team, p: 0.01}",
+            "{type: rate, by: [userIdentity.arn], peers: userIdentity.team, p: 0.01}",
+            "{type: distinct, by: [userIdentity.arn], of: [requestParameters.secretId], peers: userIdentity.team, p: 0.01}",
         ];
         let rules = rules(blocks[way]);
         let mut events = office(21);

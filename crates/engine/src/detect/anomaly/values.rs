@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BETWEEN;
 use super::first_seen::LEARNT_AFTER;
+use super::peers::Group;
 use crate::detect::evidence::{Evidence, Handle};
 use crate::detect::window::Arrival;
 use crate::time::{Span, Timestamp};
@@ -35,6 +36,8 @@ pub(super) struct Look {
     pub(super) value: Box<str>,
     /// The cell that it lies in.
     pub(super) cell: u32,
+    /// The group of its key then, for rules that ask.
+    pub(super) group: Option<Box<Group>>,
 }
 
 /// A value that the key has had.
@@ -57,7 +60,7 @@ impl Look {
 
     /// At a value that was made up from others.
     pub(super) fn of(hash: u64, cell: u32, time: Timestamp, evidence: Handle) -> Self {
-        Self { time, due: time, evidence, hash, value: "".into(), cell }
+        Self { time, due: time, evidence, hash, value: "".into(), cell, group: None }
     }
 }
 
@@ -85,7 +88,8 @@ impl Values {
             let place = self.waiting.partition_point(before);
             evidence.hold(arrival.evidence);
             let (time, due, value) = (arrival.time, arrival.time.plus(wait), value.as_str().into());
-            self.waiting.insert(place, Look { time, due, evidence: arrival.evidence, hash, value, cell });
+            let group = arrival.group.cloned().map(Box::new);
+            self.waiting.insert(place, Look { time, due, evidence: arrival.evidence, hash, value, cell, group });
             // The last leave, whatever the order in which they came.
             if self.waiting.len() > WAITING_MAX
                 && let Some(last) = self.waiting.pop()

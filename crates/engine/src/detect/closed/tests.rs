@@ -58,7 +58,14 @@ impl Bench {
         let uid = Uid { origin: String::new(), id: id.to_owned() };
         let (kind, scene, findings) = (Kind::Json, Scene::default(), Vec::new());
         let sighting = Sighting { uid: uid.clone(), time, clamped: false, kind, scene, findings };
-        let arrival = Arrival { time, uid: &uid, evidence: self.evidence.keep(&sighting), marks: &[mark], values: &[] };
+        let arrival = Arrival {
+            time,
+            uid: &uid,
+            evidence: self.evidence.keep(&sighting),
+            marks: &[mark],
+            values: &[],
+            group: None,
+        };
         act(&mut self.window, &arrival, &self.shape, self.borders, &mut self.evidence)
     }
 

@@ -38,7 +38,7 @@ impl State {
     fn judge_one(&mut self, rules: &RuleSet, due: Due, changes: &mut Vec<Change>) {
         let Due { end, place, hash } = due;
         let (borders, clock) = (self.borders(place), self.clock);
-        let Self { rules: remembered, evidence, ripples, deadlines, bytes, .. } = self;
+        let Self { rules: remembered, evidence, ripples, deadlines, bytes, evicted, .. } = self;
         let rule = &mut remembered[place];
         deadlines.remove(rule.kinds, due);
         if rule.keys.deadline(hash, rule.window) != Some(end) {
@@ -47,9 +47,10 @@ impl State {
         let Some(number) = rules.number(&rule.rule, rule.number) else { return };
         let Some(shape) = rules.shape(number).filter(|shape| shape.asked == rule.asked) else { return };
         ripples.clear();
-        let before = rule.keys.bytes();
+        let (before, left) = (rule.keys.bytes(), rule.keys.evicted());
         let values = rule.keys.judge(hash, (Asked { shape, borders }, clock), evidence, ripples);
         *bytes = *bytes + rule.keys.bytes() - before;
+        *evicted += rule.keys.evicted() - left;
         self.wait(place, hash, None);
         if let Some(values) = values {
             self.report(Asking { rules, number, shape }, place, hash, &values, changes);

@@ -86,7 +86,7 @@ impl Bench {
             findings: Vec::new(),
         };
         let handle = self.evidence.keep(&sighting);
-        let arrival = Arrival { time, uid: &uid, evidence: handle, marks: &[value], values: &[] };
+        let arrival = Arrival { time, uid: &uid, evidence: handle, marks: &[value], values: &[], group: None };
         let mut ripples = Vec::new();
         let Self { shape, window, scratch, evidence } = self;
         window.insert(&arrival, Asked { shape, borders: BORDERS }, scratch, evidence, &mut ripples)?;
