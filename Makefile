@@ -1,7 +1,7 @@
 # The commands a person needs; `make` alone lists them. What each step does stands in .ci/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos score bench bench-peers bench-daemon agree docs console venv kafka million adversity advisories
+.PHONY: help demo test check chaos score learn bench bench-peers bench-daemon agree docs console venv kafka million adversity advisories
 
 # Where cargo puts what it builds; whoever sets CARGO_TARGET_DIR finds the binary there.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
@@ -40,6 +40,10 @@ bench: ## the engine, a user's day end to end, a restart with a million keys: sp
 score: ## what the shipped rules find in a synthetic world, and what they cost on its ordinary days
 	@.ci/need cargo cc
 	cargo bench --locked --no-default-features --bench score
+
+learn: ## rules that learn: whether their ranks can be believed, what they cost and keep
+	@.ci/need cargo cc
+	cargo bench --locked --no-default-features --bench learn
 
 # Outside the workspace: another engine is no part of the product. What it reads lies in the shared data folder.
 bench-peers: ## our engine beside rsigma, same bytes, same run: ratios (`make bench-peers ROWS=windows` for some)

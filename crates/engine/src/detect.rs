@@ -37,8 +37,8 @@ mod temporal;
 mod uuid;
 mod window;
 
-pub use anomaly::Way;
 pub(crate) use anomaly::{BETWEEN, Learning};
+pub use anomaly::{Reliability, Way};
 pub use change::{Change, Register, Standing};
 pub use decimal::BILLIONTHS;
 pub(crate) use decimal::text as decimal_text;
@@ -46,7 +46,7 @@ pub(crate) use episode::Account;
 pub use progress::{Pace, Reach, Voice};
 pub(crate) use shape::{Counted, Shape};
 pub use sight::{Raw, Seen, sight, sight_raw};
-pub use state::{Caps, Forgotten, RestoreError, State, Step};
+pub use state::{Caps, Forgotten, Habits, RestoreError, State, Step};
 
 /// The values that an alert is about, field by field.
 pub type Key = BTreeMap<String, String>;

@@ -19,4 +19,5 @@ pub mod scorecard;
 pub mod sigmahq;
 pub mod speed;
 pub mod table;
+pub mod theft;
 pub mod world;

@@ -22,6 +22,7 @@ use super::table::{Hash, Table, Tick};
 use super::window::{Arrival, Asked, Ripple, TooLate};
 use crate::time::{Span, Timestamp};
 use calibration::Calibration;
+pub use calibration::Reliability;
 pub(super) use peers::Group;
 use peers::Peers;
 use population::Population;
@@ -238,6 +239,10 @@ impl Learnt {
     pub(super) fn bytes(&self) -> usize {
         let looked = self.looked.len() * 2 * size_of::<(Timestamp, Hash)>();
         self.profiles.bytes() + looked + self.shared.population.bytes() + self.shared.peers.bytes()
+    }
+
+    pub(super) fn reliability(&self) -> &Reliability {
+        self.shared.calibration.reliability()
     }
 
     /// Groups that had to leave since the beginning.

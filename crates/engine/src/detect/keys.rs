@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use super::anomaly::Learnt;
+use super::anomaly::{Learnt, Reliability};
 use super::brief::{Brief, Halves, Mark};
 use super::closed::Closed;
 use super::episode::Episode;
@@ -210,6 +210,14 @@ impl Keys {
         match self {
             Self::Bare(_) | Self::Marked(_) | Self::Closed(_) => 0,
             Self::Learnt(learnt) => learnt.evicted(),
+        }
+    }
+
+    /// How far the ranks of a rule that learns keep what they promise, and how much is kept for it.
+    pub(super) fn reliability(&self) -> Option<(&Reliability, usize)> {
+        match self {
+            Self::Bare(_) | Self::Marked(_) | Self::Closed(_) => None,
+            Self::Learnt(learnt) => Some((learnt.reliability(), learnt.bytes())),
         }
     }
 

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::anomaly::Group;
+use super::anomaly::Reliability;
 use super::evidence::Evidence;
 use super::keys::{Gone, Is, Keyed, Keys};
 use super::level::Levels;
@@ -61,6 +62,19 @@ pub struct Forgotten {
     pub rule: RuleId,
     /// How many keys it had.
     pub keys: usize,
+}
+
+/// What a rule has learnt.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits<'s> {
+    /// Which rule.
+    pub rule: &'s RuleId,
+    /// How far its ranks keep what they promise.
+    pub reliability: &'s Reliability,
+    /// Keys that are known.
+    pub keys: usize,
+    /// What is kept of them.
+    pub bytes: usize,
 }
 
 /// Windows of all rules.
@@ -491,6 +505,14 @@ impl State {
     /// How far each partition has come, as far as it was said.
     pub fn partitions(&self) -> impl Iterator<Item = &Reach> + Clone {
         self.progress.partitions()
+    }
+
+    /// Of each rule that learns: how far its ranks keep what they promise.
+    pub fn learnt(&self) -> impl Iterator<Item = Habits<'_>> {
+        self.rules.iter().filter_map(|rule| {
+            let (reliability, bytes) = rule.keys.reliability()?;
+            Some(Habits { rule: &rule.rule, reliability, keys: rule.keys.len(), bytes })
+        })
     }
 
     /// What was forgotten since the last call, because its rule asks something else by now.

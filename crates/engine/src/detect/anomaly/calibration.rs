@@ -28,9 +28,20 @@ const FLOOR_EVERY: u32 = 256;
 /// Ranks are worked out below so many times the limit; above that they are 1.
 const WORTH: f64 = 20.0;
 
+/// How many of the looks that were judged had a rank below each of these shares. Each is ranked before it is learnt from, so
+/// none of them was measured by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reliability {
+    /// Looks that were judged and could be ranked.
+    pub looks: u64,
+    /// Those below each of [`Reliability::SHARES`].
+    pub below: [u64; Reliability::SHARES.len()],
+}
+
 /// The past scores of a rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Calibration {
+    reliability: Reliability,
     /// Weights by bin.
     bins: Vec<f64>,
     total: f64,
@@ -53,11 +64,28 @@ pub(super) struct Rank {
     pub(super) among: f64,
 }
 
+impl Reliability {
+    /// The shares: four steps to ten times less.
+    pub const SHARES: [f64; 9] = [1e-2, 5.62e-3, 3.16e-3, 1.78e-3, 1e-3, 5.62e-4, 3.16e-4, 1.78e-4, 1e-4];
+
+    /// Past scores below which a rank says little.
+    const AMONG_LEAST: f64 = 1_000.0;
+
+    fn count(&mut self, rank: Rank) {
+        if rank.among >= Self::AMONG_LEAST {
+            self.looks += 1;
+            for (below, share) in self.below.iter_mut().zip(Self::SHARES) {
+                *below += u64::from(rank.p < share);
+            }
+        }
+    }
+}
+
 impl Default for Calibration {
     fn default() -> Self {
         let (pending, moment) = (Vec::new(), Timestamp::EARLIEST);
-        let bins = vec![0.0; BINS];
-        Self { bins, total: 0.0, weight: 1.0, pending, moment, floor: 0, floor_age: 0 }
+        let (bins, reliability) = (vec![0.0; BINS], Reliability::default());
+        Self { reliability, bins, total: 0.0, weight: 1.0, pending, moment, floor: 0, floor_age: 0 }
     }
 }
 
@@ -79,6 +107,17 @@ impl Calibration {
         let kept = if rank.p < limit { self.at_limit(limit, bin) } else { bin };
         self.pending.push(u16::try_from(kept).unwrap_or(u16::MAX));
         rank
+    }
+
+    /// The look that has this rank is judged, or only learnt from.
+    pub(super) fn judges_if(&mut self, is_judged: bool, rank: Rank) {
+        if is_judged {
+            self.reliability.count(rank);
+        }
+    }
+
+    pub(super) fn reliability(&self) -> &Reliability {
+        &self.reliability
     }
 
     /// The score whose rank is about the limit; 0 as long as nothing is known.

@@ -154,6 +154,7 @@ pub(super) fn judge(
     });
     let rank = shared.calibration.rank(score, learning.limit(), moment);
     let is_learnt = known.is_enough(learning);
+    shared.calibration.judges_if(is_learnt, rank);
     let found = new.filter(|_| is_learnt && is_unusual(score, rank, known, learning)).map(|(_, one, other)| {
         let what = format!("{} {:?} and {:?} at once, to and fro", learning.of, one.value, other.value);
         let mut against =

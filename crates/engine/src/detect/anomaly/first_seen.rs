@@ -35,6 +35,7 @@ pub(super) fn judge(
     let value = (look.hash, own, share);
     let against = group.and_then(|group| shared.peers.value((group, look.time), value, learning));
     let is_learnt = known.is_enough(learning);
+    shared.calibration.judges_if(is_learnt, rank);
     let unusual = !is_known
         && is_learnt
         && is_unusual(score, rank, known, learning)

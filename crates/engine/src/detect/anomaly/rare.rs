@@ -32,6 +32,7 @@ pub(super) fn judge(
     let score = -libm::log10(share);
     let rank = shared.calibration.rank(score, learning.limit(), look.time);
     let is_learnt = known.is_enough(learning) && all >= HOURS_LEAST;
+    shared.calibration.judges_if(is_learnt, rank);
     let unusual = is_learnt && is_unusual(score, rank, known, learning);
     let note = unusual.then(|| {
         let what = format!("{} {:?} is rare", learning.of, look.shown());
