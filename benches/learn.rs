@@ -76,7 +76,7 @@ fn main() -> anyhow::Result<()> {
 
     bar.set_message("with one record in a hundred stolen");
     let mut mixed = records.clone();
-    let mut thief = Thief::new(100);
+    let mut thief = Thief::default();
     let stolen = mixed[..held].iter_mut().map(|record| u64::from(thief.take(record))).sum::<u64>();
     let mixed = run(&compile(&all)?, &mixed, held);
     bar.finish_and_clear();

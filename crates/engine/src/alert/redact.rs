@@ -11,6 +11,10 @@ use std::sync::LazyLock;
 use aho_corasick::packed::Searcher;
 use regex::{Captures, Regex};
 
+pub(crate) use plain::is_plain;
+
+mod plain;
+
 /// The text with every secret replaced by `[redacted <kind>]`; borrowed where there are none.
 ///
 /// Access key ids (`AKIA…`) stay: they identify a credential and do not open anything. Cost: one look for the words that
@@ -424,16 +428,6 @@ fn traces(text: &str) -> u16 {
 
 /// Longest [`label`], in characters; enough for any ARN.
 pub(crate) const LABEL_CHARS_MAX: usize = 512;
-
-/// Whether [`redact`] would change nothing in any part of this text, as far as a fast look can tell.
-pub(crate) fn is_plain(text: &str) -> bool {
-    // Ids and numbers of accounts: no word can be written with these.
-    if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')) {
-        return true;
-    }
-    // Beyond ASCII a letter may have more than two cases.
-    text.is_ascii() && LOOK.find(text.to_ascii_lowercase()).is_none()
-}
 
 /// A value of an event that stands in an alert, a key or a window: without secrets and of bounded length, yet
 /// different values stay different, because what is hidden or cut leaves 4 bytes of its hash behind.

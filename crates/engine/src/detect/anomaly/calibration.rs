@@ -28,6 +28,9 @@ const FLOOR_EVERY: u32 = 256;
 /// Ranks are worked out below so many times the limit; above that they are 1.
 const WORTH: f64 = 20.0;
 
+/// The scores of keys that are judged are the measure as soon as so many of them are to be expected below the limit.
+const ENOUGH: f64 = 1.0;
+
 /// How many of the looks that were judged had a rank below each of these shares. Each is ranked before it is learnt from, so
 /// none of them was measured by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +41,18 @@ pub struct Reliability {
     pub below: [u64; Reliability::SHARES.len()],
 }
 
-/// The past scores of a rule.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The past scores of a rule. Those of keys that are judged are kept beside all: a key that is only being learnt is surprised by
+/// other things, and as soon as there are enough of the former they alone are the measure.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Calibration {
+    all: Scores,
+    judged: Scores,
     reliability: Reliability,
+}
+
+/// Past scores.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Scores {
     /// Weights by bin.
     bins: Vec<f64>,
     total: f64,
@@ -81,39 +92,32 @@ impl Reliability {
     }
 }
 
-impl Default for Calibration {
+impl Default for Scores {
     fn default() -> Self {
         let (pending, moment) = (Vec::new(), Timestamp::EARLIEST);
-        let (bins, reliability) = (vec![0.0; BINS], Reliability::default());
-        Self { reliability, bins, total: 0.0, weight: 1.0, pending, moment, floor: 0, floor_age: 0 }
+        let bins = vec![0.0; BINS];
+        Self { bins, total: 0.0, weight: 1.0, pending, moment, floor: 0, floor_age: 0 }
     }
 }
 
 impl Calibration {
-    /// Measures a score that belongs to this moment by those of earlier moments, and keeps it.
+    /// Measures a score that belongs to this moment by those of earlier moments, and keeps it; `is_judged` if its key is known
+    /// well enough.
     ///
     /// A score whose rank is below `limit` is kept as if it were just at the limit: else an attack that goes on would soon be
     /// the measure of what is usual.
-    pub(super) fn rank(&mut self, score: f64, limit: f64, moment: Timestamp) -> Rank {
-        if moment != self.moment {
-            self.settle(limit);
-            self.moment = moment;
-        }
+    pub(super) fn rank(&mut self, score: f64, is_judged: bool, limit: f64, moment: Timestamp) -> Rank {
         let bin = bin(score);
-        let past = self.total / self.weight;
-        let is_low = bin < usize::from(self.floor);
-        let p = if is_low { 1.0 } else { (1.0 + self.bins[bin..].iter().sum::<f64>() / self.weight) / (1.0 + past) };
-        let rank = Rank { p, among: past };
-        let kept = if rank.p < limit { self.at_limit(limit, bin) } else { bin };
-        self.pending.push(u16::try_from(kept).unwrap_or(u16::MAX));
-        rank
-    }
-
-    /// The look that has this rank is judged, or only learnt from.
-    pub(super) fn judges_if(&mut self, is_judged: bool, rank: Rank) {
-        if is_judged {
-            self.reliability.count(rank);
+        let Self { all, judged, reliability } = self;
+        if !is_judged {
+            return all.rank(bin, limit, moment);
         }
+        let rank = judged.rank(bin, limit, moment);
+        if rank.among * limit >= ENOUGH {
+            reliability.count(rank);
+            return rank;
+        }
+        all.rank(bin, limit, moment)
     }
 
     pub(super) fn reliability(&self) -> &Reliability {
@@ -122,13 +126,35 @@ impl Calibration {
 
     /// The score whose rank is about the limit; 0 as long as nothing is known.
     pub(super) fn score_at(&self, limit: f64) -> f64 {
-        let place = if self.total > 0.0 { self.at_limit(limit, BINS - 1) } else { 0 };
+        let scores = if self.judged.past() * limit >= ENOUGH { &self.judged } else { &self.all };
+        let place = if scores.total > 0.0 { scores.at_limit(limit, BINS - 1) } else { 0 };
         libm::expm1(place as f64 / (BINS as f64 - 1.0) * libm::log1p(SCORE_MAX))
+    }
+}
+
+impl Scores {
+    fn rank(&mut self, bin: usize, limit: f64, moment: Timestamp) -> Rank {
+        if moment != self.moment {
+            self.settle(limit);
+            self.moment = moment;
+        }
+        let past = self.past();
+        let is_low = bin < usize::from(self.floor);
+        let p = if is_low { 1.0 } else { (1.0 + self.bins[bin..].iter().sum::<f64>() / self.weight) / (1.0 + past) };
+        let rank = Rank { p, among: past };
+        let kept = if rank.p < limit { self.at_limit(limit, bin) } else { bin };
+        self.pending.push(u16::try_from(kept).unwrap_or(u16::MAX));
+        rank
+    }
+
+    /// How many past scores there are, older ones counted less.
+    fn past(&self) -> f64 {
+        self.total / self.weight
     }
 
     /// The highest bin up to this one whose rank is not below the limit.
     fn at_limit(&self, limit: f64, bin: usize) -> usize {
-        let (mut tail, least) = (0.0, (limit * (1.0 + self.total / self.weight) - 1.0) * self.weight);
+        let (mut tail, least) = (0.0, (limit * (1.0 + self.past()) - 1.0) * self.weight);
         for (place, weight) in self.bins.iter().enumerate().rev() {
             tail += weight;
             if tail >= least && tail > 0.0 {
@@ -189,7 +215,7 @@ mod tests {
     fn ratio(scores: impl Iterator<Item = f64>, limit: f64) -> f64 {
         let (mut calibration, mut below, mut tried) = (Calibration::default(), 0.0, 0.0);
         for (number, score) in (0_i64..).zip(scores) {
-            let rank = calibration.rank(score, limit, Timestamp::from_millis(number));
+            let rank = calibration.rank(score, true, limit, Timestamp::from_millis(number));
             // A start without a past is not measured.
             if number > 20_000 {
                 tried += 1.0;
@@ -220,7 +246,7 @@ mod tests {
             // It begins when something is known.
             let is_attack = number > 30_000 && number % 100 == 99;
             let score = if is_attack { 50.0 } else { -libm::log(1.0 - chance(&mut state)) };
-            let rank = calibration.rank(score, 0.001, Timestamp::from_millis(number));
+            let rank = calibration.rank(score, true, 0.001, Timestamp::from_millis(number));
             found += i32::from(is_attack && rank.p < 0.001);
         }
         assert_eq!(found, 1_700);
@@ -232,7 +258,7 @@ mod tests {
             let (mut calibration, mut state, mut below) = (Calibration::default(), 5, 0);
             for number in 0..4_000_i64 {
                 let rank =
-                    calibration.rank(-libm::log(1.0 - chance(&mut state)), limit, Timestamp::from_millis(number));
+                    calibration.rank(-libm::log(1.0 - chance(&mut state)), true, limit, Timestamp::from_millis(number));
                 below += i32::from(number >= 2_000 && rank.p <= limit);
             }
             assert!(f64::from(below) > 2_000.0 * limit * 0.7, "{limit}: {below}");
@@ -245,11 +271,11 @@ mod tests {
         let ranks = |scores: &[f64]| {
             let mut calibration = Calibration::default();
             for score in scores {
-                calibration.rank(*score, 0.001, moment);
+                calibration.rank(*score, true, 0.001, moment);
             }
-            calibration.rank(2.0, 0.001, Timestamp::from_millis(2))
+            calibration.rank(2.0, true, 0.001, Timestamp::from_millis(2))
         };
         assert_eq!(ranks(&[1.0, 3.0, 2.5]), ranks(&[2.5, 1.0, 3.0]));
-        assert_eq!(Calibration::default().rank(9.0, 0.001, moment), Rank { p: 1.0, among: 0.0 });
+        assert_eq!(Calibration::default().rank(9.0, true, 0.001, moment), Rank { p: 1.0, among: 0.0 });
     }
 }

@@ -152,9 +152,8 @@ pub(super) fn judge(
         let others = shared.population.having(look.hash);
         surprise(&places.pairs, look, known) - libm::log10(share(others, shared.population.all()))
     });
-    let rank = shared.calibration.rank(score, learning.limit(), moment);
     let is_learnt = known.is_enough(learning);
-    shared.calibration.judges_if(is_learnt, rank);
+    let rank = shared.calibration.rank(score, is_learnt, learning.limit(), moment);
     let found = new.filter(|_| is_learnt && is_unusual(score, rank, known, learning)).map(|(_, one, other)| {
         let what = format!("{} {:?} and {:?} at once, to and fro", learning.of, one.value, other.value);
         let mut against =

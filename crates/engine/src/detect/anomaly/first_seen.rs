@@ -31,11 +31,10 @@ pub(super) fn judge(
     let share = share(others, shared.population.all());
     let own = (!is_known).then(|| surprise(values, look, known));
     let score = own.map_or(0.0, |own| own - libm::log10(share));
-    let rank = shared.calibration.rank(score, learning.limit(), look.time);
-    let value = (look.hash, own, share);
-    let against = group.and_then(|group| shared.peers.value((group, look.time), value, learning));
     let is_learnt = known.is_enough(learning);
-    shared.calibration.judges_if(is_learnt, rank);
+    let rank = shared.calibration.rank(score, is_learnt, learning.limit(), look.time);
+    let value = (look.hash, own, share);
+    let against = group.and_then(|group| shared.peers.value((group, look.time), value, known, learning));
     let unusual = !is_known
         && is_learnt
         && is_unusual(score, rank, known, learning)

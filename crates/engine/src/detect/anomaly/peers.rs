@@ -151,6 +151,7 @@ impl Peers {
         &mut self,
         (group, moment): (&Group, Timestamp),
         (value, own, share): (u64, Option<f64>, f64),
+        known: Known,
         learning: &Learning,
     ) -> Option<Against> {
         let others = self.others(group)?;
@@ -158,7 +159,7 @@ impl Peers {
         let part = (f64::from(having) + SHRINKAGE * share) / (f64::from(others) + SHRINKAGE);
         let few = f64::from(having) * FEW <= f64::from(others);
         let score = own.map_or(0.0, |own| own - libm::log10(part.min(1.0)));
-        let rank = self.calibration.rank(score, learning.limit(), moment);
+        let rank = self.calibration.rank(score, known.is_enough(learning), learning.limit(), moment);
         Some(Against { name: group.name.clone(), others, found: Found::Having(having), few, score, rank })
     }
 
@@ -167,7 +168,7 @@ impl Peers {
         &mut self,
         (group, end): (&Group, Timestamp),
         (count, first): (u32, Timestamp),
-        all: &Moments,
+        (all, known): (&Moments, Known),
         learning: &Learning,
     ) -> Option<Against> {
         self.make_room(group);
@@ -177,7 +178,7 @@ impl Peers {
         let surprise: Surprise = kin.baseline.surprise(all, count, first);
         let found = Found::Usual { expected: surprise.expected, highest: kin.baseline.highest };
         kin.pending.push((first, count));
-        let rank = self.calibration.rank(surprise.score, learning.limit(), end);
+        let rank = self.calibration.rank(surprise.score, known.is_enough(learning), learning.limit(), end);
         let (score, few) = (surprise.score, surprise.score >= libm::log10(FEW));
         Some(Against { name: group.name.clone(), others: others?, found, few, score, rank })
     }

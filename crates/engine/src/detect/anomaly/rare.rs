@@ -30,9 +30,8 @@ pub(super) fn judge(
     let own = values.had(look.hash).map_or(0.0, |had| weight(&had));
     let share = (own + 0.5) / (all + 0.5 * (values.all().len() as f64 + 1.0));
     let score = -libm::log10(share);
-    let rank = shared.calibration.rank(score, learning.limit(), look.time);
     let is_learnt = known.is_enough(learning) && all >= HOURS_LEAST;
-    shared.calibration.judges_if(is_learnt, rank);
+    let rank = shared.calibration.rank(score, is_learnt, learning.limit(), look.time);
     let unusual = is_learnt && is_unusual(score, rank, known, learning);
     let note = unusual.then(|| {
         let what = format!("{} {:?} is rare", learning.of, look.shown());

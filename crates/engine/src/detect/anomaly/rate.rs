@@ -30,10 +30,10 @@ pub(super) fn judge_count(
     let end = window.end(learning.window);
     let others = shared.counts.before(end);
     let surprise = counts.baseline.surprise(&others, count, window.first);
-    let rank = shared.calibration.rank(surprise.score, learning.limit(), end);
-    let against = group.and_then(|group| shared.peers.count((group, end), (count, window.first), &others, learning));
     let is_learnt = known.is_enough(learning);
-    shared.calibration.judges_if(is_learnt, rank);
+    let rank = shared.calibration.rank(surprise.score, is_learnt, learning.limit(), end);
+    let against =
+        group.and_then(|group| shared.peers.count((group, end), (count, window.first), (&others, known), learning));
     let unusual = is_learnt
         && is_unusual(surprise.score, rank, known, learning)
         && against.as_ref().is_none_or(|against| against.is_unusual(known, learning));

@@ -123,8 +123,7 @@ pub(super) fn spoke(
         let times = gap / gaps.usual.max(1.0);
         // The first gaps of a key are longer than any before, each time.
         if known.is_enough(learning) {
-            let rank = shared.calibration.rank(libm::log10(times).max(0.0), learning.limit(), end(window.cell, width));
-            shared.calibration.judges_if(true, rank);
+            shared.calibration.rank(libm::log10(times).max(0.0), true, learning.limit(), end(window.cell, width));
         }
         let passed = window.time.since(last.time).micros() as f64 / HALF_LIFE.micros() as f64;
         let faded = gaps.usual * libm::exp2(-passed);
