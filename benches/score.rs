@@ -23,14 +23,19 @@ fn main() -> anyhow::Result<()> {
         "# What the shipped rules find in a synthetic world\n\nWritten by `make score`. **All of it is synthetic**: a company of \
          the lab, its habits and its attackers, written without a look at any rule.\n",
     );
-    for (name, files) in [("rules that count", plain), ("and rules that learn", files)] {
-        let (rules, problems) = RuleSet::compile(&files);
+    let runs = [
+        ("rules that count", &plain, false),
+        ("and rules that learn", &files, false),
+        ("and the two ledgers", &files, true),
+    ];
+    for (name, files, with_ledgers) in runs {
+        let (rules, problems) = RuleSet::compile(files);
         anyhow::ensure!(problems.is_empty(), "the shipped rules have problems: {problems:?}");
         let bar = ProgressBar::new_spinner();
         bar.set_style(ProgressStyle::with_template("{spinner} {msg}: {pos} records, {elapsed}")?);
         bar.set_message(name);
         let start = Instant::now();
-        let card = score(&rules, &plan, |records| bar.set_position(records));
+        let card = score(&rules, &plan, with_ledgers, |records| bar.set_position(records));
         bar.finish_and_clear();
         let said = said(name, &card, start.elapsed().as_secs_f64());
         write!(out, "{said}")?;
@@ -43,10 +48,12 @@ fn main() -> anyhow::Result<()> {
 
 fn said(name: &str, card: &Scorecard, seconds: f64) -> String {
     let (found, in_time) = card.recall();
+    let deploys =
+        card.deploys.map_or_else(String::new, |(all, explained)| format!("; {explained} of {all} deploys explained"));
     format!(
         "{name}: of {} stories {found} raised an alert of medium or higher, {in_time} before the attacker's goal; {:.1} such \
          alerts a day on ordinary days, {:.1} of any severity; {} records in {} days, {} rejects, {seconds:.1} s with the \
-         making of them; {} keys, {:.1} MB\n",
+         making of them; {} keys, {:.1} MB{deploys}\n",
         card.stories.len(),
         card.benign_a_day(Severity::Medium),
         card.benign_a_day(Severity::Informational),

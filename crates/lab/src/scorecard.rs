@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::alert::Alert;
 use engine::detect::{Caps, Raw, Register, Sighting, State, sight, sight_raw};
 use engine::event::Event;
 use engine::normalise::{Format, Limits, normalise};
@@ -10,6 +9,9 @@ use engine::rule::{RuleSet, Scratch, Severity};
 use engine::time::{Span, Timestamp};
 
 use crate::world::{Label, Plan, Record, Told, World};
+use books::{Books, Entry};
+
+mod books;
 
 /// What came of one run.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Scorecard {
     pub keys: usize,
     /// Bytes of state at the end.
     pub bytes: usize,
+    /// Deploys, and those that are explained, if the ledgers were kept.
+    pub deploys: Option<(usize, usize)>,
 }
 
 /// What was found of a story.
@@ -53,13 +57,16 @@ struct Player<'r> {
     alerts: Register,
     /// Events of stories by what alerts call them.
     labels: BTreeMap<String, BTreeSet<Label>>,
+    /// The two ledgers, if they are kept: then every record is read.
+    books: Option<Books>,
     records: u64,
     rejects: u64,
 }
 
-/// Plays the world and says what the rules made of it; `tick` is called with the number of records so far.
+/// Plays the world and says what the rules made of it, and the two ledgers if they are to be kept; `tick` is called with the
+/// number of records so far.
 #[must_use]
-pub fn score(rules: &RuleSet, plan: &Plan, mut tick: impl FnMut(u64)) -> Scorecard {
+pub fn score(rules: &RuleSet, plan: &Plan, with_ledgers: bool, mut tick: impl FnMut(u64)) -> Scorecard {
     let world = World::new(plan);
     let told: Vec<Told> = world.stories().to_vec();
     let mut player = Player {
@@ -68,6 +75,7 @@ pub fn score(rules: &RuleSet, plan: &Plan, mut tick: impl FnMut(u64)) -> Scoreca
         state: State::new(Caps::default()),
         alerts: Register::default(),
         labels: BTreeMap::new(),
+        books: with_ledgers.then(Books::default),
         records: 0,
         rejects: 0,
     };
@@ -84,7 +92,7 @@ impl Player<'_> {
     fn take(&mut self, record: &Record) {
         self.records += 1;
         let (format, position) = (Format::Known(record.kind), self.records.to_string());
-        if record.label.is_none() {
+        if record.label.is_none() && self.books.is_none() {
             let raw = Raw { body: &record.raw, position: &position, format };
             if let Some(seen) = sight_raw(self.rules, raw, &Limits::default(), &mut self.scratch) {
                 return self.apply(seen.time, seen.sighting);
@@ -96,6 +104,9 @@ impl Player<'_> {
         for event in events {
             if let Some(label) = record.label {
                 self.labels.entry(event.uid.id.clone()).or_default().insert(label);
+            }
+            if let Some(books) = &mut self.books {
+                books.take(&event);
             }
             let sighting = self.sighting(&event);
             self.apply(event.time, sighting);
@@ -122,8 +133,16 @@ impl Player<'_> {
         let mut stories: BTreeMap<usize, Found> = told.iter().map(|told| (told.number, Found::of(told))).collect();
         let mut benign = BTreeMap::new();
         let (keys, bytes) = (self.state.keys(), self.state.bytes());
-        for alert in self.alerts.into_alerts() {
-            let labels = alert.event_ids.iter().filter_map(|id| self.labels.get(id));
+        let alerts = self.alerts.into_alerts().into_iter().map(|alert| Entry {
+            time: alert.time,
+            severity: alert.severity,
+            title: alert.title,
+            events: alert.event_ids.to_vec(),
+        });
+        let (found, all, explained) = self.books.map(Books::close).unwrap_or_default();
+        let deploys = (all > 0).then_some((all, explained));
+        for alert in alerts.chain(found) {
+            let labels = alert.events.iter().filter_map(|id| self.labels.get(id));
             let parts: BTreeSet<Label> = labels.flatten().copied().collect();
             for part in &parts {
                 if let Some(found) = stories.get_mut(&part.story) {
@@ -135,7 +154,7 @@ impl Player<'_> {
             }
         }
         let Self { records, rejects, .. } = self;
-        Scorecard { stories: stories.into_values().collect(), benign, days, records, rejects, keys, bytes }
+        Scorecard { stories: stories.into_values().collect(), benign, days, records, rejects, keys, bytes, deploys }
     }
 }
 
@@ -146,7 +165,7 @@ impl Found {
         Self { name: told.story.name, steps: vec![false; told.steps.len()], begins, goal, first: None }
     }
 
-    fn take(&mut self, part: Label, alert: &Alert) {
+    fn take(&mut self, part: Label, alert: &Entry) {
         if let Some(step) = self.steps.get_mut(part.step) {
             *step = true;
         }
