@@ -26,6 +26,7 @@ mod fold;
 mod keys;
 mod level;
 mod progress;
+mod risk;
 mod seen;
 mod sequence;
 mod shape;

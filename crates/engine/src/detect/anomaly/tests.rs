@@ -1,4 +1,5 @@
 mod peers;
+mod risk;
 
 use proptest::prelude::*;
 

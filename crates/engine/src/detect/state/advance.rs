@@ -42,7 +42,8 @@ impl State {
         let rule = &mut remembered[place];
         deadlines.remove(rule.kinds, due);
         if rule.keys.deadline(hash, rule.window) != Some(end) {
-            return;
+            // What it waited for was taken back by another key.
+            return self.wait(place, hash, None);
         }
         let Some(number) = rules.number(&rule.rule, rule.number) else { return };
         let Some(shape) = rules.shape(number).filter(|shape| shape.asked == rule.asked) else { return };
