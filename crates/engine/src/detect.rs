@@ -15,10 +15,12 @@ use crate::time::Timestamp;
 
 mod anomaly;
 mod brief;
+mod budget;
 mod change;
 mod closed;
 mod count;
 mod decimal;
+mod desk;
 mod distinct;
 mod episode;
 mod evidence;
@@ -40,6 +42,7 @@ mod window;
 
 pub use anomaly::Way;
 pub(crate) use anomaly::{BETWEEN, Learning};
+pub use budget::{Budget, BudgetError};
 pub use change::{Change, Register, Standing};
 pub use decimal::BILLIONTHS;
 pub(crate) use decimal::text as decimal_text;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{BILLIONTHS, Shape};
+use crate::detect::{BILLIONTHS, Budget, Shape};
 use crate::event::{Event, Kind, Kinds, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
@@ -98,6 +98,8 @@ pub struct Given {
     pub placeholders: Placeholders,
     /// Which names of fields mean the same.
     pub mappings: Mappings,
+    /// How many alerts of rules that learn people want in a day; without one, all.
+    pub budget: Option<Budget>,
 }
 
 /// Something that the author of a rule or mapping can mend. What is wrong is left out, the rest stands.
@@ -379,6 +381,7 @@ pub struct RuleSet {
     shapes: Vec<Option<Shape>>,
     /// Of the rules and all that they ask of windows.
     fingerprint: u64,
+    budget: Option<Budget>,
 }
 
 impl RuleSet {
@@ -510,6 +513,26 @@ impl RuleSet {
     /// Tells apart sets whose numbers or windows are not the same.
     pub(crate) fn fingerprint(&self) -> u64 {
         self.fingerprint
+    }
+
+    /// How many alerts of rules that learn people want in a day.
+    pub(crate) fn budget(&self) -> Option<Budget> {
+        self.budget
+    }
+
+    /// Whether this rule's alerts count against it: those of rules that learn do, but for critical ones. A sum of findings does not:
+    /// it is what those that were held back come to.
+    pub(crate) fn is_budgeted(&self, number: RuleNumber) -> bool {
+        let rule = self.rule(number);
+        self.budget.is_some() && rule.anomaly.is_some() && rule.severity < Severity::Critical
+    }
+
+    /// The logs that such rules read.
+    pub(crate) fn budgeted(&self) -> Kinds {
+        let numbers = (0..).map(RuleNumber).take(self.rules.len());
+        numbers
+            .filter(|&number| self.is_budgeted(number))
+            .fold(Kinds::default(), |all, number| all.and(self.kinds(number)))
     }
 
     /// The number of the rule with this id, which is probably `likely`.

@@ -122,7 +122,14 @@ impl Player<'_> {
         let mut stories: BTreeMap<usize, Found> = told.iter().map(|told| (told.number, Found::of(told))).collect();
         let mut benign = BTreeMap::new();
         let (keys, bytes) = (self.state.keys(), self.state.bytes());
-        for alert in self.alerts.into_alerts() {
+        let alerts = std::mem::take(&mut self.alerts).into_alerts();
+        // What adds up alerts names them as its events.
+        for alert in &alerts {
+            let labels = alert.event_ids.iter().filter_map(|id| self.labels.get(id));
+            let own: BTreeSet<Label> = labels.flatten().copied().collect();
+            self.labels.entry(alert.id.0.clone()).or_default().extend(&own);
+        }
+        for alert in alerts {
             let labels = alert.event_ids.iter().filter_map(|id| self.labels.get(id));
             let parts: BTreeSet<Label> = labels.flatten().copied().collect();
             for part in &parts {

@@ -26,6 +26,7 @@ pub(super) use peers::Group;
 use peers::Peers;
 use population::Population;
 use profile::{Habit, Profile};
+pub(super) use risk::wait;
 pub(super) use verdict::{Note, Weight};
 
 mod baseline;

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::anomaly::Group;
+use super::desk::Desk;
 use super::evidence::Evidence;
 use super::keys::{Gone, Is, Keyed, Keys};
 use super::level::Levels;
@@ -21,6 +22,7 @@ use crate::rule::{RuleId, RuleNumber, RuleSet};
 use crate::time::{Span, Timestamp};
 
 mod advance;
+mod choose;
 mod deadlines;
 mod report;
 mod saved;
@@ -76,6 +78,8 @@ pub struct State {
     /// Findings of correlations that are events of others, and whether they happened.
     derived: VecDeque<(Sighting, Is)>,
     evidence: Evidence,
+    /// Alerts that wait to be chosen among.
+    desk: Desk,
     rules: Vec<Remembered>,
     /// Windows that wait to be judged.
     deadlines: Deadlines,
@@ -151,6 +155,7 @@ impl State {
             clock: Timestamp::EARLIEST,
             derived: VecDeque::new(),
             evidence: Evidence::new(caps.seed),
+            desk: Desk::default(),
             rules: Vec::new(),
             deadlines: Deadlines::default(),
             bytes: 0,
@@ -374,6 +379,7 @@ impl State {
             let Some(shape) = rules.shape(number) else { continue };
             self.renew(Asking { rules, number, shape }, place);
         }
+        self.renew_desk(rules);
         self.wait_again();
     }
 
@@ -387,6 +393,8 @@ impl State {
                 self.deadlines.insert(rule.kinds, Due { end, place, hash });
             }
         }
+        self.progress.watch(self.desk.kinds);
+        self.wait_for_desk(None);
     }
 
     /// Where what is remembered for this rule stands.
@@ -473,7 +481,7 @@ impl State {
     /// Bytes of all that is remembered, without what the allocator adds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.evidence.bytes() + self.bytes
+        self.evidence.bytes() + self.bytes + self.desk.bytes()
     }
 
     /// Keys that had to leave since the beginning.

@@ -33,7 +33,7 @@ pub(super) enum Compiled {
 }
 
 pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (RuleSet, Vec<Problem>) {
-    let Given { placeholders, mappings } = given;
+    let Given { placeholders, mappings, budget } = given;
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     let mut counted = Vec::new();
@@ -82,7 +82,7 @@ pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (R
         problems.extend(lint::set(&drafts, &compiled, &predicates, (&fields, mappings)));
     }
     let set = assemble(drafts, compiled, filters, &quiet, fields, predicates, mappings);
-    (set, sorted(problems))
+    (RuleSet { budget: *budget, ..set }, sorted(problems))
 }
 
 /// The places of the drafts that have a name, and of those that have an id in one letter case.
@@ -348,7 +348,7 @@ fn indexed(
         fields.intern(name);
     }
     let index = Index::new(predicates, detections, &remembered(&rules), mappings, &fields);
-    RuleSet { rules, by_id, fields, index, correlations, risks, shapes, fingerprint }
+    RuleSet { rules, by_id, fields, index, correlations, risks, shapes, fingerprint, budget: None }
 }
 
 /// The fields whose values stand in keys and windows.

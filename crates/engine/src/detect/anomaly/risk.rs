@@ -58,7 +58,7 @@ pub(super) struct Part {
 
 /// How far the stream must have gone on behind a finding: as late as an event may come, which changes what was found, and a moment
 /// more, so that all that waits for the same is found before.
-pub(super) fn wait(borders: &Borders) -> Span {
+pub(in crate::detect) fn wait(borders: &Borders) -> Span {
     Span::from_micros(borders.lateness.micros() + 2)
 }
 

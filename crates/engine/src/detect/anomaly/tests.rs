@@ -1,3 +1,4 @@
+mod budget;
 mod peers;
 mod risk;
 

@@ -35,6 +35,8 @@ impl State {
         if !rules.risks_of(number).is_empty() {
             derived.extend(ripples.iter().filter_map(|ripple| added(asking, ripple, episodes, alert)));
         }
+        let is_budgeted = rules.is_budgeted(number);
+        let mut waiting = Vec::new();
         for ripple in ripples.drain(..) {
             if let Ripple::Reopened(place) = ripple {
                 if is_counted {
@@ -63,10 +65,17 @@ impl State {
             if is_counted {
                 derived.extend(counted(asking, &ripple, &change));
             }
-            if rule.alerts || *tells_all {
-                changes.push(change);
+            match ripple {
+                _ if !rule.alerts && !*tells_all => {}
+                Ripple::Tell(place) | Ripple::Note(place) if is_budgeted => {
+                    waiting.extend(episodes[place].weight.map(|weight| (change, weight)));
+                }
+                Ripple::Tell(_) | Ripple::Note(_) | Ripple::Reopened(_) | Ripple::Moved(..) | Ripple::Gone(..) => {
+                    changes.push(change);
+                }
             }
         }
+        self.choose(waiting, changes);
     }
 }
 
