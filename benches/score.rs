@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use engine::rule::{RuleFile, RuleSet, Severity};
+use engine::detect::Budget;
+use engine::rule::{Given, RuleFile, RuleSet, Severity};
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::scorecard::{Scorecard, score};
 use lab::world::Plan;
@@ -23,13 +24,15 @@ fn main() -> anyhow::Result<()> {
         "# What the shipped rules find in a synthetic world\n\nWritten by `make score`. **All of it is synthetic**: a company of \
          the lab, its habits and its attackers, written without a look at any rule.\n",
     );
-    let runs = [
-        ("rules that count", &plain, false),
-        ("and rules that learn", &files, false),
-        ("and the two ledgers", &files, true),
-    ];
-    for (name, files, with_ledgers) in runs {
-        let (rules, problems) = RuleSet::compile(files);
+    let budget = |text: &str| text.parse::<Budget>().context("read the budget").map(Some);
+    for (name, files, budget, with_ledgers) in [
+        ("rules that count", &plain, None, false),
+        ("and rules that learn", &files, None, false),
+        ("and a budget of 20 alerts a day", &files, budget("20/day")?, false),
+        ("and a budget of 5 alerts a day", &files, budget("5/day")?, false),
+        ("rules that count and learn, and the two ledgers", &files, None, true),
+    ] {
+        let (rules, problems) = RuleSet::compile_with(files, &Given { budget, ..Given::default() });
         anyhow::ensure!(problems.is_empty(), "the shipped rules have problems: {problems:?}");
         let bar = ProgressBar::new_spinner();
         bar.set_style(ProgressStyle::with_template("{spinner} {msg}: {pos} records, {elapsed}")?);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use connect::secret::Secret;
 use connect::{sink, source};
+use engine::detect::Budget;
 use engine::normalise::Format;
 use engine::rule::{Placeholders, Severity};
 use serde::{Deserialize, Deserializer};
@@ -64,6 +65,11 @@ pub(crate) struct Config {
     /// Whether the shipped rules are used.
     #[serde(default = "yes")]
     pub shipped_rules: bool,
+    /// How many alerts of rules that learn people want in a day, such as `"20/day"`: the most unusual are told, of one key
+    /// three at most, and the rest stands in one informational alert a day. Critical ones and all other rules are told as ever.
+    /// Such alerts then wait for all sources that such rules read. Without it all are told.
+    #[serde(default, deserialize_with = "budget")]
+    pub budget: Option<Budget>,
     /// Threads that match; 0 means one a core.
     #[serde(default)]
     pub workers: usize,
@@ -284,7 +290,13 @@ impl Config {
     /// Where its rules are, and what they need.
     pub(crate) fn places(&self) -> Places {
         let placeholders = Placeholders(self.placeholders.clone());
-        Places { shipped: self.shipped_rules, paths: self.rules.clone(), placeholders, mappings: self.mappings.clone() }
+        Places {
+            shipped: self.shipped_rules,
+            paths: self.rules.clone(),
+            placeholders,
+            mappings: self.mappings.clone(),
+            budget: self.budget,
+        }
     }
 
     /// Reads and checks a file. Nothing is connected to.
@@ -357,6 +369,11 @@ impl Default for Ingest {
     fn default() -> Self {
         Self { body_mib_max: body_mib(), ack_timeout: ack_timeout() }
     }
+}
+
+fn budget<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Budget>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Format, D::Error> {

@@ -250,6 +250,7 @@ fn words(sort: &str) -> Option<&'static str> {
         "bool" => "`true` or `false`",
         "usize" | "u32" | "u64" | "Rate" => "number",
         "Duration" => "length of time",
+        "Budget" => "alerts a day",
         "Severity" => "`informational` `low` `medium` `high` `critical`",
         "Format" => "kind, or `auto`",
         "Vec<engine::event::Kind>" | "Vec<Kind>" => "kinds",

@@ -72,7 +72,8 @@ pub(crate) struct Ledger {
     news: Vec<Reach>,
     number: u64,
     snapshots: Snapshots,
-    counted: (u64, u64),
+    /// What had been counted of evictions, late events and alerts held back.
+    counted: (u64, u64, u64),
     /// What people were told of windows that are full.
     full: health::Fullness,
     /// Since when each source has failed of which people were told so.
@@ -129,7 +130,7 @@ impl Ledger {
         }
         let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
         let (voices, news) = Voices::open(roster, state.partitions(), Instant::now(), clock.now());
-        let counted = (state.evicted(), state.late());
+        let counted = (state.evicted(), state.late(), state.held_back());
         let snapshots = Snapshots::new(store.clone(), recovered.journal_bytes, Instant::now());
         fail::point(Point::Restored);
         Ok(Self {
@@ -255,9 +256,10 @@ impl Ledger {
                 METRICS.alerts.with_label_values(&[severity]).inc();
             }
         }
-        let now = (self.state.evicted(), self.state.late());
+        let now = (self.state.evicted(), self.state.late(), self.state.held_back());
         METRICS.state_evictions.inc_by(now.0 - self.counted.0);
         METRICS.events_late.inc_by(now.1 - self.counted.1);
+        METRICS.anomaly_held_back.inc_by(now.2 - self.counted.2);
         let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         METRICS.state_keys.set(gauge(self.state.keys()));
         METRICS.state_bytes.set(gauge(self.state.bytes()));

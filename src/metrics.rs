@@ -77,6 +77,7 @@ metrics! {
     source_throttled: IntCounterVec, "lapwing_source_throttled_total", "Requests of a source that its system refused for coming too soon", ["source"];
     source_gaps_suspected: IntCounterVec, "lapwing_source_gaps_suspected_total", "Times that a source may have missed something: found by a look further back than it usually takes, or kept for too short by its system", ["source"];
     alerts: IntCounterVec, "lapwing_alerts_total", "Alerts raised", ["severity"];
+    anomaly_held_back: IntCounter, "lapwing_anomaly_held_back_total", "Alerts of rules that learn that were held back for the budget, and stand in the digest of their day";
     alert_revisions: IntCounterVec, "lapwing_alert_revisions_total", "Changes of alerts that people were told", ["severity"];
     commit_seconds: Histogram, "lapwing_commit_seconds", "Time of one durable commit";
     commit_failures: IntCounter, "lapwing_commit_failures_total", "Commits that the disk refused; each is tried again";

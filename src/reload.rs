@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn places(paths: Vec<PathBuf>, mappings: Vec<PathBuf>) -> Places {
-        Places { shipped: false, paths, placeholders: Placeholders::default(), mappings }
+        Places { shipped: false, paths, placeholders: Placeholders::default(), mappings, budget: None }
     }
 
     #[tokio::test]

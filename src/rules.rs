@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use anyhow::Context;
+use engine::detect::Budget;
 use engine::rule::{Given, Mappings, Placeholders, Problem, RuleFile, RuleSet, Weight};
 use rust_embed::RustEmbed;
 
@@ -36,6 +37,8 @@ pub(crate) struct Places {
     pub placeholders: Placeholders,
     /// Files or folders of mappings beside the shipped ones.
     pub mappings: Vec<PathBuf>,
+    /// How many alerts of rules that learn are wanted in a day.
+    pub budget: Option<Budget>,
 }
 
 impl Places {
@@ -48,7 +51,7 @@ impl Places {
             return Err(WrongUse(format!("there is no {}", missing.display())).into());
         }
         let placeholders = given.placeholders.as_deref().map(read_placeholders).transpose()?.unwrap_or_default();
-        Ok(Self { shipped: paths.is_empty(), paths, placeholders, mappings: given.mappings })
+        Ok(Self { shipped: paths.is_empty(), paths, placeholders, mappings: given.mappings, budget: None })
     }
 
     /// All that changes while the service runs.
@@ -80,7 +83,7 @@ impl Places {
         let own = own("mappings", &self.mappings, &mut problems)?;
         let (mappings, broken) = Mappings::read(&shipped::<ShippedMappings>("mappings")?, &own);
         problems.extend(broken);
-        Ok((Given { placeholders: self.placeholders.clone(), mappings }, problems))
+        Ok((Given { placeholders: self.placeholders.clone(), mappings, budget: self.budget }, problems))
     }
 
     /// Reads and compiles.

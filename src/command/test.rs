@@ -146,6 +146,7 @@ impl Bench {
             Body::Detection if anomaly.is_some() => self.learnt(number, kind, events),
             Body::Detection => self.single(number, kind, events),
             Body::Correlation(_) => self.several(number, kind, events),
+            Body::Risk(_) => self.learnt(number, kind, events),
         };
         let place = format!("{} (line {})", case.name, case.line);
         if tried.fires != wanted {
@@ -155,6 +156,7 @@ impl Bench {
                 Body::Detection if anomaly.is_some() => None,
                 Body::Detection => events.first().and_then(|event| self.why(number, kind, &raw(event)?)),
                 Body::Correlation(_) => self.account(number, &tried),
+                Body::Risk(_) => None,
             };
             let all_hold = matches!(body, Body::Detection) && case.why.as_ref().is_some_and(|why| why.holds);
             let all_hold = all_hold && wanted;
@@ -175,6 +177,10 @@ impl Bench {
 
     /// The kind whose events this rule reads; plain JSON of the rule's own log source if we know no such kind.
     fn kind_of(&mut self, number: RuleNumber) -> Kind {
+        // Its examples say which logs they are of.
+        if let Body::Risk(_) = self.rules.rule(number).body {
+            return Kind::Json;
+        }
         let source = self.rules.rule(number).log_source.clone();
         let LogSource { product, service, category } = &source;
         let is = |part: &Option<String>, name: &str| part.as_ref().is_none_or(|part| part.eq_ignore_ascii_case(name));

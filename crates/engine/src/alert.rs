@@ -9,10 +9,12 @@ use crate::event::{Actor, Kind, Network, Target};
 use crate::rule::{Rule, RuleId, Severity};
 use crate::time::Timestamp;
 
+mod digest;
 mod explain;
 pub mod redact;
 mod scene;
 
+pub(crate) use digest::Digest;
 pub use scene::Scene;
 pub(crate) use scene::{Part, Parts};
 

@@ -15,10 +15,12 @@ use crate::time::Timestamp;
 
 mod anomaly;
 mod brief;
+mod budget;
 mod change;
 mod closed;
 mod count;
 mod decimal;
+mod desk;
 mod distinct;
 mod episode;
 mod evidence;
@@ -26,6 +28,7 @@ mod fold;
 mod keys;
 mod level;
 mod progress;
+mod risk;
 mod seen;
 mod sequence;
 mod shape;
@@ -39,6 +42,7 @@ mod window;
 
 pub(crate) use anomaly::{BETWEEN, Learning};
 pub use anomaly::{Reliability, Way};
+pub use budget::{Budget, BudgetError};
 pub use change::{Change, Register, Standing};
 pub use decimal::BILLIONTHS;
 pub(crate) use decimal::text as decimal_text;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{BILLIONTHS, Shape};
+use crate::detect::{BILLIONTHS, Budget, Shape};
 use crate::event::{Event, Kind, Kinds, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
@@ -49,6 +49,8 @@ mod place;
 mod placeholder;
 mod plan;
 mod range;
+mod risk;
+mod severity;
 mod sigma;
 mod skim;
 mod steps;
@@ -67,6 +69,8 @@ pub(crate) use look::Recall;
 pub use look::{Glance, Scratch};
 pub use mapping::Mappings;
 pub use placeholder::Placeholders;
+pub use risk::{Facet, Risk};
+pub use severity::Severity;
 pub use why::{Explanation, explain};
 
 /// A rule's identity: its Sigma `id`, or one made from its path and title.
@@ -77,22 +81,6 @@ pub struct RuleId(pub Arc<str>);
 /// A rule's place in its [`RuleSet`]: what the hot path carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RuleNumber(pub u32);
-
-/// How bad it is, in Sigma's words; the order is the severity's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// For the record.
-    Informational,
-    /// Worth a look some day.
-    Low,
-    /// Worth a look today.
-    Medium,
-    /// Worth a look now.
-    High,
-    /// Wake somebody.
-    Critical,
-}
 
 /// The text of one rule file. Several YAML documents may stand in one file.
 #[derive(Clone, Debug)]
@@ -110,6 +98,8 @@ pub struct Given {
     pub placeholders: Placeholders,
     /// Which names of fields mean the same.
     pub mappings: Mappings,
+    /// How many alerts of rules that learn people want in a day; without one, all.
+    pub budget: Option<Budget>,
 }
 
 /// Something that the author of a rule or mapping can mend. What is wrong is left out, the rest stands.
@@ -185,6 +175,8 @@ pub enum Body {
     Detection,
     /// About several events of other rules.
     Correlation(Correlation),
+    /// About all that other rules find of one actor, address, target or account.
+    Risk(Risk),
 }
 
 /// A question about several events within a window of event time.
@@ -383,10 +375,13 @@ pub struct RuleSet {
     index: index::Index,
     /// By rule: the correlations that count it.
     correlations: Vec<Vec<RuleNumber>>,
+    /// By rule: those that add up its findings.
+    risks: Vec<Vec<RuleNumber>>,
     /// By rule: how its events become episodes.
     shapes: Vec<Option<Shape>>,
     /// Of the rules and all that they ask of windows.
     fingerprint: u64,
+    budget: Option<Budget>,
 }
 
 impl RuleSet {
@@ -477,6 +472,11 @@ impl RuleSet {
         &self.correlations[base.0 as usize]
     }
 
+    /// The rules that add up what this one finds, in ascending order.
+    pub(crate) fn risks_of(&self, number: RuleNumber) -> &[RuleNumber] {
+        &self.risks[number.0 as usize]
+    }
+
     /// Every rule, in the order of their numbers.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
@@ -499,8 +499,8 @@ impl RuleSet {
     pub(crate) fn kinds(&self, number: RuleNumber) -> Kinds {
         match &self.rule(number).body {
             Body::Detection => self.index.kinds(number),
-            Body::Correlation(asked) => {
-                asked.bases.iter().fold(Kinds::default(), |all, base| all.and(self.kinds(*base)))
+            Body::Correlation(Correlation { bases: read, .. }) | Body::Risk(Risk { feeds: read, .. }) => {
+                read.iter().fold(Kinds::default(), |all, base| all.and(self.kinds(*base)))
             }
         }
     }
@@ -513,6 +513,26 @@ impl RuleSet {
     /// Tells apart sets whose numbers or windows are not the same.
     pub(crate) fn fingerprint(&self) -> u64 {
         self.fingerprint
+    }
+
+    /// How many alerts of rules that learn people want in a day.
+    pub(crate) fn budget(&self) -> Option<Budget> {
+        self.budget
+    }
+
+    /// Whether this rule's alerts count against it: those of rules that learn do, but for critical ones. A sum of findings does not:
+    /// it is what those that were held back come to.
+    pub(crate) fn is_budgeted(&self, number: RuleNumber) -> bool {
+        let rule = self.rule(number);
+        self.budget.is_some() && rule.anomaly.is_some() && rule.severity < Severity::Critical
+    }
+
+    /// The logs that such rules read.
+    pub(crate) fn budgeted(&self) -> Kinds {
+        let numbers = (0..).map(RuleNumber).take(self.rules.len());
+        numbers
+            .filter(|&number| self.is_budgeted(number))
+            .fold(Kinds::default(), |all, number| all.and(self.kinds(number)))
     }
 
     /// The number of the rule with this id, which is probably `likely`.

@@ -133,13 +133,20 @@ impl Player<'_> {
         let mut stories: BTreeMap<usize, Found> = told.iter().map(|told| (told.number, Found::of(told))).collect();
         let mut benign = BTreeMap::new();
         let (keys, bytes) = (self.state.keys(), self.state.bytes());
-        let alerts = self.alerts.into_alerts().into_iter().map(|alert| Entry {
+        let alerts = std::mem::take(&mut self.alerts).into_alerts();
+        // What adds up alerts names them as its events.
+        for alert in &alerts {
+            let labels = alert.event_ids.iter().filter_map(|id| self.labels.get(id));
+            let own: BTreeSet<Label> = labels.flatten().copied().collect();
+            self.labels.entry(alert.id.0.clone()).or_default().extend(&own);
+        }
+        let alerts = alerts.into_iter().map(|alert| Entry {
             time: alert.time,
             severity: alert.severity,
             title: alert.title,
             events: alert.event_ids.to_vec(),
         });
-        let (found, all, explained) = self.books.map(Books::close).unwrap_or_default();
+        let (found, all, explained) = self.books.take().map(Books::close).unwrap_or_default();
         let deploys = (all > 0).then_some((all, explained));
         for alert in alerts.chain(found) {
             let labels = alert.events.iter().filter_map(|id| self.labels.get(id));

@@ -16,6 +16,8 @@ const START_MILLIS: i64 = 1_735_516_800_000;
 
 /// What the example says, its times in seconds.
 struct Example<'e> {
+    /// Which log its events are of, for a rule that reads none itself.
+    kind: Option<&'e str>,
     usual: &'e [Value],
     every: i64,
     lasts: i64,
@@ -29,6 +31,14 @@ impl Bench {
             return Tried { fires: false, unread: vec!["it is empty".to_owned()], events: Vec::new() };
         };
         let mut unread = Vec::new();
+        let kind = match example.kind.map(str::parse) {
+            None => kind,
+            Some(Ok(kind)) => kind,
+            Some(Err(error)) => {
+                let error: engine::event::UnknownKind = error;
+                return Tried { fires: false, unread: vec![error.to_string()], events: Vec::new() };
+            }
+        };
         let turns =
             (example.lasts / example.every).min(EVENTS_MAX / i64::try_from(example.usual.len().max(1)).unwrap_or(1));
         let usual = read(kind, example.usual, "usual", &mut unread);
@@ -69,6 +79,12 @@ impl<'e> Example<'e> {
     fn of(document: &'e Value) -> Self {
         let list = |key: &str| document[key].as_array().map_or(&[][..], Vec::as_slice);
         let number = |key: &str| document[key].as_i64().unwrap_or(1).max(1);
-        Self { usual: list("usual"), every: number("every"), lasts: number("for"), then: list("then") }
+        Self {
+            kind: document["kind"].as_str(),
+            usual: list("usual"),
+            every: number("every"),
+            lasts: number("for"),
+            then: list("then"),
+        }
     }
 }

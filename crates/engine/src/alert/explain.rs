@@ -1,7 +1,7 @@
 //! Findings in words, with their numbers: what an analyst reads first.
 
 use super::scene::{Part, Scene};
-use crate::detect::{Account, BILLIONTHS, Counted, Key, Shape, decimal_text};
+use crate::detect::{Account, BILLIONTHS, Counted, Key, Shape, Way, decimal_text};
 use crate::event::ActorSort;
 use crate::rule::{Comparison, Formula};
 
@@ -26,7 +26,12 @@ pub(super) fn episode(shape: &Shape, key: &Key, episode: &Account) -> String {
         text.push_str(&note.what);
         group(&mut text, key);
         text.extend(["; ", &note.against, "; "]);
-        events_so_far(&mut text, episode);
+        if shape.learning.as_ref().is_some_and(|learning| learning.way == Way::Risk) {
+            number(&mut text, episode.events_total);
+            text.push_str(" findings so far");
+        } else {
+            events_so_far(&mut text, episode);
+        }
     } else if shape.counted == Counted::Moments {
         events(&mut text, episode.events_total);
         text.push_str(" since the first, counted together");

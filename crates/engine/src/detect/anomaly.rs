@@ -6,11 +6,11 @@
 //! ([decision 0016](../../../../docs/decisions/0016-what-is-learnt-waits-for-order.md)).
 //!
 //! Each way of judging has a file: [`first_seen`] and [`rare`] look at values, [`rate`] and [`distinct`] at counts in windows,
-//! [`concurrent`] at places, [`silent`] at gaps.
+//! [`concurrent`] at places, [`silent`] at gaps; [`risk`] adds up what other rules find.
 //! The first three are judged by the key's group as well where a rule asks for it ([`peers`]).
 //! Each gives a score, whose rank among the rule's own past scores decides ([`calibration`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,8 @@ pub(super) use peers::Group;
 use peers::Peers;
 use population::Population;
 use profile::{Habit, Profile};
-pub(super) use verdict::Note;
+pub(super) use risk::wait;
+pub(super) use verdict::{Note, Weight};
 
 mod baseline;
 mod calibration;
@@ -40,6 +41,7 @@ mod population;
 mod profile;
 mod rare;
 mod rate;
+mod risk;
 mod silent;
 mod sketch;
 #[cfg(test)]
@@ -65,6 +67,8 @@ pub enum Way {
     Concurrent,
     /// Nothing for longer than it was ever silent.
     Silent,
+    /// What other rules find, added up.
+    Risk,
 }
 
 /// What a rule learns, as state needs it.
@@ -85,6 +89,8 @@ pub(crate) struct Learning {
     pub(crate) window: Span,
     /// Judged unusual is what is as rare as so many in a million.
     pub(crate) per_million: u32,
+    /// Less than so many thousandths is never unusual, for what is added up.
+    pub(crate) floor: u32,
 }
 
 /// The keys of one rule and what is learnt of all of them.
@@ -112,6 +118,8 @@ struct Shared {
     population: Population,
     counts: counts::OfAll,
     peers: Box<Peers>,
+    /// Of alerts whose findings wait to be added up and may still be taken back: for which key.
+    owners: BTreeMap<Box<str>, Hash>,
 }
 
 impl Way {
@@ -119,7 +127,7 @@ impl Way {
     pub(crate) fn has_peers(self) -> bool {
         match self {
             Self::FirstSeen | Self::Rate | Self::Distinct => true,
-            Self::Rare | Self::Concurrent | Self::Silent => false,
+            Self::Rare | Self::Concurrent | Self::Silent | Self::Risk => false,
         }
     }
 }
@@ -141,6 +149,9 @@ impl Learnt {
         evidence: &mut Evidence,
     ) -> Result<(), TooLate> {
         let Some(learning) = &asked.shape.learning else { return Ok(()) };
+        if learning.way == Way::Risk {
+            return self.add(key, arrival, asked, evidence);
+        }
         if arrival.time < asked.borders.of_key(Timestamp::LATEST) {
             return Err(TooLate);
         }
@@ -157,12 +168,47 @@ impl Learnt {
         })
     }
 
+    /// Takes in a finding of another rule. What is found of an alert that is known already takes its place.
+    fn add(
+        &mut self,
+        key: Keyed<'_>,
+        arrival: &Arrival<'_>,
+        asked: Asked<'_>,
+        evidence: &mut Evidence,
+    ) -> Result<(), TooLate> {
+        let wait = risk::wait(&asked.borders);
+        if arrival.time.plus(wait) <= asked.borders.watermark {
+            return Err(TooLate);
+        }
+        self.take_back(arrival, evidence);
+        let dropped = self.profiles.touch(key.hash, key.now, |profile| {
+            if profile.key.is_empty() {
+                profile.key = key.values.to_vec();
+            }
+            if arrival.time < profile.judged_to {
+                return Err(TooLate);
+            }
+            Ok(profile.sum().take(arrival, wait, evidence))
+        })?;
+        self.shared.owners.extend(risk::alert_of(arrival).map(|alert| (alert.into(), key.hash)));
+        self.shared.disown(dropped.as_ref().and_then(|part| part.alert.as_deref()));
+        Ok(())
+    }
+
+    /// An alert did not happen after all: what it added is taken out, if that still waits.
+    pub(super) fn take_back(&mut self, arrival: &Arrival<'_>, evidence: &mut Evidence) {
+        let Some(alert) = risk::alert_of(arrival) else { return };
+        if let Some(hash) = self.shared.owners.remove(alert) {
+            self.profiles.visit(hash, |profile| profile.sum().take_back(alert, evidence));
+        }
+    }
+
     /// Whether values of this key were looked at before in their cell of time: they teach nothing.
     pub(super) fn has_looked(&self, hash: Hash, shape: &Shape, time: Timestamp, marks: &[u64]) -> bool {
         let cell = match shape.learning.as_ref().map(|learning| learning.way) {
             Some(Way::FirstSeen) => first_seen::CELL,
             Some(Way::Rare) => rare::CELL,
-            Some(Way::Rate | Way::Distinct | Way::Concurrent | Way::Silent) | None => return false,
+            Some(Way::Rate | Way::Distinct | Way::Concurrent | Way::Silent | Way::Risk) | None => return false,
         };
         self.profiles.get(hash).is_some_and(|profile| profile.has_looked(marks, time.cell(cell)))
     }
@@ -266,6 +312,9 @@ impl Learnt {
         let deadline = profile.deadline();
         self.shared.forget(&profile, evidence);
         profile.release(evidence);
+        if let Habit::Sum(sum) = &profile.habit {
+            sum.alerts().for_each(|alert| self.shared.disown(Some(alert)));
+        }
         Some((hash, deadline))
     }
 
@@ -287,6 +336,13 @@ impl From<Saved> for Learnt {
 }
 
 impl Shared {
+    /// A finding no longer waits.
+    fn disown(&mut self, alert: Option<&str>) {
+        if let Some(alert) = alert {
+            self.owners.remove(alert);
+        }
+    }
+
     /// A key is looked at, in a group or in none that is known: then it stays where it was.
     fn regroup(
         &mut self,
@@ -321,6 +377,7 @@ impl Shared {
             }
             Habit::Places(places) => places.pairs.hashes().for_each(|hash| self.population.left(hash)),
             Habit::Gaps(gaps) => gaps.release_last(evidence),
+            Habit::Sum(sum) => sum.release_parts(evidence),
         }
     }
 }

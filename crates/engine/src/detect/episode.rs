@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::anomaly::Note;
+use super::anomaly::{Note, Weight};
 use super::evidence::{Evidence, Handle};
 use crate::alert::Scene;
 use crate::event::Kind;
@@ -39,6 +39,8 @@ pub(super) struct Episode {
     clamped: bool,
     /// What was unusual when it began, for rules that learn.
     note: Option<Arc<Note>>,
+    /// How unusual the last of it was, for rules that learn.
+    pub(super) weight: Option<Weight>,
     /// All ids that it will ever name, once it knows them: one hot key is told of again with each event.
     #[serde(skip)]
     pub(super) names: OnceCell<Arc<[String]>>,
@@ -89,6 +91,7 @@ impl Episode {
             opening: None,
             clamped: false,
             note: None,
+            weight: None,
             names: OnceCell::new(),
             revision: 1,
             told: 0,

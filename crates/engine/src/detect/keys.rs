@@ -133,8 +133,7 @@ impl Keys {
             Self::Bare(table) => table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples)),
             Self::Marked(table) => table.touch(hash, now, |brief| brief.remove(arrival, shape, evidence, ripples)),
             Self::Closed(table) => table.touch(hash, now, |closed| closed.remove(arrival, shape, evidence, ripples)),
-            // It looks at events, which happened.
-            Self::Learnt(_) => {}
+            Self::Learnt(learnt) => learnt.take_back(arrival, evidence),
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Key, Learning};
 use crate::field::FieldId;
 use crate::hash::Seed;
-use crate::rule::{Anomaly, Body, Comparison, Correlation, Formula, Measure, Named, Rule, RuleNumber, Threshold};
+use crate::rule::{Anomaly, Body, Comparison, Correlation, Formula, Measure, Named, Risk, Rule, RuleNumber, Threshold};
 use crate::time::Span;
 
 /// How the events of one rule and key become episodes.
@@ -94,6 +94,7 @@ impl Shape {
                 });
             }
             Body::Correlation(asked) => asked,
+            Body::Risk(risk) => return Some(Self::added_up(rule, risk)),
         };
         let Correlation { measure, bases, group_by, window, threshold } = asked;
         let counted = Counted::of(measure);
@@ -126,16 +127,25 @@ impl Shape {
         let names = |fields: &[FieldId]| fields.iter().map(|field| name(*field).to_owned()).collect::<Vec<String>>();
         let (key, of, peers) = (names(&anomaly.by), names(&anomaly.of), names(&anomaly.peers));
         let learning = anomaly.learning(of.join(", "), peers.join(", "));
+        Self::of_learning(rule, (fingerprint(&(&key, &of, &peers)), key), learning, anomaly.quiet)
+    }
+
+    fn added_up(rule: &Rule, risk: &Risk) -> Self {
+        let key: Vec<String> = risk.by.iter().map(|facet| facet.name().to_owned()).collect();
+        Self::of_learning(rule, (fingerprint(&("risk", &key)), key), risk.learning(), risk.quiet)
+    }
+
+    fn of_learning(rule: &Rule, (reading, key): (u64, Vec<String>), learning: Learning, quiet: Span) -> Self {
         Self {
-            reading: fingerprint(&(&key, &of, &peers)),
-            asked: fingerprint(&(&key, rule.version, &learning, anomaly.quiet)),
-            window: anomaly.quiet,
-            window_text: anomaly.quiet.to_string(),
+            reading,
+            asked: fingerprint(&(&key, rule.version, &learning, quiet)),
+            window: quiet,
+            window_text: quiet.to_string(),
             counted: Counted::Unusual,
             at_least: 1,
             waits: true,
             threshold: Threshold { asks: vec![(Comparison::AtLeast, super::BILLIONTHS)] },
-            quiet: anomaly.quiet,
+            quiet,
             key,
             bases: Vec::new(),
             learning: Some(learning),

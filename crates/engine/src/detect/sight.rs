@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{BETWEEN, Count, Finding, Shape, Sighting, decimal};
+use super::{BETWEEN, Count, Finding, Shape, Sighting, decimal, risk};
 use crate::alert::redact::label;
 use crate::alert::{Alert, Scene};
 use crate::event::{Event, Facets, Kind, Uid};
@@ -45,11 +45,11 @@ pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Si
     }
     rules.recall(event, scratch, |facts| {
         let findings = findings(rules, &matched, facts);
-        if findings.is_empty() {
+        if findings.is_empty() && !risk::is_fed_by(rules, &matched) {
             return None;
         }
         let Event { uid, time, kind, .. } = event;
-        Some(sighting(uid, (*time, *kind), &facts.facets(Some(event)), findings))
+        Some(sighting(uid, (*time, *kind), &facts.facets(Some(event)), (rules, &matched, findings)))
     })?
 }
 
@@ -65,11 +65,11 @@ pub fn sight_raw<'r>(rules: &RuleSet, raw: Raw<'r>, limits: &Limits, scratch: &m
         }
         recall.read(|facts| {
             let findings = findings(rules, matched, facts);
-            if findings.is_empty() {
+            if findings.is_empty() && !risk::is_fed_by(rules, matched) {
                 return seen(None);
             }
             let uid = facts.uid(raw.position, time)?;
-            seen(Some(sighting(&uid, (time, kind), &facts.facets(None), findings)))
+            seen(Some(sighting(&uid, (time, kind), &facts.facets(None), (rules, matched, findings))))
         })
     })
 }
@@ -78,17 +78,21 @@ fn sighting(
     uid: &Uid,
     (time, kind): (Timestamp, Kind),
     facets: &Facets<Cow<'_, str>>,
-    findings: Vec<Finding>,
+    (rules, matched, mut findings): (&RuleSet, &[RuleNumber], Vec<Finding>),
 ) -> Sighting {
+    let scene = Scene::of(facets);
+    findings.extend(risk::of_event(rules, matched, &scene));
     // Ids come from outside as all else does: one that holds a secret is hidden, and stays the same id.
     let uid = Uid { origin: label(&uid.origin), id: label(&uid.id) };
-    Sighting { uid, time, clamped: false, kind, scene: Scene::of(facets), findings }
+    Sighting { uid, time, clamped: false, kind, scene, findings }
 }
 
 fn findings(rules: &RuleSet, matched: &[RuleNumber], facts: &Facts<'_, '_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for &number in matched {
-        if rules.rule(number).alerts {
+        // What only adds to risk is looked at as well; of single events that is all.
+        let adds = !rules.risks_of(number).is_empty() && rules.shape(number).is_some();
+        if rules.rule(number).alerts || adds {
             findings.extend(own(rules, number, facts));
         }
         for &correlation in rules.correlations_of(number) {

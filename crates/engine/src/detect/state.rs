@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::anomaly::Group;
 use super::anomaly::Reliability;
+use super::desk::Desk;
 use super::evidence::Evidence;
 use super::keys::{Gone, Is, Keyed, Keys};
 use super::level::Levels;
@@ -22,6 +23,7 @@ use crate::rule::{RuleId, RuleNumber, RuleSet};
 use crate::time::{Span, Timestamp};
 
 mod advance;
+mod choose;
 mod deadlines;
 mod report;
 mod saved;
@@ -90,6 +92,8 @@ pub struct State {
     /// Findings of correlations that are events of others, and whether they happened.
     derived: VecDeque<(Sighting, Is)>,
     evidence: Evidence,
+    /// Alerts that wait to be chosen among.
+    desk: Desk,
     rules: Vec<Remembered>,
     /// Windows that wait to be judged.
     deadlines: Deadlines,
@@ -165,6 +169,7 @@ impl State {
             clock: Timestamp::EARLIEST,
             derived: VecDeque::new(),
             evidence: Evidence::new(caps.seed),
+            desk: Desk::default(),
             rules: Vec::new(),
             deadlines: Deadlines::default(),
             bytes: 0,
@@ -388,6 +393,7 @@ impl State {
             let Some(shape) = rules.shape(number) else { continue };
             self.renew(Asking { rules, number, shape }, place);
         }
+        self.renew_desk(rules);
         self.wait_again();
     }
 
@@ -401,6 +407,8 @@ impl State {
                 self.deadlines.insert(rule.kinds, Due { end, place, hash });
             }
         }
+        self.progress.watch(self.desk.kinds);
+        self.wait_for_desk(None);
     }
 
     /// Where what is remembered for this rule stands.
@@ -487,7 +495,7 @@ impl State {
     /// Bytes of all that is remembered, without what the allocator adds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.evidence.bytes() + self.bytes
+        self.evidence.bytes() + self.bytes + self.desk.bytes()
     }
 
     /// Keys that had to leave since the beginning.

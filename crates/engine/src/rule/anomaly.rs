@@ -82,7 +82,7 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
     let (reads_values, has_window) = match way {
         Way::FirstSeen | Way::Rare => (true, false),
         Way::Distinct | Way::Concurrent => (true, true),
-        Way::Rate | Way::Silent => (false, true),
+        Way::Rate | Way::Silent | Way::Risk => (false, true),
     };
     match (reads_values, of.is_empty()) {
         (false, false) => {
@@ -139,17 +139,21 @@ impl Anomaly {
     /// What state needs of it; `of` is how people read the fields.
     pub(crate) fn learning(&self, of: String, peers: String) -> Learning {
         let &Self { way, learn, learn_count, remember, window, per_million, .. } = self;
-        Learning { way, of, peers, learn, learn_count, remember, window, per_million }
+        Learning { way, of, peers, learn, learn_count, remember, window, per_million, floor: 0 }
     }
 }
 
 fn way(entry: &Entry<'_>) -> Result<Way, Fault> {
     let names = WAYS.map(|(name, _)| name);
-    let all = || format!("it is one of {}", names.join(", "));
+    let all = || format!("it is one of {}, risk", names.join(", "));
     let Some(line) = entry.value.get("type") else {
         return Err(Fault::error(format!("`type` is missing; {}", all())).at(entry.place));
     };
     let text = line.value.text().unwrap_or_default();
+    if text == "risk" {
+        let message = "`risk` reads findings and not events: such a rule has no `detection`";
+        return Err(Fault::error(message).at(line.value.place));
+    }
     WAYS.into_iter().find(|(name, _)| *name == text).map(|(_, way)| way).ok_or_else(|| {
         let hint = nearest::hint(text, names);
         Fault::error(format!("`{text}` is no `type` of an anomaly; {}{hint}", all())).at(line.value.place)
@@ -167,7 +171,7 @@ fn fields(entry: &Entry<'_>, key: &str) -> Result<Vec<String>, Fault> {
     Ok(names)
 }
 
-fn span(entry: &Entry<'_>, key: &str) -> Result<Option<Span>, Fault> {
+pub(super) fn span(entry: &Entry<'_>, key: &str) -> Result<Option<Span>, Fault> {
     let Some(line) = entry.value.get(key) else { return Ok(None) };
     let wrong = |message| Fault::error(message).at(line.value.place);
     let text = line.value.text().ok_or_else(|| wrong(format!("`{key}` is a length of time such as `1h`")))?;
@@ -198,7 +202,7 @@ fn whole(entry: &Entry<'_>) -> Option<u32> {
     }
 }
 
-fn per_million(entry: &Entry<'_>) -> Result<u32, Fault> {
+pub(super) fn per_million(entry: &Entry<'_>) -> Result<u32, Fault> {
     let Some(line) = entry.value.get("p") else { return Ok(PER_MILLION) };
     let number = match &line.value.value {
         Value::Number(_, text) => text.parse::<f64>().ok(),
@@ -221,7 +225,7 @@ pub(super) fn example(case: &Node<'_>) -> Result<Vec<serde_json::Value>, Fault> 
     let wrong = |message: &str| Fault::error(message.to_owned()).at(case.place);
     let shape = "each test of a rule that learns is a mapping of `usual`, `every`, `for` and `then`";
     let lines = case.map().ok_or_else(|| wrong(shape))?;
-    if let Some(line) = lines.iter().find(|line| !["usual", "every", "for", "then"].contains(&&*line.key)) {
+    if let Some(line) = lines.iter().find(|line| !["usual", "every", "for", "then", "kind"].contains(&&*line.key)) {
         return Err(Fault::error(format!("`{}` means nothing here; {shape}", line.key)).at(line.place));
     }
     let events = |key: &str| {
@@ -238,7 +242,9 @@ pub(super) fn example(case: &Node<'_>) -> Result<Vec<serde_json::Value>, Fault> 
         span.map(|span| span.micros() / 1_000_000)
             .map_err(|error| Fault::error(error.to_string()).at(entry.value.place))
     };
+    let kind = case.get("kind").and_then(|entry| entry.value.text());
     Ok(vec![serde_json::json!({
+        "kind": kind,
         "usual": events("usual")?,
         "every": seconds("every", Span::seconds(3_600))?.max(1),
         "for": seconds("for", Span::seconds(30 * 86_400))?,

@@ -8,6 +8,7 @@ use super::lint;
 use super::nearest;
 use super::own::{self, Own};
 use super::place::{Document, Fault, Place};
+use super::risk;
 use super::yaml::{self, Entry, Node, Value};
 use super::{Mappings, Problem, RuleId, Severity};
 use crate::event::LogSource;
@@ -42,6 +43,7 @@ pub(super) enum Source {
     Detection(Detections),
     Correlation(CorrelationRule),
     Filter(FilterRule),
+    Risk(risk::Asked),
 }
 
 /// What came of a document that holds something.
@@ -72,7 +74,7 @@ impl Draft<'_> {
         match &self.source {
             Source::Detection(section) => &section.named,
             Source::Filter(filter) => &filter.detection.named,
-            Source::Correlation(_) => &[],
+            Source::Correlation(_) | Source::Risk(_) => &[],
         }
     }
 
@@ -80,7 +82,7 @@ impl Draft<'_> {
         match &self.source {
             Source::Detection(section) => &section.conditions,
             Source::Filter(filter) => &filter.detection.conditions,
-            Source::Correlation(_) => &[],
+            Source::Correlation(_) | Source::Risk(_) => &[],
         }
     }
 
@@ -164,11 +166,12 @@ fn draft<'d>(document: Document<'d>, node: &Node<'_>, warnings: &mut Vec<Fault>)
         Source::Detection(_) => own::Sort::Detection,
         Source::Filter(_) => own::Sort::Filter,
         Source::Correlation(_) => own::Sort::Correlation,
+        Source::Risk(_) => own::Sort::Risk,
     };
     let severity = match source {
         // A filter raises no alerts.
         Source::Filter(_) => Severity::Informational,
-        Source::Detection(_) | Source::Correlation(_) => severity(node, warnings)?,
+        Source::Detection(_) | Source::Correlation(_) | Source::Risk(_) => severity(node, warnings)?,
     };
     Ok(Some(Draft {
         document,
@@ -197,7 +200,7 @@ fn timeframe(node: &Node<'_>, source: &Source) -> Option<Fault> {
             None => (found("correlation")?, "`timeframe` is the old name; write `timespan`"),
             Some(_) => (found("correlation")?, "nothing reads `timeframe` beside `timespan`; leave it out"),
         },
-        Source::Filter(_) => return None,
+        Source::Filter(_) | Source::Risk(_) => return None,
     };
     Some(Fault::lint("timeframe", message).at(entry.place))
 }
@@ -211,6 +214,10 @@ fn source(node: &Node<'_>, entries: &[Entry<'_>], log_source: &LogSource) -> Res
     let sections = ["detection", "correlation", "filter"];
     let found: Vec<&Entry<'_>> = entries.iter().filter(|entry| sections.contains(&&*entry.key)).collect();
     match found.as_slice() {
+        [] if risk::is_one(node) => match node.get("anomaly") {
+            Some(entry) => risk::read(entry, node).map(Source::Risk),
+            None => Err(Fault::error("`anomaly` is missing")),
+        },
         [] => {
             let hint = nearest::hint_key(node, &sections);
             let near = entries.iter().find(|entry| nearest::nearest(&entry.key, sections).is_some());
@@ -337,17 +344,10 @@ fn severity(node: &Node<'_>, warnings: &mut Vec<Fault>) -> Result<Severity, Faul
         warnings.push(Fault::lint("missing_level", "`level` is missing; medium is taken"));
         return Ok(Severity::Medium);
     };
-    let levels = [
-        ("informational", Severity::Informational),
-        ("low", Severity::Low),
-        ("medium", Severity::Medium),
-        ("high", Severity::High),
-        ("critical", Severity::Critical),
-    ];
-    let found = levels.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(level.trim()));
-    found.map(|(_, severity)| severity).ok_or_else(|| {
+    let found = Severity::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(level.trim()));
+    found.ok_or_else(|| {
         // A rule that shall wake somebody must not come as one of many.
-        let names = levels.map(|(name, _)| name);
+        let names = Severity::ALL.map(Severity::name);
         let hint = nearest::hint(level, names);
         let place = node.get("level").map_or(node.place, |level| level.value.place);
         Fault::error(format!("`{level}` is no level; levels are {}{hint}", names.join(", "))).at(place)

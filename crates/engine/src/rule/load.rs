@@ -15,9 +15,10 @@ use super::index::{Detection, Index};
 use super::lint;
 use super::nearest;
 use super::place::{Document, Fault, Place};
+use super::risk;
 use super::sigma;
 use super::value::Names;
-use super::{Body, Correlation, Dedup, Given, Mappings, Problem, Rule, RuleFile, RuleNumber, RuleSet};
+use super::{Body, Correlation, Dedup, Given, Mappings, Problem, Risk, Rule, RuleFile, RuleNumber, RuleSet};
 use crate::detect::Shape;
 use crate::event::{Kind, LogSource};
 use crate::field::{FieldId, Fields};
@@ -27,10 +28,12 @@ use crate::hash::Seed;
 pub(super) enum Compiled {
     Detection(LogSource, Program),
     Correlation(Counted),
+    /// With the places of those that feed it.
+    Risk(Risk, Vec<usize>),
 }
 
 pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (RuleSet, Vec<Problem>) {
-    let Given { placeholders, mappings } = given;
+    let Given { placeholders, mappings, budget } = given;
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     let mut counted = Vec::new();
@@ -73,12 +76,13 @@ pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (R
     // A rule that is there to be counted stays silent though its correlation is broken; else each single
     // event would raise an alert.
     quiet.extend(counted.iter().filter_map(|(name, path)| base(name, path, &drafts, &named).ok()));
+    problems.extend(risk::join(&drafts, &named, &mut compiled, &mut quiet));
     let predicates = collector.finish();
     if lints != Lints::Off {
         problems.extend(lint::set(&drafts, &compiled, &predicates, (&fields, mappings)));
     }
     let set = assemble(drafts, compiled, filters, &quiet, fields, predicates, mappings);
-    (set, sorted(problems))
+    (RuleSet { budget: *budget, ..set }, sorted(problems))
 }
 
 /// The places of the drafts that have a name, and of those that have an id in one letter case.
@@ -213,7 +217,8 @@ fn correlation(
         let key = match &compiled[place] {
             Some(Compiled::Detection(..)) => None,
             Some(Compiled::Correlation(inner)) => Some(inner.group_by.iter().map(|named| named.name.clone()).collect()),
-            None => {
+            // None is compiled yet, and it could not be counted: its key is no field.
+            Some(Compiled::Risk(..)) | None => {
                 let message = format!("rule `{name}`, which it counts, could not be loaded");
                 return Err(Fault::error(message).at(*at));
             }
@@ -234,12 +239,13 @@ fn correlation(
 }
 
 /// The rule that a correlation means by a name or id: one in its own file before one elsewhere.
-fn base(name: &str, path: &str, drafts: &[Draft<'_>], named: &ByName<'_>) -> Result<usize, String> {
+pub(super) fn base(name: &str, path: &str, drafts: &[Draft<'_>], named: &ByName<'_>) -> Result<usize, String> {
     let found = named.called(name);
     let near: Vec<usize> = found.iter().copied().filter(|&place| drafts[place].document.path == path).collect();
     match (near.as_slice(), found.as_slice()) {
         (&[only], _) | ([], &[only]) => match drafts[only].source {
             Source::Detection(_) | Source::Correlation(_) => Ok(only),
+            Source::Risk(_) => Ok(only),
             Source::Filter(_) => Err(format!("`{name}` is a filter, which counts nothing")),
         },
         (_, []) => {
@@ -269,6 +275,7 @@ fn assemble(
     let mut rules: Vec<Rule> = Vec::new();
     let mut detections = Vec::new();
     let mut correlations: Vec<Vec<RuleNumber>> = vec![Vec::new(); next as usize];
+    let mut risks = correlations.clone();
     let sources = log_sources(&drafts, &compiled);
     for (place, (draft, body)) in drafts.into_iter().zip(compiled).enumerate() {
         let number = numbers[place];
@@ -287,14 +294,18 @@ fn assemble(
                 let body = Correlation { measure, bases, group_by, window, threshold };
                 (sources[place].clone(), Body::Correlation(body))
             }
+            Some(Compiled::Risk(risk, feeds)) => {
+                let feeds: Vec<RuleNumber> = feeds.iter().map(|&feed| numbers[feed]).collect();
+                for feed in &feeds {
+                    risks[feed.0 as usize].push(number);
+                }
+                (LogSource::default(), Body::Risk(Risk { feeds, ..risk }))
+            }
         };
-        let dedup = draft
-            .own
-            .dedup
-            .map(|(names, period)| Dedup { group_by: names.iter().map(|name| fields.intern(name)).collect(), period });
+        let mut field = |name: &String| fields.intern(name);
+        let dedup = draft.own.dedup;
+        let dedup = dedup.map(|(names, period)| Dedup { group_by: names.iter().map(&mut field).collect(), period });
         let anomaly = draft.own.anomaly.map(|draft| draft.compile(&mut fields));
-        let alerts = !quiet.contains(&place);
-        let tests = draft.own.tests;
         rules.push(Rule {
             id: draft.id,
             version: draft.own.version,
@@ -308,18 +319,18 @@ fn assemble(
             log_source,
             dedup,
             anomaly,
-            alerts,
+            alerts: !quiet.contains(&place),
             body,
-            tests,
+            tests: draft.own.tests,
             filters: std::mem::take(&mut filters[place]),
         });
     }
-    indexed(rules, correlations, detections, fields, predicates, mappings)
+    indexed(rules, (correlations, risks), detections, fields, predicates, mappings)
 }
 
 fn indexed(
     rules: Vec<Rule>,
-    correlations: Vec<Vec<RuleNumber>>,
+    (correlations, risks): (Vec<Vec<RuleNumber>>, Vec<Vec<RuleNumber>>),
     detections: Vec<Detection>,
     mut fields: Fields,
     predicates: Predicates,
@@ -337,7 +348,7 @@ fn indexed(
         fields.intern(name);
     }
     let index = Index::new(predicates, detections, &remembered(&rules), mappings, &fields);
-    RuleSet { rules, by_id, fields, index, correlations, shapes, fingerprint }
+    RuleSet { rules, by_id, fields, index, correlations, risks, shapes, fingerprint, budget: None }
 }
 
 /// The fields whose values stand in keys and windows.
@@ -363,7 +374,7 @@ fn log_sources(drafts: &[Draft<'_>], compiled: &[Option<Compiled>]) -> Vec<LogSo
     while let Some(&place) = waiting.last() {
         let bases = match &compiled[place] {
             Some(Compiled::Correlation(counted)) => counted.bases.as_slice(),
-            Some(Compiled::Detection(..)) | None => &[],
+            Some(Compiled::Detection(..) | Compiled::Risk(..)) | None => &[],
         };
         let unknown = bases.iter().copied().filter(|base| known[*base].is_none());
         let waits = waiting.len();

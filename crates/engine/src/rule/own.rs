@@ -27,6 +27,8 @@ pub(super) enum Sort {
     Correlation,
     /// A detection that learns: what is usual, and then some events.
     Learning,
+    /// A rule that adds up what others find, with the examples of one that learns.
+    Risk,
     /// Not one that raises alerts itself.
     Filter,
 }
@@ -46,7 +48,18 @@ pub(super) fn read(document: &Node<'_>, sort: Sort) -> Result<Own, Fault> {
         },
     };
     let dedup = document.get("dedup").map(dedup).transpose()?;
-    let anomaly = document.get("anomaly").map(|entry| anomaly::read(entry, sort, dedup.as_ref())).transpose()?;
+    let anomaly = match (document.get("anomaly"), sort) {
+        (None, _) => None,
+        (Some(_), Sort::Risk) if dedup.as_ref().is_some_and(|(names, _)| !names.is_empty()) => {
+            return Err(Fault::error(
+                "`dedup` of a rule that adds up has a `period` only; its alerts are grouped `by`",
+            ));
+        }
+        (Some(_), Sort::Risk) => None,
+        (Some(entry), Sort::Detection | Sort::Correlation | Sort::Learning | Sort::Filter) => {
+            Some(anomaly::read(entry, sort, dedup.as_ref())?)
+        }
+    };
     let sort = if anomaly.is_some() { Sort::Learning } else { sort };
     let tests = document.get("tests").map(|entry| tests(entry, sort)).transpose()?.unwrap_or_default();
     let allow = document.get("lapwing").map(allow).transpose()?.unwrap_or_default();
@@ -116,7 +129,7 @@ fn tests(entry: &Entry<'_>, sort: Sort) -> Result<Tests, Fault> {
 
 fn events(case: &Node<'_>, sort: Sort) -> Result<Vec<serde_json::Value>, Fault> {
     match (sort, &case.value) {
-        (Sort::Learning, _) => anomaly::example(case),
+        (Sort::Learning | Sort::Risk, _) => anomaly::example(case),
         (Sort::Detection | Sort::Filter, Value::Map(_)) => Ok(vec![case.json()]),
         (Sort::Detection | Sort::Filter, _) => {
             Err(Fault::error("each test of a detection is one event, a mapping").at(case.place))

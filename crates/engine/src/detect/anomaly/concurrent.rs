@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::first_seen::{LEARNT_AFTER, days, share, surprise};
 use super::values::{Look, Values};
-use super::verdict::{Known, Note, Unusual, is_unusual, odds};
+use super::verdict::{Known, Note, Unusual, Weight, is_unusual, odds};
 use super::{Learning, Shared};
 use crate::detect::evidence::{Evidence, Handle};
 use crate::detect::window::Arrival;
@@ -161,7 +161,8 @@ pub(super) fn judge(
         odds(&mut against, rank);
         let (first, last) = (one.first.min(other.first), one.last.max(other.last));
         let sample = vec![one.evidence, other.evidence];
-        Unusual { first, last, sample, events: 2, level: 2, note: Note { what, against } }
+        let (note, weight) = (Note { what, against }, Weight::of(rank, learning, moment));
+        Unusual { first, last, sample, events: 2, level: 2, note, weight }
     });
     for (look, ..) in &pairs {
         let had = places.pairs.had(look.hash);

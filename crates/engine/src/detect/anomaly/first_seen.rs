@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::peers::Group;
 use super::values::{Had, Look, Values};
-use super::verdict::{Known, Note, Unusual, is_unusual, odds};
+use super::verdict::{Known, Note, Unusual, Weight, is_unusual, odds};
 use super::{Learning, Shared};
 use crate::time::Span;
 
@@ -70,7 +70,8 @@ pub(super) fn judge(
         group.into_iter().for_each(|group| shared.peers.left(group, gone));
     }
     let note = note?;
-    Some(Unusual { first: look.time, last: look.time, sample: vec![look.evidence], events: 1, level: 1, note })
+    let weight = Weight::of(rank, learning, look.time);
+    Some(Unusual { first: look.time, last: look.time, sample: vec![look.evidence], events: 1, level: 1, note, weight })
 }
 
 /// For how many days a value is remembered.

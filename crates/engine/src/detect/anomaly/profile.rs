@@ -6,6 +6,7 @@ use super::baseline::Baseline;
 use super::concurrent::{self, Places};
 use super::counts::Counts;
 use super::peers::Group;
+use super::risk::{self, Sum};
 use super::silent::{self, Gaps, Turn};
 use super::values::Values;
 use super::verdict::{Known, Unusual};
@@ -42,6 +43,7 @@ pub(super) enum Habit {
     Counts(Box<Counts>),
     Places(Box<Places>),
     Gaps(Box<Gaps>),
+    Sum(Box<Sum>),
 }
 
 impl Habit {
@@ -51,6 +53,7 @@ impl Habit {
             Way::Rate | Way::Distinct => Self::Counts(Box::default()),
             Way::Concurrent => Self::Places(Box::default()),
             Way::Silent => Self::Gaps(Box::default()),
+            Way::Risk => Self::Sum(Box::default()),
         }
     }
 }
@@ -61,7 +64,7 @@ impl Profile {
             Habit::Values(values) => {
                 marks.iter().all(|mark| values.had(*mark).is_some_and(|had| i64::from(had.last) == cell))
             }
-            Habit::None | Habit::Counts(_) | Habit::Places(_) | Habit::Gaps(_) => false,
+            Habit::None | Habit::Counts(_) | Habit::Places(_) | Habit::Gaps(_) | Habit::Sum(_) => false,
         }
     }
 
@@ -78,6 +81,21 @@ impl Profile {
             Habit::Counts(counts) => counts.take(arrival, learning.window, wait, evidence),
             Habit::Places(places) => places.take(arrival, learning.window, wait, evidence),
             Habit::Gaps(gaps) => gaps.take(arrival, learning.window, wait, evidence),
+            // What is added up is told apart: it may be taken back.
+            Habit::Sum(_) => {}
+        }
+    }
+
+    /// What findings add up to.
+    pub(super) fn sum(&mut self) -> &mut Sum {
+        if !matches!(self.habit, Habit::Sum(_)) {
+            self.habit = Habit::of(Way::Risk);
+        }
+        match &mut self.habit {
+            Habit::Sum(sum) => sum,
+            Habit::None | Habit::Values(_) | Habit::Counts(_) | Habit::Places(_) | Habit::Gaps(_) => {
+                unreachable!("it was just made one")
+            }
         }
     }
 
@@ -88,6 +106,7 @@ impl Profile {
             Habit::Counts(counts) => counts.deadline(),
             Habit::Places(places) => places.deadline(),
             Habit::Gaps(gaps) => gaps.deadline(),
+            Habit::Sum(sum) => sum.deadline(),
         }
     }
 
@@ -99,6 +118,7 @@ impl Profile {
             Habit::Counts(counts) => counts.moment(learning.window),
             Habit::Places(places) => places.moment(learning.window),
             Habit::Gaps(gaps) => gaps.moment(learning.window),
+            Habit::Sum(sum) => sum.moment(),
         }
     }
 
@@ -117,6 +137,7 @@ impl Profile {
             Habit::Counts(counts) => counts.baseline = Baseline::default(),
             Habit::Places(places) => places.pairs = Values::default(),
             Habit::Gaps(gaps) => gaps.forget(),
+            Habit::Sum(sum) => sum.forget(),
         }
     }
 
@@ -128,6 +149,7 @@ impl Profile {
             Habit::Counts(counts) => counts.release(evidence),
             Habit::Places(places) => places.release(evidence),
             Habit::Gaps(gaps) => gaps.release(evidence),
+            Habit::Sum(sum) => sum.release(evidence),
         }
     }
 
@@ -148,12 +170,8 @@ impl Profile {
                 shared.population.look(look.time, *looks == 0);
                 shared.regroup(look.time, group, look.group.as_deref(), values.hashes());
                 let known_for = Known::of(since, looks, look.time).during(goes_on(look.time));
-                let found = match learning.way {
-                    Way::Rare => rare::judge(values, &look, known_for, learning, shared),
-                    Way::FirstSeen | Way::Rate | Way::Distinct | Way::Concurrent | Way::Silent => {
-                        first_seen::judge(values, (&look, group.as_deref()), known_for, learning, shared)
-                    }
-                };
+                let judge = if learning.way == Way::Rare { rare::judge } else { first_seen::judge };
+                let found = judge(values, (&look, group.as_deref()), known_for, learning, shared);
                 if found.is_none() {
                     evidence.release(look.evidence);
                 }
@@ -193,6 +211,13 @@ impl Profile {
                     (window.time, Some(silent::fell_silent(gaps, window, now, learning, evidence)))
                 }
             },
+            Habit::Sum(sum) => {
+                let part = sum.next()?;
+                let now = part.time;
+                shared.disown(part.alert.as_deref());
+                let known_for = Known::of(since, looks, now).during(goes_on(now));
+                (now, risk::judge(sum, part, known_for, learning, shared, evidence))
+            }
         };
         *judged_to = moment.max(*judged_to);
         found
@@ -200,13 +225,14 @@ impl Profile {
 
     /// One burst is one alert: what is unusual again before it was quiet for long enough lets it grow.
     pub(super) fn report(&mut self, unusual: Unusual, quiet: Span, evidence: &mut Evidence) -> Option<Ripple> {
-        let Unusual { first, last, sample, events, level, note } = unusual;
+        let Unusual { first, last, sample, events, level, note, weight } = unusual;
         let goes_on = self.episode.first().is_some_and(|episode| last.since(episode.held) <= quiet);
         if !goes_on {
             self.episode.clear();
             self.episode.push(Episode::noted(last, first, note));
         }
         let episode = self.episode.first_mut()?;
+        episode.weight = Some(weight);
         episode.grow(last, level.into(), events, sample.iter().copied());
         // It keeps itself what it shows: nothing else holds these events.
         episode.forget(&sample, evidence);
@@ -225,6 +251,7 @@ impl Weigh for Profile {
             Habit::Counts(counts) => size_of::<Counts>() + counts.bytes(),
             Habit::Places(places) => size_of::<Places>() + places.bytes(),
             Habit::Gaps(gaps) => size_of::<Gaps>() + gaps.bytes(),
+            Habit::Sum(sum) => size_of::<Sum>() + sum.bytes(),
         };
         texts + episode + habit + self.group.as_ref().map_or(0, |group| group.bytes())
     }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::peers::Group;
 use super::values::{Had, Look, Values};
-use super::verdict::{Known, Note, Unusual, is_unusual, odds};
+use super::verdict::{Known, Note, Unusual, Weight, is_unusual, odds};
 use super::{Learning, Shared};
 use crate::time::Span;
 
@@ -18,7 +19,7 @@ const HOURS_LEAST: f64 = 50.0;
 
 pub(super) fn judge(
     values: &mut Values,
-    look: &Look,
+    (look, _): (&Look, Option<&Group>),
     known: Known,
     learning: &Learning,
     shared: &mut Shared,
@@ -45,5 +46,6 @@ pub(super) fn judge(
     #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
     values.learn(look, (own + 1.0) as f32);
     let note = note?;
-    Some(Unusual { first: look.time, last: look.time, sample: vec![look.evidence], events: 1, level: 1, note })
+    let weight = Weight::of(rank, learning, look.time);
+    Some(Unusual { first: look.time, last: look.time, sample: vec![look.evidence], events: 1, level: 1, note, weight })
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::baseline::Surprise;
 use super::counts::{Counts, Window};
 use super::peers::Group;
-use super::verdict::{Known, Note, Unusual, is_unusual, odds};
+use super::verdict::{Known, Note, Unusual, Weight, is_unusual, odds};
 use super::{Learning, Shared};
 
 pub(super) fn judge(
@@ -49,7 +49,8 @@ pub(super) fn judge_count(
     let taught = counts.baseline.learn(&others, count, window.first);
     shared.counts.learn(taught);
     let (first, last, events) = (window.first, window.last, window.events as usize);
-    Some(Unusual { first, last, sample: window.handles(), events, level: count, note: note? })
+    let weight = Weight::of(rank, learning, end);
+    Some(Unusual { first, last, sample: window.handles(), events, level: count, note: note?, weight })
 }
 
 /// `20 distinct secrets within 10 min; usually 2, at most 4, in 31 days`

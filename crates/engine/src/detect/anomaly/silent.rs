@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::verdict::{Known, Note, Unusual};
+use super::verdict::{Known, Note, Unusual, Weight};
 use super::{Learning, Shared};
 use crate::detect::evidence::{Evidence, Handle};
 use crate::detect::window::Arrival;
@@ -159,6 +159,7 @@ pub(super) fn fell_silent(
         events: 1,
         level: 1,
         note: Note { what, against },
+        weight: Weight::at_limit(learning, now),
     }
 }
 

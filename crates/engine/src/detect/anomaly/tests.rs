@@ -1,4 +1,6 @@
+mod budget;
 mod peers;
+mod risk;
 
 use proptest::prelude::*;
 

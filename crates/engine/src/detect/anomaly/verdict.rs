@@ -14,7 +14,7 @@ use crate::time::{Span, Timestamp};
 const UNLIKELY: f64 = 2.0;
 
 /// What is so many times less rare than what begins an alert still lets it grow.
-const GOES_ON: f64 = 10.0;
+pub(super) const GOES_ON: f64 = 10.0;
 
 /// With fewer past scores than this people are told how few there are.
 const RANKED_LEAST: f64 = 200.0;
@@ -28,6 +28,17 @@ pub(crate) struct Note {
     pub(crate) against: String,
 }
 
+/// How unusual something is, for those who add it up or choose among it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Weight {
+    /// When it was judged, in event time.
+    pub(crate) moment: Timestamp,
+    /// In tens of orders: 3 is one in a thousand.
+    pub(crate) strength: f64,
+    /// How much was asked for: what the rule says, or less while there is less to rank among.
+    pub(crate) asked: f64,
+}
+
 /// What was found unusual.
 pub(super) struct Unusual {
     /// When it happened: its first and its last event.
@@ -39,6 +50,20 @@ pub(super) struct Unusual {
     /// What is shown as the alert's count.
     pub(super) level: u32,
     pub(super) note: Note,
+    pub(super) weight: Weight,
+}
+
+impl Weight {
+    pub(super) fn of(rank: Rank, learning: &Learning, moment: Timestamp) -> Self {
+        let asked = (-libm::log10(learning.limit())).min(libm::log10(1.0 + rank.among)).max(0.0);
+        Self { moment, strength: -libm::log10(rank.p), asked }
+    }
+
+    /// Of what has no rank and is just as unusual as the rule asks.
+    pub(super) fn at_limit(learning: &Learning, moment: Timestamp) -> Self {
+        let asked = -libm::log10(learning.limit());
+        Self { moment, strength: asked, asked }
+    }
 }
 
 /// How well a key is known when it is looked at.

@@ -1,5 +1,6 @@
 //! Time goes on: windows are judged, keys leave.
 
+use super::choose::DESK;
 use super::{Asked, Asking, Due, State};
 use crate::detect::Change;
 use crate::detect::table::{Hash, Tick};
@@ -28,6 +29,9 @@ impl State {
     /// The window whose end has come is judged, and what follows from it is taken in: so far has the stream come then,
     /// however far it is ahead.
     fn judge(&mut self, rules: &RuleSet, due: Due, changes: &mut Vec<Change>) {
+        if due.place == DESK {
+            return self.judge_desk(rules, due, changes);
+        }
         self.judging = due.end;
         self.judge_one(rules, due, changes);
         self.take_derived(rules, changes);
@@ -42,7 +46,8 @@ impl State {
         let rule = &mut remembered[place];
         deadlines.remove(rule.kinds, due);
         if rule.keys.deadline(hash, rule.window) != Some(end) {
-            return;
+            // What it waited for was taken back by another key.
+            return self.wait(place, hash, None);
         }
         let Some(number) = rules.number(&rule.rule, rule.number) else { return };
         let Some(shape) = rules.shape(number).filter(|shape| shape.asked == rule.asked) else { return };

@@ -4,7 +4,7 @@ use super::{Asking, Is, Remembered, Ripple, State};
 use crate::alert::{Alert, Flag};
 use crate::detect::episode::Episode;
 use crate::detect::table::Hash;
-use crate::detect::{Change, Standing, sight};
+use crate::detect::{Change, Sighting, Standing, risk, sight};
 
 impl State {
     /// Says what became of alerts, and hands on what is an event of other correlations.
@@ -32,6 +32,11 @@ impl State {
             alert
         };
         let is_counted = !rules.correlations_of(number).is_empty();
+        if !rules.risks_of(number).is_empty() {
+            derived.extend(ripples.iter().filter_map(|ripple| added(asking, ripple, episodes, alert)));
+        }
+        let is_budgeted = rules.is_budgeted(number);
+        let mut waiting = Vec::new();
         for ripple in ripples.drain(..) {
             if let Ripple::Reopened(place) = ripple {
                 if is_counted {
@@ -58,22 +63,58 @@ impl State {
                 },
             };
             if is_counted {
-                let now = |at| sight::of_alert(rules, number, &change.alert, at);
-                match ripple {
-                    Ripple::Tell(_) if change.revision == 1 => {
-                        derived.push_back((now(change.alert.time), Is::Happened))
-                    }
-                    Ripple::Tell(_) | Ripple::Note(_) | Ripple::Reopened(_) => {}
-                    Ripple::Moved(_, before) => {
-                        derived.push_back((now(before), Is::TakenBack));
-                        derived.push_back((now(change.alert.time), Is::Happened));
-                    }
-                    Ripple::Gone(..) => derived.push_back((now(change.alert.time), Is::TakenBack)),
+                derived.extend(counted(asking, &ripple, &change));
+            }
+            match ripple {
+                _ if !rule.alerts && !*tells_all => {}
+                Ripple::Tell(place) | Ripple::Note(place) if is_budgeted => {
+                    waiting.extend(episodes[place].weight.map(|weight| (change, weight)));
+                }
+                Ripple::Tell(_) | Ripple::Note(_) | Ripple::Reopened(_) | Ripple::Moved(..) | Ripple::Gone(..) => {
+                    changes.push(change);
                 }
             }
-            if rule.alerts || *tells_all {
-                changes.push(change);
+        }
+        self.choose(waiting, changes);
+    }
+}
+
+/// What becomes of an alert, as events of the correlations that count it.
+fn counted(Asking { rules, number, .. }: Asking<'_>, ripple: &Ripple, change: &Change) -> Vec<(Sighting, Is)> {
+    let now = |at| sight::of_alert(rules, number, &change.alert, at);
+    let time = change.alert.time;
+    match ripple {
+        Ripple::Tell(_) if change.revision == 1 => vec![(now(time), Is::Happened)],
+        Ripple::Tell(_) | Ripple::Note(_) | Ripple::Reopened(_) => Vec::new(),
+        Ripple::Moved(_, before) => vec![(now(*before), Is::TakenBack), (now(time), Is::Happened)],
+        Ripple::Gone(..) => vec![(now(time), Is::TakenBack)],
+    }
+}
+
+/// What becomes of an alert, as an event of those that add up what was found.
+fn added(
+    Asking { rules, number, .. }: Asking<'_>,
+    ripple: &Ripple,
+    episodes: &[Episode],
+    alert: impl Fn(&Episode) -> Alert,
+) -> Option<(Sighting, Is)> {
+    let of = |episode: &Episode, found| risk::of_alert(rules, number, &alert(episode), found);
+    match ripple {
+        Ripple::Tell(place) | Ripple::Note(place) => {
+            let episode = &episodes[*place];
+            match episode.weight {
+                // Each time that it is unusual again.
+                Some(weight) => Some((of(episode, (weight.moment, Some(weight.strength))), Is::Happened)),
+                // Once, when it begins.
+                None if episode.revision == 1 && matches!(ripple, Ripple::Tell(_)) => {
+                    Some((of(episode, (episode.crossed, None)), Is::Happened))
+                }
+                None => None,
             }
         }
+        Ripple::Moved(place, _) | Ripple::Reopened(place) => {
+            Some((of(&episodes[*place], (episodes[*place].crossed, None)), Is::Happened))
+        }
+        Ripple::Gone(old, _) => Some((of(old, (old.crossed, None)), Is::TakenBack)),
     }
 }

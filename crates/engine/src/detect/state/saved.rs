@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Caps, Remembered, State};
+use crate::detect::desk::Desk;
 use crate::detect::evidence::Evidence;
 use crate::detect::keys::Keys;
 use crate::detect::level::Levels;
@@ -35,11 +36,12 @@ type SavedRule = (RuleId, RuleNumber, (Span, Span), u64, Kinds, Levels, Keys);
 
 /// A state on disk.
 #[derive(Serialize, Deserialize)]
-struct Saved<R, E, P> {
+struct Saved<R, E, P, D> {
     seed: Seed,
     clock: Timestamp,
     progress: P,
     evidence: E,
+    desk: D,
     rules: R,
     evicted: u64,
     late: u64,
@@ -56,9 +58,9 @@ impl State {
             (rule, number, (window, memory), asked, kinds, scratch.kind(), keys)
         };
         let rules: Vec<_> = self.rules.iter().map(rule).collect();
-        let Self { clock, progress, evidence, evicted, late, .. } = self;
+        let Self { clock, progress, evidence, desk, evicted, late, .. } = self;
         let (seed, clock, evicted, late) = (self.caps.seed, *clock, *evicted, *late);
-        let saved = Saved { seed, clock, progress, evidence, rules, evicted, late };
+        let saved = Saved { seed, clock, progress, evidence, desk, rules, evicted, late };
         postcard::to_extend(&saved, vec![VERSION])
     }
 
@@ -71,18 +73,18 @@ impl State {
         if version != VERSION {
             return Err(RestoreError::Version { found: version });
         }
-        let saved: Saved<Vec<SavedRule>, Evidence, Progress> =
+        let saved: Saved<Vec<SavedRule>, Evidence, Progress, Desk> =
             postcard::from_bytes(body).map_err(RestoreError::Damaged)?;
         let rules: Vec<Remembered> = saved.rules.into_iter().map(Remembered::from).collect();
         let (keys, bytes) =
             rules.iter().fold((0, 0), |(keys, bytes), rule| (keys + rule.keys.len(), bytes + rule.keys.bytes()));
         let evidence = saved.evidence.seeded(saved.seed);
-        let Saved { clock, progress, evicted, late, .. } = saved;
+        let Saved { clock, progress, desk, evicted, late, .. } = saved;
         let mut fresh = Self::new(Caps { seed: saved.seed, ..caps });
         if let Some(only) = progress.of(&fresh.only.partition) {
             (fresh.only.newest, fresh.only.kinds) = (only.newest, only.kinds);
         }
-        let mut state = Self { clock, progress, evidence, rules, keys, bytes, evicted, late, ..fresh };
+        let mut state = Self { clock, progress, evidence, desk, rules, keys, bytes, evicted, late, ..fresh };
         state.wait_again();
         Ok(state)
     }
