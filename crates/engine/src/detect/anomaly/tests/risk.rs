@@ -91,13 +91,13 @@ fn findings_of_several_rules_about_one_actor_are_a_risk_that_lists_them() {
     let [alert] = alerts.as_slice() else { panic!("{alerts:#?}") };
     assert_eq!(
         alert.why,
-        "risk 7.6 for actor=user-3; 4.0 from Trail stopped at 2026-11-23 09:01, 2.6 from Secret new to user at \
+        "risk 7.2 for actor=user-3; 4.0 from Trail stopped at 2026-11-23 09:01, 2.2 from Secret new to user at \
          2026-11-23 09:00, 1.0 from Somebody looked who they are at 2026-11-23 09:02; 2 findings so far \
          are too few to say how rare that is; 3 findings so far. First: user-3 did GetSecretValue on root-key"
     );
     assert_eq!(
         (alert.severity, alert.count, alert.time),
-        (Severity::High, 8, Timestamp::from_millis(start() + at + 120_000))
+        (Severity::High, 7, Timestamp::from_millis(start() + at + 120_000))
     );
 }
 
