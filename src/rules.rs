@@ -80,7 +80,7 @@ impl Places {
         let own = own("mappings", &self.mappings, &mut problems)?;
         let (mappings, broken) = Mappings::read(&shipped::<ShippedMappings>("mappings")?, &own);
         problems.extend(broken);
-        Ok((Given { placeholders: self.placeholders.clone(), mappings }, problems))
+        Ok((Given { placeholders: self.placeholders.clone(), mappings, ..Given::default() }, problems))
     }
 
     /// Reads and compiles.

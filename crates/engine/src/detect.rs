@@ -38,7 +38,7 @@ mod uuid;
 mod window;
 
 pub use anomaly::Way;
-pub(crate) use anomaly::{BETWEEN, Learning};
+pub(crate) use anomaly::{BETWEEN, Learning, Spot};
 pub use change::{Change, Register, Standing};
 pub use decimal::BILLIONTHS;
 pub(crate) use decimal::text as decimal_text;

@@ -6,7 +6,7 @@
 //! ([decision 0016](../../../../docs/decisions/0016-what-is-learnt-waits-for-order.md)).
 //!
 //! Each way of judging has a file: [`first_seen`] and [`rare`] look at values, [`rate`] and [`distinct`] at counts in windows,
-//! [`concurrent`] at places, [`silent`] at gaps.
+//! [`concurrent`] and [`travel`] at places, [`silent`] at gaps.
 //! Each gives a score, whose rank among the rule's own past scores decides ([`calibration`]).
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use crate::time::{Span, Timestamp};
 use calibration::Calibration;
 use population::Population;
 use profile::{Habit, Profile};
+pub(crate) use travel::Spot;
 pub(super) use verdict::Note;
 
 mod baseline;
@@ -37,6 +38,7 @@ mod silent;
 mod sketch;
 #[cfg(test)]
 mod tests;
+mod travel;
 mod values;
 mod verdict;
 
@@ -58,6 +60,21 @@ pub enum Way {
     Concurrent,
     /// Nothing for longer than it was ever silent.
     Silent,
+    /// A place that is too far from where it was.
+    Travel,
+}
+
+impl Way {
+    /// The fields that say where an event came from, whoever knows it.
+    pub(crate) const PLACE: [&'static str; 7] = [
+        "source.geo.location.lat",
+        "source.geo.location.lon",
+        "source.as.number",
+        "source.as.organization.name",
+        "source.geo.country_iso_code",
+        "source.geo.city_name",
+        "source.geo.country_name",
+    ];
 }
 
 /// What a rule learns, as state needs it.
@@ -131,7 +148,7 @@ impl Learnt {
         let cell = match shape.learning.as_ref().map(|learning| learning.way) {
             Some(Way::FirstSeen) => first_seen::CELL,
             Some(Way::Rare) => rare::CELL,
-            Some(Way::Rate | Way::Distinct | Way::Concurrent | Way::Silent) | None => return false,
+            Some(Way::Rate | Way::Distinct | Way::Concurrent | Way::Silent | Way::Travel) | None => return false,
         };
         self.profiles.get(hash).is_some_and(|profile| profile.has_looked(marks, time.cell(cell)))
     }
@@ -222,6 +239,7 @@ impl Shared {
                 places.pairs.hashes().for_each(|hash| self.population.left(hash));
             }
             Habit::Gaps(gaps) => gaps.release(evidence),
+            Habit::Travels(travels) => travels.release(evidence),
         }
         profile.deadline()
     }

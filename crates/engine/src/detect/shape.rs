@@ -125,9 +125,10 @@ impl Shape {
     fn learnt<'r>(rule: &Rule, anomaly: &Anomaly, name: impl Fn(FieldId) -> &'r str) -> Self {
         let names = |fields: &[FieldId]| fields.iter().map(|field| name(*field).to_owned()).collect::<Vec<String>>();
         let (key, of) = (names(&anomaly.by), names(&anomaly.of));
+        let ignored: Vec<_> = anomaly.ignore.iter().map(|(field, value)| (name(*field).to_owned(), value)).collect();
         let learning = anomaly.learning(of.join(", "));
         Self {
-            reading: fingerprint(&(&key, &of)),
+            reading: fingerprint(&(&key, &of, &ignored)),
             asked: fingerprint(&(&key, rule.version, &learning, anomaly.quiet)),
             window: anomaly.quiet,
             window_text: anomaly.quiet.to_string(),

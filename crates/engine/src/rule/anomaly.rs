@@ -4,6 +4,8 @@ use super::nearest;
 use super::own::{Sort, known};
 use super::place::Fault;
 use super::yaml::{Entry, Node, Value};
+
+mod travel;
 use crate::detect::{Learning, Way};
 use crate::field::{self, FieldId, Fields};
 use crate::time::Span;
@@ -17,6 +19,8 @@ pub struct Anomaly {
     pub by: Vec<FieldId>,
     /// Fields whose values are looked at; several make one value together. Empty for `rate` and `silent`.
     pub of: Vec<FieldId>,
+    /// Events of which one of these fields has this value, or any, are not looked at.
+    pub ignore: Vec<(FieldId, Option<String>)>,
     /// How long a key must have been known before it is judged.
     pub learn: Span,
     /// How often it must have been looked at by then.
@@ -37,21 +41,25 @@ pub(super) struct Draft {
     asked: Anomaly,
     by: Vec<String>,
     of: Vec<String>,
+    ignore: Vec<(String, Option<String>)>,
 }
 
-const KEYS: [&str; 7] = ["type", "by", "of", "learn", "remember", "window", "p"];
+const KEYS: [&str; 8] = ["type", "by", "of", "learn", "remember", "window", "p", "ignore"];
 
-const WAYS: [(&str, Way); 6] = [
+const WAYS: [(&str, Way); 7] = [
     ("first_seen", Way::FirstSeen),
     ("rare", Way::Rare),
     ("rate", Way::Rate),
     ("distinct", Way::Distinct),
     ("concurrent", Way::Concurrent),
     ("silent", Way::Silent),
+    ("travel", Way::Travel),
 ];
 
 /// Days of a week show every habit once.
 const LEARN: Span = Span::seconds(7 * 86_400);
+/// Of places there are fewer than of habits, and a wrong one costs more.
+const LEARN_TRAVEL: Span = Span::seconds(14 * 86_400);
 const LEARN_COUNT: u32 = 30;
 const REMEMBER: Span = Span::seconds(90 * 86_400);
 /// A value is learnt on two days.
@@ -80,20 +88,31 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         Way::FirstSeen | Way::Rare => (true, false),
         Way::Distinct | Way::Concurrent => (true, true),
         Way::Rate | Way::Silent => (false, true),
+        Way::Travel => (false, false),
     };
     match (reads_values, of.is_empty()) {
         (false, false) => {
             return Err(wrong(
-                "`rate` and `silent` look at events and take no `of`; `distinct` counts values".to_owned(),
+                "`rate` and `silent` look at events, `travel` at where they came from: they take no `of`".to_owned(),
             ));
         }
         (true, true) => return Err(wrong("`of` is missing: the fields whose values are looked at".to_owned())),
         (false, true) | (true, false) => {}
     }
     if let Some(window) = lines.iter().find(|line| line.key == "window").filter(|_| !has_window) {
-        return Err(Fault::error("`window` means nothing to `first_seen` and `rare`").at(window.place));
+        return Err(Fault::error("`window` means nothing to `first_seen`, `rare` and `travel`").at(window.place));
     }
-    let (learn, learn_count) = learn(entry)?;
+    let is_travel = way == Way::Travel;
+    if let Some(line) = lines.iter().find(|line| line.key == if is_travel { "p" } else { "ignore" }) {
+        let message = if is_travel {
+            "`p` means nothing to `travel`, which is judged by distance and time"
+        } else {
+            "only `travel` has something to `ignore`; leave such events out by the condition"
+        };
+        return Err(Fault::error(message).at(line.place));
+    }
+    let (of, ignore) = if is_travel { travel::fields(entry)? } else { (of, Vec::new()) };
+    let (learn, learn_count) = learn(entry, if is_travel { LEARN_TRAVEL } else { LEARN })?;
     let remember = span(entry, "remember")?.unwrap_or(REMEMBER);
     if remember < learn.max(REMEMBER_LEAST) {
         let place = entry.value.get("remember").map_or(entry.place, |line| line.value.place);
@@ -105,6 +124,7 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         way,
         by: Vec::new(),
         of: Vec::new(),
+        ignore: Vec::new(),
         learn,
         learn_count,
         remember,
@@ -112,13 +132,15 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         per_million: per_million(entry)?,
         quiet: dedup.map_or(QUIET, |(_, period)| *period),
     };
-    Ok(Draft { asked, by, of })
+    Ok(Draft { asked, by, of, ignore })
 }
 
 impl Draft {
     pub(super) fn compile(self, fields: &mut Fields) -> Anomaly {
         let mut all = |names: Vec<String>| names.iter().map(|name| fields.intern(name)).collect();
-        Anomaly { by: all(self.by), of: all(self.of), ..self.asked }
+        let (by, of) = (all(self.by), all(self.of));
+        let ignore = self.ignore.into_iter().map(|(name, value)| (fields.intern(&name), value)).collect();
+        Anomaly { by, of, ignore, ..self.asked }
     }
 
     /// The names of all fields that it reads.
@@ -167,10 +189,10 @@ fn span(entry: &Entry<'_>, key: &str) -> Result<Option<Span>, Fault> {
 }
 
 /// A time alone, or `{time: 14d, count: 50}`.
-fn learn(entry: &Entry<'_>) -> Result<(Span, u32), Fault> {
-    let Some(line) = entry.value.get("learn") else { return Ok((LEARN, LEARN_COUNT)) };
+fn learn(entry: &Entry<'_>, default: Span) -> Result<(Span, u32), Fault> {
+    let Some(line) = entry.value.get("learn") else { return Ok((default, LEARN_COUNT)) };
     if line.value.map().is_none() {
-        return Ok((span(entry, "learn")?.unwrap_or(LEARN), LEARN_COUNT));
+        return Ok((span(entry, "learn")?.unwrap_or(default), LEARN_COUNT));
     }
     known(line, &["time", "count"])?;
     let count = match line.value.get("count") {
@@ -180,7 +202,7 @@ fn learn(entry: &Entry<'_>) -> Result<(Span, u32), Fault> {
                 .at(count.value.place)
         })?,
     };
-    Ok((span(line, "time")?.unwrap_or(LEARN), count))
+    Ok((span(line, "time")?.unwrap_or(default), count))
 }
 
 fn whole(entry: &Entry<'_>) -> Option<u32> {

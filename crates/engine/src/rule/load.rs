@@ -18,6 +18,7 @@ use super::place::{Document, Fault, Place};
 use super::sigma;
 use super::value::Names;
 use super::{Body, Correlation, Dedup, Given, Mappings, Problem, Rule, RuleFile, RuleNumber, RuleSet};
+use crate::address::Addresses;
 use crate::detect::Shape;
 use crate::event::{Kind, LogSource};
 use crate::field::{FieldId, Fields};
@@ -30,7 +31,7 @@ pub(super) enum Compiled {
 }
 
 pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (RuleSet, Vec<Problem>) {
-    let Given { placeholders, mappings } = given;
+    let Given { placeholders, mappings, addresses } = given;
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     let mut counted = Vec::new();
@@ -77,7 +78,8 @@ pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (R
     if lints != Lints::Off {
         problems.extend(lint::set(&drafts, &compiled, &predicates, (&fields, mappings)));
     }
-    let set = assemble(drafts, compiled, filters, &quiet, fields, predicates, mappings);
+    let mut set = assemble(drafts, compiled, filters, &quiet, fields, predicates, mappings);
+    set.know(addresses.clone());
     (set, sorted(problems))
 }
 
@@ -337,7 +339,8 @@ fn indexed(
         fields.intern(name);
     }
     let index = Index::new(predicates, detections, &remembered(&rules), mappings, &fields);
-    RuleSet { rules, by_id, fields, index, correlations, shapes, fingerprint }
+    let addresses = Addresses::default();
+    RuleSet { rules, by_id, fields, index, correlations, shapes, fingerprint, addresses }
 }
 
 /// The fields whose values stand in keys and windows.
@@ -346,6 +349,7 @@ fn remembered(rules: &[Rule]) -> Vec<FieldId> {
     for rule in rules {
         fields.extend(rule.dedup.iter().flat_map(|dedup| &dedup.group_by));
         fields.extend(rule.anomaly.iter().flat_map(|anomaly| anomaly.by.iter().chain(&anomaly.of)));
+        fields.extend(rule.anomaly.iter().flat_map(|anomaly| anomaly.ignore.iter().map(|(field, _)| field)));
         if let Body::Correlation(asked) = &rule.body {
             fields.extend(asked.group_by.iter().chain(asked.measure.field()).flat_map(|named| &named.fields));
         }

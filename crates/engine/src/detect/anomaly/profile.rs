@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::concurrent::{self, Places};
 use super::counts::Counts;
 use super::silent::{self, Gaps, Turn};
+use super::travel::{self, Travels};
 use super::values::Values;
 use super::verdict::{Known, Unusual};
 use super::{Learning, Shared, Way, distinct, first_seen, rare, rate};
@@ -38,6 +39,7 @@ pub(super) enum Habit {
     Counts(Box<Counts>),
     Places(Box<Places>),
     Gaps(Box<Gaps>),
+    Travels(Box<Travels>),
 }
 
 impl Habit {
@@ -47,6 +49,7 @@ impl Habit {
             Way::Rate | Way::Distinct => Self::Counts(Box::default()),
             Way::Concurrent => Self::Places(Box::default()),
             Way::Silent => Self::Gaps(Box::default()),
+            Way::Travel => Self::Travels(Box::default()),
         }
     }
 }
@@ -57,7 +60,7 @@ impl Profile {
             Habit::Values(values) => {
                 marks.iter().all(|mark| values.had(*mark).is_some_and(|had| i64::from(had.last) == cell))
             }
-            Habit::None | Habit::Counts(_) | Habit::Places(_) | Habit::Gaps(_) => false,
+            Habit::None | Habit::Counts(_) | Habit::Places(_) | Habit::Gaps(_) | Habit::Travels(_) => false,
         }
     }
 
@@ -74,6 +77,7 @@ impl Profile {
             Habit::Counts(counts) => counts.take(arrival, learning.window, wait, evidence),
             Habit::Places(places) => places.take(arrival, learning.window, wait, evidence),
             Habit::Gaps(gaps) => gaps.take(arrival, learning.window, wait, evidence),
+            Habit::Travels(travels) => travels.take(arrival, wait, evidence),
         }
     }
 
@@ -84,6 +88,7 @@ impl Profile {
             Habit::Counts(counts) => counts.deadline(),
             Habit::Places(places) => places.deadline(),
             Habit::Gaps(gaps) => gaps.deadline(),
+            Habit::Travels(travels) => travels.deadline(),
         }
     }
 
@@ -131,6 +136,15 @@ impl Profile {
                 window.release(evidence);
                 (window.end(learning.window), found)
             }
+            Habit::Travels(travels) => {
+                let mut minute = travels.next()?;
+                let known_for = Known::of(since, looks, minute.last);
+                let found = travel::judge(travels, &mut minute, known_for, learning);
+                // An alert holds on to those that it shows.
+                found.iter().flat_map(|found| &found.sample).for_each(|handle| evidence.hold(*handle));
+                minute.release(evidence);
+                (minute.end(), found)
+            }
             Habit::Gaps(gaps) => match gaps.next()? {
                 Turn::Spoke(window) => {
                     let known_for = Known::of(since, looks, window.time);
@@ -175,6 +189,7 @@ impl Weigh for Profile {
             Habit::Counts(counts) => size_of::<Counts>() + counts.bytes(),
             Habit::Places(places) => size_of::<Places>() + places.bytes(),
             Habit::Gaps(gaps) => size_of::<Gaps>() + gaps.bytes(),
+            Habit::Travels(travels) => size_of::<Travels>() + travels.bytes(),
         };
         texts + episode + habit
     }

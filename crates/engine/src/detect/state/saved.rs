@@ -14,7 +14,7 @@ use crate::rule::{RuleId, RuleNumber};
 use crate::time::{Span, Timestamp};
 
 /// Written in front of every saved state; one that is not ours is refused.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// A saved state that cannot be read.
 #[derive(Debug, thiserror::Error)]
