@@ -17,12 +17,14 @@ use serde::{Deserialize, Deserializer};
 use crate::rules::Places;
 
 mod coverage;
+mod enrichment;
 mod expand;
 mod prints;
 mod sense;
 mod system;
 
 pub(crate) use coverage::{Coverage, Expect};
+pub(crate) use enrichment::Enrichment;
 pub(crate) use prints::{Print, Prints};
 pub(crate) use system::System;
 
@@ -61,6 +63,9 @@ pub(crate) struct Config {
     /// ECS and OCSF. Read again when they change, as rules are.
     #[serde(default)]
     pub mappings: Vec<PathBuf>,
+    /// What is known of addresses.
+    #[serde(default)]
+    pub enrichment: Enrichment,
     /// Whether the shipped rules are used.
     #[serde(default = "yes")]
     pub shipped_rules: bool,
@@ -284,7 +289,13 @@ impl Config {
     /// Where its rules are, and what they need.
     pub(crate) fn places(&self) -> Places {
         let placeholders = Placeholders(self.placeholders.clone());
-        Places { shipped: self.shipped_rules, paths: self.rules.clone(), placeholders, mappings: self.mappings.clone() }
+        Places {
+            shipped: self.shipped_rules,
+            paths: self.rules.clone(),
+            placeholders,
+            mappings: self.mappings.clone(),
+            enrichment: self.enrichment.clone(),
+        }
     }
 
     /// Reads and checks a file. Nothing is connected to.

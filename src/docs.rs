@@ -5,6 +5,7 @@
 
 const CONFIG: &str = include_str!("config.rs");
 const COVERAGE: &str = include_str!("config/coverage.rs");
+const ENRICHMENT: &str = include_str!("config/enrichment.rs");
 const ACCOUNTS: &str = include_str!("../crates/connect/src/accounts.rs");
 const FILE: &str = include_str!("../crates/connect/src/source/file.rs");
 const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
@@ -68,6 +69,7 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("## `coverage`", COVERAGE, "Coverage"),
     ("### `expect[]`", COVERAGE, "Expect"),
     ("### `organization`", ACCOUNTS, "Settings"),
+    ("## `enrichment`", ENRICHMENT, "Enrichment"),
     ("## `archive`", CONFIG, "Archive"),
     ("## `state`", CONFIG, "State"),
     ("## `retention`", CONFIG, "Retention"),
@@ -82,7 +84,7 @@ Generated from the comments in the source by `make docs`; a test compares. A com
 
 One YAML file, named by `--config` or `LAPWING_CONFIG`, else `lapwing.yaml` in the current folder. A key that is not
 listed here is refused with file, line and column. `lapwing check lapwing.yaml` reads the file and everything that it
-names without connecting to anything. Rules, mappings and `sources` are read again while it runs; all else takes effect at
+names without connecting to anything. Rules, mappings, files of `enrichment` and `sources` are read again while it runs; all else takes effect at
 the next start.
 
 **Environment.** `${NAME}` is replaced by the environment variable before the YAML is read; one that is not set is an

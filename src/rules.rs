@@ -9,6 +9,8 @@ use engine::rule::{Given, Mappings, Placeholders, Problem, RuleFile, RuleSet, We
 use rust_embed::RustEmbed;
 
 use crate::args;
+use crate::config::Enrichment;
+use crate::enrichment;
 mod folder;
 
 #[derive(RustEmbed)]
@@ -36,6 +38,8 @@ pub(crate) struct Places {
     pub placeholders: Placeholders,
     /// Files or folders of mappings beside the shipped ones.
     pub mappings: Vec<PathBuf>,
+    /// What is known of addresses.
+    pub enrichment: Enrichment,
 }
 
 impl Places {
@@ -48,12 +52,13 @@ impl Places {
             return Err(WrongUse(format!("there is no {}", missing.display())).into());
         }
         let placeholders = given.placeholders.as_deref().map(read_placeholders).transpose()?.unwrap_or_default();
-        Ok(Self { shipped: paths.is_empty(), paths, placeholders, mappings: given.mappings })
+        let enrichment = given.enrichment.as_deref().map(read_enrichment).transpose()?.unwrap_or_default();
+        Ok(Self { shipped: paths.is_empty(), paths, placeholders, mappings: given.mappings, enrichment })
     }
 
     /// All that changes while the service runs.
     pub(crate) fn watched(&self) -> impl Iterator<Item = &PathBuf> {
-        self.paths.iter().chain(&self.mappings)
+        self.paths.iter().chain(&self.mappings).chain(self.enrichment.files())
     }
 
     /// Reads the text of all of them, sorted by path, and says which cannot be read: one file that is no text takes
@@ -74,13 +79,15 @@ impl Places {
     /// Reads the mappings, and hands out all that rules are given.
     ///
     /// # Errors
-    /// When a file or folder cannot be read, or a folder holds no mapping; broken ones are in the problems instead.
+    /// When a file or folder cannot be read, or a folder holds no mapping; broken mappings are in the problems instead. When
+    /// what is known of addresses cannot be read.
     pub(crate) fn given(&self) -> anyhow::Result<(Given, Vec<Problem>)> {
         let mut problems = Vec::new();
         let own = own("mappings", &self.mappings, &mut problems)?;
         let (mappings, broken) = Mappings::read(&shipped::<ShippedMappings>("mappings")?, &own);
         problems.extend(broken);
-        Ok((Given { placeholders: self.placeholders.clone(), mappings, ..Given::default() }, problems))
+        let addresses = enrichment::read(&self.enrichment)?;
+        Ok((Given { placeholders: self.placeholders.clone(), mappings, addresses }, problems))
     }
 
     /// Reads and compiles.
@@ -120,6 +127,13 @@ fn read_placeholders(path: &Path) -> anyhow::Result<Placeholders> {
     let values: BTreeMap<String, Vec<String>> =
         yaml_serde::from_str(&text).context("write each as `name: [value, value]`").with_context(about)?;
     Ok(Placeholders(values))
+}
+
+/// A file that says what `enrichment:` of a configuration does.
+pub(crate) fn read_enrichment(path: &Path) -> anyhow::Result<Enrichment> {
+    let about = || format!("read enrichment {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(about)?;
+    yaml_serde::from_str(&text).with_context(about)
 }
 
 /// What the binary holds of this folder.
