@@ -6,6 +6,7 @@
 const CONFIG: &str = include_str!("config.rs");
 const COVERAGE: &str = include_str!("config/coverage.rs");
 const ENRICHMENT: &str = include_str!("config/enrichment.rs");
+const ORGANISATION: &str = include_str!("config/organisation.rs");
 const ACCOUNTS: &str = include_str!("../crates/connect/src/accounts.rs");
 const FILE: &str = include_str!("../crates/connect/src/source/file.rs");
 const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
@@ -70,6 +71,7 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("### `expect[]`", COVERAGE, "Expect"),
     ("### `organization`", ACCOUNTS, "Settings"),
     ("## `enrichment`", ENRICHMENT, "Enrichment"),
+    ("## `organisation`", ORGANISATION, "Organisation"),
     ("## `archive`", CONFIG, "Archive"),
     ("## `state`", CONFIG, "State"),
     ("## `retention`", CONFIG, "Retention"),
@@ -184,7 +186,9 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
         None => match sort {
             "bool" => "`false`".to_owned(),
             "usize" => "`0`".to_owned(),
-            "Archive" | "State" | "Retention" | "Ingest" | "Coverage" => "see below".to_owned(),
+            "Archive" | "State" | "Retention" | "Ingest" | "Coverage" | "Enrichment" | "Organisation" => {
+                "see below".to_owned()
+            }
             // These say it in their own words.
             "Start" | "Rate" | "Begin" | "Beginning" | "Zone" => "see right".to_owned(),
             _ => "none".to_owned(),
@@ -243,6 +247,8 @@ fn words(sort: &str) -> Option<&'static str> {
     let known = match sort {
         "PathBuf" => "path",
         "Vec<PathBuf>" => "paths",
+        "BTreeMap<String, PathBuf>" => "paths by name",
+        "engine::time::Zone" => "name of a zone",
         "SocketAddr" => "address and port",
         "Secret" => "secret",
         "Vec<Secret>" => "secrets",
@@ -270,6 +276,8 @@ fn words(sort: &str) -> Option<&'static str> {
         | "Vec<Route>"
         | "Vec<Expect>"
         | "Coverage"
+        | "Enrichment"
+        | "Organisation"
         | "Archive"
         | "State"
         | "Retention"

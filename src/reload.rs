@@ -167,7 +167,7 @@ fn swap(rules: &ArcSwap<RuleSet>, compiled: anyhow::Result<RuleSet>) {
 mod tests {
     use engine::event::{Kind, Uid};
     use engine::rule::{Placeholders, Scratch};
-    use engine::time::Timestamp;
+    use engine::time::{Timestamp, Zone};
 
     use crate::config::Enrichment;
 
@@ -175,7 +175,7 @@ mod tests {
 
     fn places(paths: Vec<PathBuf>, mappings: Vec<PathBuf>) -> Places {
         let (placeholders, enrichment) = (Placeholders::default(), Enrichment::default());
-        Places { shipped: false, paths, placeholders, mappings, enrichment }
+        Places { shipped: false, paths, placeholders, mappings, enrichment, zone: Zone::default() }
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::string::FromUtf8Error;
 
 use anyhow::Context;
 use engine::rule::{Given, Mappings, Placeholders, Problem, RuleFile, RuleSet, Weight};
+use engine::time::Zone;
 use rust_embed::RustEmbed;
 
 use crate::args;
@@ -40,6 +41,8 @@ pub(crate) struct Places {
     pub mappings: Vec<PathBuf>,
     /// What is known of addresses.
     pub enrichment: Enrichment,
+    /// Whose hours people keep.
+    pub zone: Zone,
 }
 
 impl Places {
@@ -53,7 +56,8 @@ impl Places {
         }
         let placeholders = given.placeholders.as_deref().map(read_placeholders).transpose()?.unwrap_or_default();
         let enrichment = given.enrichment.as_deref().map(read_enrichment).transpose()?.unwrap_or_default();
-        Ok(Self { shipped: paths.is_empty(), paths, placeholders, mappings: given.mappings, enrichment })
+        let zone = given.time_zone.unwrap_or_default();
+        Ok(Self { shipped: paths.is_empty(), paths, placeholders, mappings: given.mappings, enrichment, zone })
     }
 
     /// All that changes while the service runs.
@@ -87,7 +91,7 @@ impl Places {
         let (mappings, broken) = Mappings::read(&shipped::<ShippedMappings>("mappings")?, &own);
         problems.extend(broken);
         let addresses = enrichment::read(&self.enrichment)?;
-        Ok((Given { placeholders: self.placeholders.clone(), mappings, addresses }, problems))
+        Ok((Given { placeholders: self.placeholders.clone(), mappings, addresses, zone: self.zone }, problems))
     }
 
     /// Reads and compiles.

@@ -13,7 +13,7 @@ use crate::detect::{BILLIONTHS, Shape};
 use crate::event::{Event, Kind, Kinds, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
-use crate::time::Span;
+use crate::time::{Span, Zone};
 
 mod account;
 mod affixes;
@@ -115,6 +115,8 @@ pub struct Given {
     pub mappings: Mappings,
     /// What is known of addresses.
     pub addresses: Addresses,
+    /// Whose hours people keep.
+    pub zone: Zone,
 }
 
 /// Something that the author of a rule or mapping can mend. What is wrong is left out, the rest stands.

@@ -17,7 +17,7 @@ use super::evidence::Evidence;
 use super::keys::Keyed;
 use super::table::{Hash, Table, Tick};
 use super::window::{Arrival, Asked, Ripple, TooLate};
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, Zone};
 use calibration::Calibration;
 use population::Population;
 use profile::{Habit, Profile};
@@ -93,6 +93,8 @@ pub(crate) struct Learning {
     pub(crate) window: Span,
     /// Judged unusual is what is as rare as so many in a million.
     pub(crate) per_million: u32,
+    /// Whose hours habits of the week are in.
+    pub(crate) zone: Zone,
 }
 
 /// The keys of one rule and what is learnt of all of them.

@@ -8,7 +8,7 @@ use super::yaml::{Entry, Node, Value};
 mod travel;
 use crate::detect::{Learning, Way};
 use crate::field::{self, FieldId, Fields};
-use crate::time::Span;
+use crate::time::{Span, Zone};
 
 /// What is learnt of a detection's events.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Anomaly {
     pub window: Span,
     /// Unusual is what is at least as rare as so many looks in a million.
     pub per_million: u32,
+    /// Whose hours habits of the week are in; UTC for those that know no hours.
+    pub zone: Zone,
     /// What is unusual again within so long is the same alert.
     pub quiet: Span,
 }
@@ -130,17 +132,21 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         remember,
         window: span(entry, "window")?.unwrap_or(WINDOW),
         per_million: per_million(entry)?,
+        zone: Zone::default(),
         quiet: dedup.map_or(QUIET, |(_, period)| *period),
     };
     Ok(Draft { asked, by, of, ignore })
 }
 
 impl Draft {
-    pub(super) fn compile(self, fields: &mut Fields) -> Anomaly {
+    pub(super) fn compile(self, fields: &mut Fields, zone: Zone) -> Anomaly {
         let mut all = |names: Vec<String>| names.iter().map(|name| fields.intern(name)).collect();
         let (by, of) = (all(self.by), all(self.of));
         let ignore = self.ignore.into_iter().map(|(name, value)| (fields.intern(&name), value)).collect();
-        Anomaly { by, of, ignore, ..self.asked }
+        // Another zone is another question, so what was learnt begins anew: only where it matters.
+        let has_hours = matches!(self.asked.way, Way::Rate | Way::Distinct);
+        let zone = if has_hours { zone } else { Zone::default() };
+        Anomaly { by, of, ignore, zone, ..self.asked }
     }
 
     /// The names of all fields that it reads.
@@ -152,8 +158,8 @@ impl Draft {
 impl Anomaly {
     /// What state needs of it; `of` is how people read the fields.
     pub(crate) fn learning(&self, of: String) -> Learning {
-        let &Self { way, learn, learn_count, remember, window, per_million, .. } = self;
-        Learning { way, of, learn, learn_count, remember, window, per_million }
+        let &Self { way, learn, learn_count, remember, window, per_million, zone, .. } = self;
+        Learning { way, of, learn, learn_count, remember, window, per_million, zone }
     }
 }
 

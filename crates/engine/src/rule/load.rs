@@ -31,7 +31,7 @@ pub(super) enum Compiled {
 }
 
 pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (RuleSet, Vec<Problem>) {
-    let Given { placeholders, mappings, addresses } = given;
+    let Given { placeholders, mappings, addresses, .. } = given;
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     let mut counted = Vec::new();
@@ -78,7 +78,7 @@ pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (R
     if lints != Lints::Off {
         problems.extend(lint::set(&drafts, &compiled, &predicates, (&fields, mappings)));
     }
-    let mut set = assemble(drafts, compiled, filters, &quiet, fields, predicates, mappings);
+    let mut set = assemble(drafts, compiled, filters, &quiet, fields, predicates, given);
     set.know(addresses.clone());
     (set, sorted(problems))
 }
@@ -260,7 +260,7 @@ fn assemble(
     quiet: &BTreeSet<usize>,
     mut fields: Fields,
     predicates: Predicates,
-    mappings: &Mappings,
+    given: &Given,
 ) -> RuleSet {
     let mut numbers = Vec::new();
     let mut next = 0;
@@ -294,7 +294,7 @@ fn assemble(
             .own
             .dedup
             .map(|(names, period)| Dedup { group_by: names.iter().map(|name| fields.intern(name)).collect(), period });
-        let anomaly = draft.own.anomaly.map(|draft| draft.compile(&mut fields));
+        let anomaly = draft.own.anomaly.map(|draft| draft.compile(&mut fields, given.zone));
         let alerts = !quiet.contains(&place);
         let tests = draft.own.tests;
         rules.push(Rule {
@@ -316,7 +316,7 @@ fn assemble(
             filters: std::mem::take(&mut filters[place]),
         });
     }
-    indexed(rules, correlations, detections, fields, predicates, mappings)
+    indexed(rules, correlations, detections, fields, predicates, &given.mappings)
 }
 
 fn indexed(

@@ -114,7 +114,7 @@ impl Asked<'_> {
 
     /// Compiles something by itself and asks it of the event.
     fn program(self, compile: impl FnOnce(&mut Names<'_>) -> Option<Program>) -> Option<Answer> {
-        let Given { placeholders, mappings, addresses } = self.given;
+        let Given { placeholders, mappings, addresses, .. } = self.given;
         let (mut fields, mut collector) = (Fields::default(), Collector::default());
         let program =
             compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders, expanded: 0 })?;

@@ -28,7 +28,9 @@ pub(super) fn judge_count(
 ) -> Option<Unusual> {
     let end = window.end(learning.window);
     let others = shared.counts.before(end);
-    let surprise = counts.baseline.surprise(&others, count, window.first);
+    // An hour that a clock is put forward or back is nothing beside half-lives of days.
+    let wall = learning.zone.wall(window.first);
+    let surprise = counts.baseline.surprise(&others, count, wall);
     let rank = shared.calibration.rank(surprise.score, learning.limit(), end);
     let unusual = known.is_enough(learning) && is_unusual(surprise.score, rank, known, learning);
     let note = unusual.then(|| {
@@ -36,7 +38,7 @@ pub(super) fn judge_count(
         odds(&mut note.against, rank);
         note
     });
-    let taught = counts.baseline.learn(&others, count, window.first);
+    let taught = counts.baseline.learn(&others, count, wall);
     shared.counts.learn(taught);
     let (first, last, events) = (window.first, window.last, window.events as usize);
     Some(Unusual { first, last, sample: window.handles(), events, level: count, note: note? })

@@ -4,7 +4,7 @@ use crate::alert::Alert;
 use crate::detect::{Caps, Change, Sighting, State, sight};
 use crate::event::Kind;
 use crate::normalise::{Format, Limits, normalise};
-use crate::rule::{RuleFile, RuleSet, Scratch};
+use crate::rule::{Given, RuleFile, RuleSet, Scratch};
 use crate::time::{Span, Timestamp};
 
 mod travel;
@@ -153,6 +153,32 @@ fn a_burst_of_events_is_told_and_a_steady_stream_is_not() {
     let alerts = alerts(&rules("{type: rate, by: [userIdentity.arn]}"), &in_order(events), usize::MAX);
     let [alert] = alerts.as_slice() else { panic!("{alerts:#?}") };
     assert!(alert.why.starts_with("60 events within 1 h for userIdentity.arn=user-3; usually "), "{}", alert.why);
+}
+
+#[test]
+fn habits_of_the_week_follow_the_clocks_of_the_people() {
+    // Half past nine in Berlin, each working day from September into November: of UTC it is another part of the day from
+    // the end of October on.
+    let since = -60;
+    let days = (since..10).filter(|day: &i64| day.rem_euclid(7) < 5);
+    let events = days.map(|day| {
+        let summer = if day < -8 { 1 } else { 0 };
+        let (_, record) = read(day * DAY + 8 * HOUR + HOUR / 2 - summer * HOUR, "user-3", "app");
+        (day, record)
+    });
+    let events = in_order(events.collect());
+    let found = |zone: &str| {
+        let text = "title: t\nid: 11111111-1111-4111-8111-111111111111\nlevel: low\n\
+                    logsource: {product: aws, service: cloudtrail}\n\
+                    detection: {s: {eventName: GetSecretValue}, condition: s}\n\
+                    anomaly: {type: rate, by: [userIdentity.arn], p: 0.1, learn: {time: 7d, count: 10}}\n";
+        let given = Given { zone: zone.parse().unwrap(), ..Given::default() };
+        let file = RuleFile { path: "a.yml".to_owned(), text: text.to_owned() };
+        let (rules, problems) = RuleSet::compile_with(&[file], &given);
+        assert_eq!(problems, []);
+        alerts(&rules, &events, usize::MAX).len()
+    };
+    assert_eq!((found("Europe/Berlin"), found("UTC")), (0, 1));
 }
 
 #[test]

@@ -111,6 +111,25 @@ fn nothing_is_told_without_an_atlas_nor_while_a_key_is_learnt() {
 }
 
 #[test]
+fn where_an_event_came_from_goes_with_its_sighting_so_a_replay_needs_no_atlas() {
+    let (with, without) = (rules(TRAVEL), super::rules(TRAVEL));
+    let usual = office(21).into_iter().map(|event| from(event, "192.0.2.7"));
+    let far = from(read(18 * DAY + 9 * HOUR + 30 * MINUTE, "user-3", "app"), "198.51.100.9");
+    let events = in_order(usual.chain([far]).collect());
+    let saved: Vec<Vec<u8>> =
+        events.iter().map(|(_, record)| postcard::to_stdvec(&sighting(&with, record)).unwrap()).collect();
+    let mut state = State::new(Caps::default());
+    let mut changes: Vec<Change> = Vec::new();
+    for sighting in &saved {
+        state.apply(&without, &postcard::from_bytes(sighting).unwrap(), &mut changes);
+    }
+    state.finish(&without, &mut changes);
+    let replayed: Vec<Alert> = changes.into_iter().map(|change| change.alert).collect();
+    assert_eq!(replayed.len(), 1);
+    assert_eq!(replayed, alerts(&with, &events, usize::MAX));
+}
+
+#[test]
 fn what_is_kept_of_where_a_key_was_is_bounded() {
     let rules = rules(TRAVEL);
     let mut state = State::new(Caps { lateness: Span::seconds(60), ..Caps::default() });
