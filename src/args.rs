@@ -244,6 +244,12 @@ pub(crate) struct Given {
     /// Files or folders of mappings, beside the shipped ones: which names of a field mean the same.
     #[arg(long, value_name = "PATH")]
     pub mappings: Vec<PathBuf>,
+    /// YAML of what is known of addresses, as `enrichment:` of a configuration says it.
+    #[arg(long, value_name = "FILE")]
+    pub enrichment: Option<PathBuf>,
+    /// Time zone of habits of the week, such as `Europe/Berlin`, as `organisation.time_zone` of a configuration says it.
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Option<engine::time::Zone>,
 }
 
 /// What `check` makes of what is only odd.

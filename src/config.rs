@@ -18,12 +18,16 @@ use serde::{Deserialize, Deserializer};
 use crate::rules::Places;
 
 mod coverage;
+mod enrichment;
 mod expand;
+mod organisation;
 mod prints;
 mod sense;
 mod system;
 
 pub(crate) use coverage::{Coverage, Expect};
+pub(crate) use enrichment::Enrichment;
+pub(crate) use organisation::Organisation;
 pub(crate) use prints::{Print, Prints};
 pub(crate) use system::System;
 
@@ -62,6 +66,12 @@ pub(crate) struct Config {
     /// ECS and OCSF. Read again when they change, as rules are.
     #[serde(default)]
     pub mappings: Vec<PathBuf>,
+    /// What is known of addresses.
+    #[serde(default)]
+    pub enrichment: Enrichment,
+    /// What rules that learn may know of those who are watched.
+    #[serde(default)]
+    pub organisation: Organisation,
     /// Whether the shipped rules are used.
     #[serde(default = "yes")]
     pub shipped_rules: bool,
@@ -296,6 +306,8 @@ impl Config {
             placeholders,
             mappings: self.mappings.clone(),
             budget: self.budget,
+            enrichment: self.enrichment.clone(),
+            zone: self.organisation.time_zone,
         }
     }
 
@@ -538,6 +550,7 @@ mod tests {
             ("routes: [{sinks: [nobody]}]", "there is no sink \"nobody\""),
             ("sources: {'a b': {stdin: {}}}", "a name may hold"),
             ("coverage: {expect: [{kinds: [aws.cloudtrail]}]}", "coverage.expect[0]: say whose logs"),
+            ("organisation: {time_zone: Berlin}", "no time zone such as Europe/Berlin"),
             ("coverage: {expect: [{accounts: [x]}]}", "name at least one kind"),
             ("coverage: {expect: [{kinds: [json], accounts: [' ']}]}", "a name is blank"),
             ("coverage: {expect: [{kinds: [json], accounts: [x], silent_after: 10ms}]}", "a second or more"),

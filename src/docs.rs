@@ -5,6 +5,8 @@
 
 const CONFIG: &str = include_str!("config.rs");
 const COVERAGE: &str = include_str!("config/coverage.rs");
+const ENRICHMENT: &str = include_str!("config/enrichment.rs");
+const ORGANISATION: &str = include_str!("config/organisation.rs");
 const ACCOUNTS: &str = include_str!("../crates/connect/src/accounts.rs");
 const FILE: &str = include_str!("../crates/connect/src/source/file.rs");
 const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
@@ -68,6 +70,8 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("## `coverage`", COVERAGE, "Coverage"),
     ("### `expect[]`", COVERAGE, "Expect"),
     ("### `organization`", ACCOUNTS, "Settings"),
+    ("## `enrichment`", ENRICHMENT, "Enrichment"),
+    ("## `organisation`", ORGANISATION, "Organisation"),
     ("## `archive`", CONFIG, "Archive"),
     ("## `state`", CONFIG, "State"),
     ("## `retention`", CONFIG, "Retention"),
@@ -82,7 +86,7 @@ Generated from the comments in the source by `make docs`; a test compares. A com
 
 One YAML file, named by `--config` or `LAPWING_CONFIG`, else `lapwing.yaml` in the current folder. A key that is not
 listed here is refused with file, line and column. `lapwing check lapwing.yaml` reads the file and everything that it
-names without connecting to anything. Rules, mappings and `sources` are read again while it runs; all else takes effect at
+names without connecting to anything. Rules, mappings, files of `enrichment` and `sources` are read again while it runs; all else takes effect at
 the next start.
 
 **Environment.** `${NAME}` is replaced by the environment variable before the YAML is read; one that is not set is an
@@ -182,7 +186,9 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
         None => match sort {
             "bool" => "`false`".to_owned(),
             "usize" => "`0`".to_owned(),
-            "Archive" | "State" | "Retention" | "Ingest" | "Coverage" => "see below".to_owned(),
+            "Archive" | "State" | "Retention" | "Ingest" | "Coverage" | "Enrichment" | "Organisation" => {
+                "see below".to_owned()
+            }
             // These say it in their own words.
             "Start" | "Rate" | "Begin" | "Beginning" | "Zone" => "see right".to_owned(),
             _ => "none".to_owned(),
@@ -241,6 +247,8 @@ fn words(sort: &str) -> Option<&'static str> {
     let known = match sort {
         "PathBuf" => "path",
         "Vec<PathBuf>" => "paths",
+        "BTreeMap<String, PathBuf>" => "paths by name",
+        "engine::time::Zone" => "name of a zone",
         "SocketAddr" => "address and port",
         "Secret" => "secret",
         "Vec<Secret>" => "secrets",
@@ -269,6 +277,8 @@ fn words(sort: &str) -> Option<&'static str> {
         | "Vec<Route>"
         | "Vec<Expect>"
         | "Coverage"
+        | "Enrichment"
+        | "Organisation"
         | "Archive"
         | "State"
         | "Retention"

@@ -9,6 +9,7 @@ mod connectors;
 mod coverage;
 mod deliver;
 mod docs;
+mod enrichment;
 mod fail;
 mod feed;
 mod ledger;

@@ -165,12 +165,17 @@ fn swap(rules: &ArcSwap<RuleSet>, compiled: anyhow::Result<RuleSet>) {
 
 #[cfg(test)]
 mod tests {
-    use engine::rule::Placeholders;
+    use engine::event::{Kind, Uid};
+    use engine::rule::{Placeholders, Scratch};
+    use engine::time::{Timestamp, Zone};
+
+    use crate::config::Enrichment;
 
     use super::*;
 
     fn places(paths: Vec<PathBuf>, mappings: Vec<PathBuf>) -> Places {
-        Places { shipped: false, paths, placeholders: Placeholders::default(), mappings, budget: None }
+        let (placeholders, enrichment) = (Placeholders::default(), Enrichment::default());
+        Places { shipped: false, paths, placeholders, mappings, enrichment, zone: Zone::default(), budget: None }
     }
 
     #[tokio::test]
@@ -179,6 +184,36 @@ mod tests {
         let mut calls = Calls::listen(&places(Vec::new(), vec![folder.path().to_owned()]), None).unwrap();
         std::fs::write(folder.path().join("json.yml"), "new").unwrap();
         calls.changes.recv().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_addresses_is_watched_and_a_bad_file_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let rule = folder.path().join("rule.yml");
+        let text = "title: Tor\nid: 11111111-1111-4111-8111-111111111111\nlevel: low\nlogsource: {}\n\
+                    detection: {s: {source.tor: true}, condition: s}\n";
+        std::fs::write(&rule, text).unwrap();
+        let list = folder.path().join("exits.txt");
+        std::fs::write(&list, "192.0.2.7\n").unwrap();
+        let enrichment = Enrichment { tor: Some(list.clone()), ..Enrichment::default() };
+        let places = Places { enrichment, ..places(vec![rule], Vec::new()) };
+        let rules = ArcSwap::from_pointee(compile_all(&places).unwrap());
+        let found = |rules: &ArcSwap<RuleSet>| {
+            ["192.0.2.7", "198.51.100.9"].map(|address| {
+                let raw = sonic_rs::from_str(&format!(r#"{{"source":{{"ip":"{address}"}}}}"#)).unwrap();
+                let uid = Uid { origin: String::new(), id: String::new() };
+                let event = engine::event::Event { uid, time: Timestamp::default(), kind: Kind::Json, raw };
+                rules.load().matches(&event, &mut Scratch::default()).len()
+            })
+        };
+        assert_eq!(found(&rules), [1, 0]);
+        let mut calls = Calls::listen(&places, None).unwrap();
+        for (text, expected) in [("<html>", [1, 0]), ("198.51.100.9", [0, 1])] {
+            std::fs::write(&list, text).unwrap();
+            calls.changes.recv().await.unwrap();
+            swap(&rules, compile_all(&places));
+            assert_eq!(found(&rules), expected, "{text}");
+        }
     }
 
     #[tokio::test]

@@ -7,9 +7,12 @@ use std::string::FromUtf8Error;
 use anyhow::Context;
 use engine::detect::Budget;
 use engine::rule::{Given, Mappings, Placeholders, Problem, RuleFile, RuleSet, Weight};
+use engine::time::Zone;
 use rust_embed::RustEmbed;
 
 use crate::args;
+use crate::config::Enrichment;
+use crate::enrichment;
 mod folder;
 
 #[derive(RustEmbed)]
@@ -39,6 +42,10 @@ pub(crate) struct Places {
     pub mappings: Vec<PathBuf>,
     /// How many alerts of rules that learn are wanted in a day.
     pub budget: Option<Budget>,
+    /// What is known of addresses.
+    pub enrichment: Enrichment,
+    /// Whose hours people keep.
+    pub zone: Zone,
 }
 
 impl Places {
@@ -51,12 +58,15 @@ impl Places {
             return Err(WrongUse(format!("there is no {}", missing.display())).into());
         }
         let placeholders = given.placeholders.as_deref().map(read_placeholders).transpose()?.unwrap_or_default();
-        Ok(Self { shipped: paths.is_empty(), paths, placeholders, mappings: given.mappings, budget: None })
+        let enrichment = given.enrichment.as_deref().map(read_enrichment).transpose()?.unwrap_or_default();
+        let zone = given.time_zone.unwrap_or_default();
+        let mappings = given.mappings;
+        Ok(Self { shipped: paths.is_empty(), paths, placeholders, mappings, enrichment, zone, budget: None })
     }
 
     /// All that changes while the service runs.
     pub(crate) fn watched(&self) -> impl Iterator<Item = &PathBuf> {
-        self.paths.iter().chain(&self.mappings)
+        self.paths.iter().chain(&self.mappings).chain(self.enrichment.files())
     }
 
     /// Reads the text of all of them, sorted by path, and says which cannot be read: one file that is no text takes
@@ -77,13 +87,16 @@ impl Places {
     /// Reads the mappings, and hands out all that rules are given.
     ///
     /// # Errors
-    /// When a file or folder cannot be read, or a folder holds no mapping; broken ones are in the problems instead.
+    /// When a file or folder cannot be read, or a folder holds no mapping; broken mappings are in the problems instead. When
+    /// what is known of addresses cannot be read.
     pub(crate) fn given(&self) -> anyhow::Result<(Given, Vec<Problem>)> {
         let mut problems = Vec::new();
         let own = own("mappings", &self.mappings, &mut problems)?;
         let (mappings, broken) = Mappings::read(&shipped::<ShippedMappings>("mappings")?, &own);
         problems.extend(broken);
-        Ok((Given { placeholders: self.placeholders.clone(), mappings, budget: self.budget }, problems))
+        let addresses = enrichment::read(&self.enrichment)?;
+        let (placeholders, zone, budget) = (self.placeholders.clone(), self.zone, self.budget);
+        Ok((Given { placeholders, mappings, addresses, zone, budget }, problems))
     }
 
     /// Reads and compiles.
@@ -123,6 +136,13 @@ fn read_placeholders(path: &Path) -> anyhow::Result<Placeholders> {
     let values: BTreeMap<String, Vec<String>> =
         yaml_serde::from_str(&text).context("write each as `name: [value, value]`").with_context(about)?;
     Ok(Placeholders(values))
+}
+
+/// A file that says what `enrichment:` of a configuration does.
+pub(crate) fn read_enrichment(path: &Path) -> anyhow::Result<Enrichment> {
+    let about = || format!("read enrichment {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(about)?;
+    yaml_serde::from_str(&text).with_context(about)
 }
 
 /// What the binary holds of this folder.

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use engine::address::Addresses;
 use engine::event::{Event, Kind, LogSource, Uid};
 use engine::normalise::{Format, Limits, normalise};
 use engine::rule::{
@@ -105,6 +106,7 @@ fn tried(
 impl Bench {
     fn own_examples(&mut self, reporter: &mut Reporter) -> anyhow::Result<()> {
         let count = self.rules.rules().len();
+        let given = self.given.addresses.clone();
         let bar = progress(count as u64);
         for number in (0..).map(RuleNumber).take(count) {
             let tests = self.rules.rule(number).tests.clone();
@@ -113,6 +115,10 @@ impl Bench {
                 continue;
             }
             let kind = self.kind_of(number);
+            // What an example invents of addresses counts alone; else what the user gave.
+            let invented = tests.addresses.clone().map(|ranges| Addresses::of(ranges));
+            self.rules.know(invented.clone().unwrap_or_else(|| given.clone()));
+            self.given.addresses = invented.unwrap_or_else(|| given.clone());
             let fires = tests.fires.iter().map(|events| (events, true));
             let ignores = tests.ignores.iter().map(|events| (events, false));
             for (place, (events, wanted)) in fires.chain(ignores).enumerate() {

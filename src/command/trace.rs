@@ -11,6 +11,8 @@ use serde_json::json;
 
 use super::replay::{NOTHING_READ, REJECTS_SAID, progress};
 use super::{Outcome, input, print, say};
+use crate::enrichment;
+use crate::rules::read_enrichment;
 
 /// Credentials that are kept of files: about 2 GiB, where a service keeps to its own limit.
 const CREDENTIALS_MAX: usize = 250_000;
@@ -41,6 +43,9 @@ pub(crate) struct Asked {
     /// Network of the cloud; may be given several times. What credentials of an instance or function do elsewhere is told.
     #[arg(long, value_name = "CIDR")]
     pub cloud: Vec<Net>,
+    /// YAML of what is known of addresses, as `enrichment:` of a configuration says it: the networks of runners and clouds.
+    #[arg(long, value_name = "FILE")]
+    pub enrichment: Option<PathBuf>,
     /// Name of a role that is an administrator's; may be given several times.
     #[arg(long, value_name = "ROLE")]
     pub admin: Vec<String>,
@@ -117,9 +122,11 @@ fn read(asked: &Asked) -> anyhow::Result<(Lineage, Tally)> {
     anyhow::ensure!(!files.is_empty(), "no file of logs in these folders: their names end in {}", ENDINGS.join(", "));
     // Nothing is over for a person who asks about the past.
     let caps = Caps { credentials_max: CREDENTIALS_MAX, linger: Span::seconds(u32::MAX), ..Caps::default() };
+    let settings = asked.enrichment.as_deref().map(read_enrichment).transpose()?.unwrap_or_default();
     let policy = Policy {
         ci: asked.ci.clone(),
         cloud: asked.cloud.clone(),
+        addresses: enrichment::read(&settings)?,
         admin_roles: asked.admin.clone(),
         ..Policy::default()
     };

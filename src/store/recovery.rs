@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{Store, count, schema, snapshot};
 
 /// Written in front of every journal entry.
-const JOURNAL_VERSION: u8 = 3;
+const JOURNAL_VERSION: u8 = 4;
 
 /// Everything that has to be in memory before the first new record is read.
 #[derive(Debug, Default)]

@@ -62,3 +62,35 @@ fn replay_lends_plain_json_a_log_source_too() {
     };
     assert_eq!((alerts("product=paint"), alerts("product=ink")), (1, 0));
 }
+
+#[test]
+fn what_addresses_are_is_read_for_match_replay_and_trace_and_a_bad_file_is_refused() {
+    let folder = folder();
+    let rule =
+        RULE.replace("{eventName: DeleteRole}\n  condition", "{eventName: DeleteRole, source.tor: true}\n  condition");
+    let rules = file(&folder, "rule.yml", rule);
+    let exits = file(&folder, "exits.txt", "198.51.100.7\n");
+    let known = file(&folder, "known.yml", format!("tor: {exits}\nclouds: {{ours: {exits}}}\n"));
+    let event = |address: &str| {
+        json!({"eventTime": "2026-11-20T09:14:03Z", "eventName": "DeleteRole", "eventSource": "iam.amazonaws.com",
+               "eventID": address, "sourceIPAddress": address})
+    };
+    let trail = file(&folder, "trail.jsonl", format!("{}\n{}\n", event("198.51.100.7"), event("192.0.2.7")));
+    let with = |command: &str, known: &str| {
+        lapwing(&[command, "--kind", "aws.cloudtrail", "--rules", &rules, "--enrichment", known, &trail])
+    };
+    let ended = with("match", &known);
+    let found = lines(&ended.out);
+    assert_eq!((&found[0]["rules"], &found[1]["rules"]), (&json!([ID]), &json!([])), "{}", ended.said);
+    let ended = with("replay", &known);
+    let [alert] = &lines(&ended.out)[..] else { panic!("{}", ended.said) };
+    let why = alert["why"].as_str().expect("a text");
+    assert!(why.contains("from 198.51.100.7 (ours, exit of Tor)"), "{why}");
+
+    let bad = file(&folder, "bad.txt", "<html>\n");
+    let known = file(&folder, "bad.yml", format!("tor: {bad}\n"));
+    for ended in [with("match", &known), lapwing(&["trace", "AKIAEXAMPLE", &trail, "--enrichment", &known])] {
+        assert_ne!(ended.status, 0);
+        assert!(ended.said.contains("read enrichment.tor") && ended.said.contains("line 1"), "{}", ended.said);
+    }
+}

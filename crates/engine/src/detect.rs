@@ -40,7 +40,7 @@ mod temporal;
 mod uuid;
 mod window;
 
-pub(crate) use anomaly::{BETWEEN, Learning};
+pub(crate) use anomaly::{BETWEEN, Learning, Spot};
 pub use anomaly::{Reliability, Way};
 pub use budget::{Budget, BudgetError};
 pub use change::{Change, Register, Standing};

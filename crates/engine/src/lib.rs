@@ -5,6 +5,7 @@
 //! crate keeps it so.
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod alert;
 pub mod deploys;
 pub mod detect;

@@ -252,6 +252,11 @@ pub(crate) fn members(kind: Kind) -> &'static [&'static str] {
     }
 }
 
+/// Where the address stands that a record of this kind came from; the first that is one.
+pub(crate) fn addresses(kind: Kind) -> &'static [&'static str] {
+    kind.reading().addresses
+}
+
 /// What an event says in the words that all kinds share. Built on demand: only events that matched need it.
 #[must_use]
 pub fn facets(event: &Event) -> Facets {

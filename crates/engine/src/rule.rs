@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::{Addresses, Ranges, Whereabouts};
 use crate::detect::{BILLIONTHS, Budget, Shape};
 use crate::event::{Event, Kind, Kinds, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits};
-use crate::time::Span;
+use crate::time::{Span, Zone};
 
 mod account;
 mod affixes;
@@ -36,6 +37,7 @@ mod leaf;
 mod lint;
 mod literal;
 mod load;
+mod located;
 mod look;
 mod mapping;
 mod marks;
@@ -65,6 +67,7 @@ mod yaml;
 pub use account::account;
 pub use anomaly::Anomaly;
 pub(crate) use facts::Facts;
+use located::Located;
 pub(crate) use look::Recall;
 pub use look::{Glance, Scratch};
 pub use mapping::Mappings;
@@ -100,6 +103,10 @@ pub struct Given {
     pub mappings: Mappings,
     /// How many alerts of rules that learn people want in a day; without one, all.
     pub budget: Option<Budget>,
+    /// What is known of addresses.
+    pub addresses: Addresses,
+    /// Whose hours people keep.
+    pub zone: Zone,
 }
 
 /// Something that the author of a rule or mapping can mend. What is wrong is left out, the rest stands.
@@ -361,6 +368,8 @@ pub struct Tests {
     pub ignores: Vec<Vec<serde_json::Value>>,
     /// The line of the file that each begins in, those that fire first.
     pub lines: Vec<usize>,
+    /// What is known of addresses in these tests; without it, whatever is known elsewhere.
+    pub addresses: Option<Arc<Ranges<Whereabouts>>>,
 }
 
 /// The most events of one key that a window holds, and so the most that a correlation may ask for.
@@ -382,6 +391,7 @@ pub struct RuleSet {
     /// Of the rules and all that they ask of windows.
     fingerprint: u64,
     budget: Option<Budget>,
+    addresses: Addresses,
 }
 
 impl RuleSet {
@@ -419,7 +429,7 @@ impl RuleSet {
     /// The detection rules that match this event, in ascending order. `scratch` is reused between calls
     /// and belongs to one thread.
     pub fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {
-        self.index.matches(event, scratch)
+        self.index.matches(event, &self.addresses, scratch)
     }
 
     /// What a look at a raw record's text shows, if it shows that the record is one event. Most match nothing: those
@@ -433,7 +443,7 @@ impl RuleSet {
         limits: &Limits,
         scratch: &'s mut Scratch,
     ) -> Option<Glance<'s, 'r>> {
-        self.index.glance(format, body, limits, scratch)
+        self.index.glance((format, body, limits), &self.addresses, scratch)
     }
 
     /// As [`RuleSet::glance`], and more about an event that matched.
@@ -445,7 +455,7 @@ impl RuleSet {
         scratch: &mut Scratch,
         see: impl FnOnce(Glance<'_, 'r>, Recall<'_, '_>) -> Option<T>,
     ) -> Option<T> {
-        self.index.glance_and_recall(format, body, limits, scratch, see)
+        self.index.glance_and_recall((format, body, limits), &self.addresses, scratch, see)
     }
 
     /// Hands what is remembered of an event that matched to `read`.
@@ -455,7 +465,14 @@ impl RuleSet {
         scratch: &mut Scratch,
         read: impl FnOnce(&Facts<'_, '_>) -> T,
     ) -> Option<T> {
-        Some(self.index.wanted(event.kind)?.of_document(event, &mut scratch.facts, read))
+        let Scratch { facts, known_addresses, .. } = scratch;
+        let located = Located { addresses: &self.addresses, cache: known_addresses };
+        Some(self.index.wanted(event.kind)?.of_document(event, located, facts, read))
+    }
+
+    /// Takes another look at addresses from now on.
+    pub fn know(&mut self, addresses: Addresses) {
+        self.addresses = addresses;
     }
 
     /// Lets plain JSON events be read by the rules of this log source too. A part that it leaves out is unknown:

@@ -7,6 +7,10 @@ use std::str::FromStr;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod zone;
+
+pub use zone::{UnknownZone, Zone};
+
 const SECOND: i64 = 1_000_000;
 
 /// Days from 1970-01-01 to 2201-01-01: 231 years, 56 of them leap years.

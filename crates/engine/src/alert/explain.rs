@@ -178,5 +178,8 @@ fn sentence(text: &mut String, scene: &Scene) {
     }
     if let Some(ip) = scene.get(Part::Ip) {
         text.extend([" from ", ip]);
+        if let Some(place) = scene.get(Part::Place) {
+            text.extend([" (", place, ")"]);
+        }
     }
 }

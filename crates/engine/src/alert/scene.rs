@@ -32,6 +32,8 @@ pub(crate) enum Part {
     Action,
     /// The code of what did not work.
     Failure,
+    /// What was known of the address when the event was seen, in words.
+    Place,
 }
 
 /// What may stand in each part.
@@ -41,23 +43,23 @@ pub(crate) type Parts<'t> = [Option<&'t str>; Part::COUNT];
 /// JSON, for people; in a format without names, such as the journal's, nothing could be read after a gap.
 type Saved = (
     (Option<String>, Option<String>, ActorSort),
-    (Option<String>, Option<String>),
+    (Option<String>, Option<String>, Option<String>),
     (Option<String>, Option<String>, Option<String>, Option<String>),
     String,
     Outcome,
 );
 
 impl Part {
-    pub(crate) const COUNT: usize = 10;
+    pub(crate) const COUNT: usize = 11;
 }
 
 impl Scene {
     /// The part of the facets that an alert shows. Attackers choose many of these values, so each is
-    /// redacted and cut.
+    /// redacted and cut. `place` is what is known of the address.
     #[must_use]
-    pub(crate) fn of<T: AsRef<str>>(facets: &Facets<T>) -> Self {
+    pub(crate) fn of<T: AsRef<str>>(facets: &Facets<T>, place: Option<&str>) -> Self {
         let Facets { actor, target, network, action, outcome, .. } = facets;
-        let parts = parts((actor, network, target, action, outcome));
+        let parts = parts((actor, network, target, action, outcome), place);
         let sort = actor.sort;
         if parts.iter().flatten().all(|value| value.len() <= LABEL_CHARS_MAX) {
             let scene = Self::new(sort, &parts);
@@ -72,7 +74,7 @@ impl Scene {
 
     /// What a finding of a correlation shows, whose values are labels already.
     pub(crate) fn of_alert(actor: &Actor, network: &Network, target: &Target, action: &String) -> Self {
-        Self::new(actor.sort, &parts((actor, network, target, action, &Outcome::Success)))
+        Self::new(actor.sort, &parts((actor, network, target, action, &Outcome::Success), None))
     }
 
     /// From values that are labels.
@@ -81,7 +83,7 @@ impl Scene {
         scene.text.reserve(parts.iter().flatten().map(|value| value.len()).sum());
         for (place, value) in parts.iter().enumerate() {
             if let Some(value) = value {
-                // Ten labels are shorter than that by far.
+                // Eleven labels are shorter than that by far.
                 let room = usize::from(u16::MAX) - scene.text.len();
                 scene.text.push_str(&value[..value.floor_char_boundary(room)]);
                 scene.present |= 1 << place;
@@ -164,7 +166,10 @@ impl Scene {
 type Shown<'f, T> = (&'f Actor<T>, &'f Network<T>, &'f Target<T>, &'f T, &'f Outcome<T>);
 
 /// In the order of [`Part`].
-fn parts<'f, T: AsRef<str>>((actor, network, target, action, outcome): Shown<'f, T>) -> Parts<'f> {
+fn parts<'f, T: AsRef<str>>(
+    (actor, network, target, action, outcome): Shown<'f, T>,
+    place: Option<&'f str>,
+) -> Parts<'f> {
     let text = |value: &'f Option<T>| value.as_ref().map(AsRef::as_ref);
     let failure = match outcome {
         Outcome::Success => None,
@@ -181,25 +186,27 @@ fn parts<'f, T: AsRef<str>>((actor, network, target, action, outcome): Shown<'f,
         text(&target.region),
         Some(action.as_ref()).filter(|action| !action.is_empty()),
         failure,
+        place,
     ]
 }
 
 impl Serialize for Scene {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let [actor, name, ip, user_agent, kind, id, account, region, action, failure] = self.parts();
+        let [actor, name, ip, user_agent, kind, id, account, region, action, failure, place] = self.parts();
         let outcome = failure.map_or(Outcome::Success, Outcome::Failure);
         let target = (kind, id, account, region);
-        ((actor, name, self.sort), (ip, user_agent), target, action.unwrap_or_default(), outcome).serialize(serializer)
+        let network = (ip, user_agent, place);
+        ((actor, name, self.sort), network, target, action.unwrap_or_default(), outcome).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Scene {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let ((id, name, sort), (ip, user_agent), (kind, target, account, region), action, outcome) =
+        let ((id, name, sort), (ip, user_agent, place), (kind, target, account, region), action, outcome) =
             Saved::deserialize(deserializer)?;
         let (actor, network) = (Actor { id, name, sort }, Network { ip, user_agent });
         let target = Target { kind, id: target, account, region };
-        Ok(Self::new(sort, &parts((&actor, &network, &target, &action, &outcome))))
+        Ok(Self::new(sort, &parts((&actor, &network, &target, &action, &outcome), place.as_deref())))
     }
 }
 
@@ -221,14 +228,15 @@ mod tests {
 
     #[test]
     fn a_scene_shows_its_facets() {
-        let (facets, scene) = (facets(), Scene::of(&facets()));
+        let (facets, scene) = (facets(), Scene::of(&facets(), Some("Berlin")));
+        assert_eq!(scene.get(Part::Place), Some("Berlin"));
         assert_eq!((scene.actor(), scene.network(), scene.target()), (facets.actor, facets.network, facets.target));
         assert_eq!((scene.action(), scene.outcome()), ("Read", facets.outcome));
     }
 
     #[test]
     fn a_scene_with_gaps_is_saved_and_read_back() {
-        for scene in [Scene::default(), Scene::of(&facets())] {
+        for scene in [Scene::default(), Scene::of(&facets(), None), Scene::of(&facets(), Some("Berlin, DE"))] {
             let saved = postcard::to_stdvec(&scene).unwrap();
             assert_eq!(postcard::from_bytes::<Scene>(&saved), Ok(scene));
         }
@@ -239,7 +247,7 @@ mod tests {
         for value in [format!("ghp_{}", "a1B2".repeat(9)), "x".repeat(100_000)] {
             let mut facets = facets();
             facets.network.user_agent = Some(value.clone());
-            let scene = Scene::of(&facets);
+            let scene = Scene::of(&facets, None);
             assert_eq!(scene.network().user_agent, Some(label(&value)));
             assert_eq!((scene.action(), scene.target().account.as_deref()), ("Read", Some("x")));
         }

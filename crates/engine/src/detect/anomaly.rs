@@ -6,7 +6,7 @@
 //! ([decision 0016](../../../../docs/decisions/0016-what-is-learnt-waits-for-order.md)).
 //!
 //! Each way of judging has a file: [`first_seen`] and [`rare`] look at values, [`rate`] and [`distinct`] at counts in windows,
-//! [`concurrent`] at places, [`silent`] at gaps; [`risk`] adds up what other rules find.
+//! [`concurrent`] and [`travel`] at places, [`silent`] at gaps; [`risk`] adds up what other rules find.
 //! The first three are judged by the key's group as well where a rule asks for it ([`peers`]).
 //! Each gives a score, whose rank among the rule's own past scores decides ([`calibration`]).
 
@@ -20,7 +20,7 @@ use super::evidence::Evidence;
 use super::keys::Keyed;
 use super::table::{Hash, Table, Tick};
 use super::window::{Arrival, Asked, Ripple, TooLate};
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, Zone};
 use calibration::Calibration;
 pub use calibration::Reliability;
 pub(super) use peers::Group;
@@ -28,6 +28,7 @@ use peers::Peers;
 use population::Population;
 use profile::{Habit, Profile};
 pub(super) use risk::wait;
+pub(crate) use travel::Spot;
 pub(super) use verdict::{Note, Weight};
 
 mod baseline;
@@ -46,6 +47,7 @@ mod silent;
 mod sketch;
 #[cfg(test)]
 mod tests;
+mod travel;
 mod values;
 mod verdict;
 
@@ -69,6 +71,21 @@ pub enum Way {
     Silent,
     /// What other rules find, added up.
     Risk,
+    /// A place that is too far from where it was.
+    Travel,
+}
+
+impl Way {
+    /// The fields that say where an event came from, whoever knows it.
+    pub(crate) const PLACE: [&'static str; 7] = [
+        "source.geo.location.lat",
+        "source.geo.location.lon",
+        "source.as.number",
+        "source.as.organization.name",
+        "source.geo.country_iso_code",
+        "source.geo.city_name",
+        "source.geo.country_name",
+    ];
 }
 
 /// What a rule learns, as state needs it.
@@ -91,6 +108,8 @@ pub(crate) struct Learning {
     pub(crate) per_million: u32,
     /// Less than so many thousandths is never unusual, for what is added up.
     pub(crate) floor: u32,
+    /// Whose hours habits of the week are in.
+    pub(crate) zone: Zone,
 }
 
 /// The keys of one rule and what is learnt of all of them.
@@ -127,7 +146,7 @@ impl Way {
     pub(crate) fn has_peers(self) -> bool {
         match self {
             Self::FirstSeen | Self::Rate | Self::Distinct => true,
-            Self::Rare | Self::Concurrent | Self::Silent | Self::Risk => false,
+            Self::Rare | Self::Concurrent | Self::Silent | Self::Risk | Self::Travel => false,
         }
     }
 }
@@ -208,7 +227,9 @@ impl Learnt {
         let cell = match shape.learning.as_ref().map(|learning| learning.way) {
             Some(Way::FirstSeen) => first_seen::CELL,
             Some(Way::Rare) => rare::CELL,
-            Some(Way::Rate | Way::Distinct | Way::Concurrent | Way::Silent | Way::Risk) | None => return false,
+            Some(Way::Rate | Way::Distinct | Way::Concurrent | Way::Silent | Way::Risk | Way::Travel) | None => {
+                return false;
+            }
         };
         self.profiles.get(hash).is_some_and(|profile| profile.has_looked(marks, time.cell(cell)))
     }
@@ -378,6 +399,7 @@ impl Shared {
             Habit::Places(places) => places.pairs.hashes().for_each(|hash| self.population.left(hash)),
             Habit::Gaps(gaps) => gaps.release_last(evidence),
             Habit::Sum(sum) => sum.release_parts(evidence),
+            Habit::Travels(_) => {}
         }
     }
 }

@@ -126,8 +126,9 @@ impl Shape {
     fn learnt<'r>(rule: &Rule, anomaly: &Anomaly, name: impl Fn(FieldId) -> &'r str) -> Self {
         let names = |fields: &[FieldId]| fields.iter().map(|field| name(*field).to_owned()).collect::<Vec<String>>();
         let (key, of, peers) = (names(&anomaly.by), names(&anomaly.of), names(&anomaly.peers));
+        let ignored: Vec<_> = anomaly.ignore.iter().map(|(field, value)| (name(*field).to_owned(), value)).collect();
         let learning = anomaly.learning(of.join(", "), peers.join(", "));
-        Self::of_learning(rule, (fingerprint(&(&key, &of, &peers)), key), learning, anomaly.quiet)
+        Self::of_learning(rule, (fingerprint(&(&key, &of, &peers, &ignored)), key), learning, anomaly.quiet)
     }
 
     fn added_up(rule: &Rule, risk: &Risk) -> Self {

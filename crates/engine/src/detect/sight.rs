@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{BETWEEN, Count, Finding, Shape, Sighting, decimal, risk};
+use super::{BETWEEN, Count, Finding, Shape, Sighting, Spot, Way, decimal, risk};
+use crate::address::{Aspect, Whereabouts};
 use crate::alert::redact::label;
 use crate::alert::{Alert, Scene};
 use crate::event::{Event, Facets, Kind, Uid};
@@ -49,7 +50,8 @@ pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Si
             return None;
         }
         let Event { uid, time, kind, .. } = event;
-        Some(sighting(uid, (*time, *kind), &facts.facets(Some(event)), (rules, &matched, findings)))
+        let about = (&facts.facets(Some(event)), facts.place());
+        Some(sighting(uid, (*time, *kind), about, (rules, &matched, findings)))
     })?
 }
 
@@ -69,7 +71,8 @@ pub fn sight_raw<'r>(rules: &RuleSet, raw: Raw<'r>, limits: &Limits, scratch: &m
                 return seen(None);
             }
             let uid = facts.uid(raw.position, time)?;
-            seen(Some(sighting(&uid, (time, kind), &facts.facets(None), (rules, matched, findings))))
+            let about = (&facts.facets(None), facts.place());
+            seen(Some(sighting(&uid, (time, kind), about, (rules, matched, findings))))
         })
     })
 }
@@ -77,10 +80,12 @@ pub fn sight_raw<'r>(rules: &RuleSet, raw: Raw<'r>, limits: &Limits, scratch: &m
 fn sighting(
     uid: &Uid,
     (time, kind): (Timestamp, Kind),
-    facets: &Facets<Cow<'_, str>>,
+    (facets, place): (&Facets<Cow<'_, str>>, Option<&Whereabouts>),
     (rules, matched, mut findings): (&RuleSet, &[RuleNumber], Vec<Finding>),
 ) -> Sighting {
-    let scene = Scene::of(facets);
+    // What is known of an address goes with its event: a replay of the journal needs no database, and finds the same.
+    let place = place.map(Whereabouts::shown).filter(|place| !place.is_empty());
+    let scene = Scene::of(facets, place.as_deref());
     findings.extend(risk::of_event(rules, matched, &scene));
     // Ids come from outside as all else does: one that holds a secret is hidden, and stays the same id.
     let uid = Uid { origin: label(&uid.origin), id: label(&uid.id) };
@@ -113,11 +118,15 @@ fn own(rules: &RuleSet, number: RuleNumber, facts: &Facts<'_, '_>) -> Option<Fin
 /// An event that is looked at for what is unusual; one that lacks a field of the key, or has nothing to be looked at, is not.
 fn looked_at(rules: &RuleSet, number: RuleNumber, anomaly: &Anomaly, facts: &Facts<'_, '_>) -> Option<Finding> {
     let reading = rules.shape(number)?.reading;
+    if anomaly.ignore.iter().any(|(field, value)| is_ignored(facts, *field, value.as_deref())) {
+        return None;
+    }
     let mut key = anomaly.by.iter().map(|&field| text(facts, field).map(Some)).collect::<Option<Vec<_>>>()?;
     // Behind it its group. Who belongs to none is judged by itself.
     key.extend(anomaly.peers.iter().map(|&field| text(facts, field)));
     let values = match anomaly.of.as_slice() {
         [] => Vec::new(),
+        fields if anomaly.way == Way::Travel => vec![spot(fields, facts)?],
         [field] => texts(facts, *field),
         // Several make one value together.
         fields => {
@@ -129,6 +138,34 @@ fn looked_at(rules: &RuleSet, number: RuleNumber, anomaly: &Anomaly, facts: &Fac
     }
     let count = Count::Within { reading, base: 0, key, values };
     Some(Finding { rule: rules.rule(number).id.clone(), number, count })
+}
+
+fn is_ignored(facts: &Facts<'_, '_>, field: FieldId, value: Option<&str>) -> bool {
+    facts.find(field, |found| value.is_none_or(|value| found == value).then_some(())).is_some()
+}
+
+/// Where the event came from, by the values of [`Way::PLACE`]; nothing where that is not known.
+fn spot(fields: &[FieldId], facts: &Facts<'_, '_>) -> Option<String> {
+    let mut known = Whereabouts::default();
+    let named = |wanted: Aspect| Way::PLACE.iter().position(|name| *name == wanted.name());
+    let read = |aspect: Aspect| text(facts, *fields.get(named(aspect)?)?);
+    for (_, aspect) in Aspect::NAMES {
+        read(aspect).into_iter().for_each(|value| known.set(aspect, &value));
+    }
+    // Some vendors write its name.
+    if known.get(Aspect::Country).is_none() {
+        let name = fields.last().and_then(|field| text(facts, *field));
+        known.set(Aspect::Country, &name.unwrap_or_default());
+    }
+    let value = |aspect| known.get(aspect).unwrap_or_default();
+    let address = facts.address().map_or_else(String::new, |address| address.to_string());
+    let words = match known.shown() {
+        shown if address.is_empty() => shown,
+        shown if shown.is_empty() => address,
+        shown => format!("{address} ({shown})"),
+    };
+    let place = (value(Aspect::Latitude), value(Aspect::Longitude));
+    Some(Spot::at(place, value(Aspect::Network), value(Aspect::Country), &words)?.write())
 }
 
 fn alone(rules: &RuleSet, number: RuleNumber, facts: &Facts<'_, '_>) -> Finding {

@@ -1,12 +1,12 @@
 //! What is odd about a credential: pure values, worked out from all that is known of it.
 
-use ipnet::IpNet;
 use serde::Serialize;
 use std::net::IpAddr;
 
 use super::Lineage;
 use super::credential::{Credential, TOLD_MAX};
 use super::name::{Id, Sort};
+use super::policy::Inside;
 use super::trace::{Caller, Ending, Form, Mark, Minting};
 use crate::rule::Severity;
 use crate::time::Timestamp;
@@ -118,12 +118,12 @@ impl Lineage {
     }
 
     fn outside(&self, credential: &Credential, found: &mut Vec<Finding>) {
-        if self.policy.ci.is_empty() && self.policy.cloud.is_empty() {
+        if self.policy.inside_ci().is_empty() && self.policy.inside_cloud().is_empty() {
             return;
         }
         let (kind, inside, what) = match self.belongs(credential) {
-            Some(Belongs::Pipeline(what)) => (FindingKind::OutsideCi, &self.policy.ci, what),
-            Some(Belongs::Cloud(what)) => (FindingKind::OutsideCloud, &self.policy.cloud, what),
+            Some(Belongs::Pipeline(what)) => (FindingKind::OutsideCi, self.policy.inside_ci(), what),
+            Some(Belongs::Cloud(what)) => (FindingKind::OutsideCloud, self.policy.inside_cloud(), what),
             None => return,
         };
         if inside.is_empty() {
@@ -134,7 +134,9 @@ impl Lineage {
         marks.sort();
         let mut told: Vec<&str> = Vec::new();
         for mark in marks {
-            let Some(network) = mark.network.as_deref().filter(|network| is_outside(network, inside)) else { continue };
+            let Some(network) = mark.network.as_deref().filter(|network| is_outside(network, &inside)) else {
+                continue;
+            };
             if told.contains(&network) || told.len() == OUTSIDE_MAX {
                 continue;
             }
@@ -283,13 +285,13 @@ fn finding(kind: FindingKind, credential: &Credential, mark: &Mark, (severity, a
 
 /// Whether it is a public address in none of these networks. Names of services and private addresses are inside: a call
 /// by an endpoint of a private network shows the address in it.
-fn is_outside(network: &str, inside: &[IpNet]) -> bool {
+fn is_outside(network: &str, inside: &Inside<'_>) -> bool {
     let Ok(address) = network.parse::<IpAddr>() else { return false };
     let is_private = match address {
         IpAddr::V4(address) => address.is_private() || address.is_loopback() || address.is_link_local(),
         IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
     };
-    !is_private && !inside.iter().any(|net| net.contains(&address))
+    !is_private && !inside.contains(address)
 }
 
 fn by_another(credential: &Credential, found: &mut Vec<Finding>) {

@@ -1,7 +1,10 @@
 //! What is expected of credentials, and how much is kept of them.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
+use crate::address::{Addresses, Aspect};
 use crate::time::Span;
 
 /// How much is kept.
@@ -24,6 +27,8 @@ pub struct Policy {
     pub ci: Vec<IpNet>,
     /// Networks of the clouds and of the private networks in them.
     pub cloud: Vec<IpNet>,
+    /// What is known of addresses: those of clouds and of runners count as if their networks stood above.
+    pub addresses: Addresses,
     /// Names of roles that are administrators', whatever the log shows.
     pub admin_roles: Vec<String>,
     /// Days without a use after which a long-lived credential counts as asleep.
@@ -40,6 +45,45 @@ impl Default for Caps {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { ci: Vec::new(), cloud: Vec::new(), admin_roles: Vec::new(), dormant_days: 90, skew: Span::seconds(300) }
+        Self {
+            ci: Vec::new(),
+            cloud: Vec::new(),
+            addresses: Addresses::default(),
+            admin_roles: Vec::new(),
+            dormant_days: 90,
+            skew: Span::seconds(300),
+        }
+    }
+}
+
+/// The networks that a credential belongs to, and how the same is known of an address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inside<'p> {
+    networks: &'p [IpNet],
+    addresses: &'p Addresses,
+    aspect: Aspect,
+}
+
+impl Policy {
+    /// Where the runners of pipelines are.
+    pub(super) fn inside_ci(&self) -> Inside<'_> {
+        Inside { networks: &self.ci, addresses: &self.addresses, aspect: Aspect::Pipeline }
+    }
+
+    /// Where clouds are.
+    pub(super) fn inside_cloud(&self) -> Inside<'_> {
+        Inside { networks: &self.cloud, addresses: &self.addresses, aspect: Aspect::Cloud }
+    }
+}
+
+impl Inside<'_> {
+    /// Whether nobody said where that is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.addresses.knows(self.aspect)
+    }
+
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|net| net.contains(&address))
+            || self.addresses.look_up(address).get(self.aspect).is_some()
     }
 }

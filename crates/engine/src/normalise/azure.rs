@@ -18,6 +18,13 @@ pub(super) static READING: Reading = Reading {
     lists: &["records"],
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &[
+        "callerIpAddress",
+        "CallerIpAddress",
+        "httpRequest.clientIpAddress",
+        "http_request.client_ip_address",
+        "properties.clientIpAddress",
+    ],
     home,
     ..Reading::PLAIN
 };

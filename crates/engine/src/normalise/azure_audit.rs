@@ -14,6 +14,7 @@ pub(super) static READING: Reading = Reading {
     beside: &[Kind::AzureActivity, Kind::AzureSignin],
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &["properties.initiatedBy.user.ipAddress", "initiatedBy.user.ipAddress", "callerIpAddress"],
     home: |record| Home::at(record, &["tenantId"], &[]),
     ..Reading::PLAIN
 };

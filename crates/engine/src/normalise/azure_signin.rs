@@ -14,6 +14,7 @@ pub(super) static READING: Reading = Reading {
     beside: &[Kind::AzureActivity, Kind::AzureAudit],
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &["properties.ipAddress", "ipAddress", "callerIpAddress"],
     home: |record| Home::at(record, &["tenantId", "properties.resourceTenantId", "resourceTenantId"], &[]),
     ..Reading::PLAIN
 };

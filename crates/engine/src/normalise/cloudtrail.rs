@@ -20,6 +20,7 @@ pub(super) static READING: Reading = Reading {
     lists: &["Records"],
     event: |piece, _| event(piece),
     told: Told::Members,
+    addresses: &["sourceIPAddress"],
     home: |record| Home::at(record, &["recipientAccountId"], &["awsRegion"]),
     glance: Some(Look::Trail),
     ..Reading::PLAIN

@@ -17,6 +17,7 @@ pub(super) static READING: Reading = Reading {
     carried: true,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &["detail.source-ip-address"],
     home: |record| Home::at(record, &["account"], &["region"]),
     ..Reading::PLAIN
 };

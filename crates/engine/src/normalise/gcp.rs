@@ -19,6 +19,7 @@ pub(super) static READING: Reading = Reading {
     lists: &["entries", "receivedMessages"],
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &["protoPayload.requestMetadata.callerIp", "protoPayload.requestMetadata.callerIP"],
     home,
     ..Reading::PLAIN
 };

@@ -12,6 +12,7 @@ pub(super) static READING: Reading = Reading {
     fits,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &["actor_ip"],
     home: |record| Home::at(record, &["org", "business"], &[]),
     ..Reading::PLAIN
 };

@@ -12,6 +12,7 @@ pub(super) static READING: Reading = Reading {
     fits,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &["ip_address", "details.ip_address"],
     home: |record| Home::of_path(["entity_path", "details.entity_path"].iter().find_map(|place| said(record, place))),
     ..Reading::PLAIN
 };

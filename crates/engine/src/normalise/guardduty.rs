@@ -15,6 +15,12 @@ pub(super) static READING: Reading = Reading {
     carried: true,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &[
+        "service.action.awsApiCallAction.remoteIpDetails.ipAddressV4",
+        "service.action.kubernetesApiCallAction.remoteIpDetails.ipAddressV4",
+        "service.action.networkConnectionAction.remoteIpDetails.ipAddressV4",
+        "service.action.rdsLoginAttemptAction.remoteIpDetails.ipAddressV4",
+    ],
     home: |record| Home::at(record, &["accountId"], &["region"]),
     ..Reading::PLAIN
 };

@@ -8,7 +8,11 @@ use super::{DEPTH_CEILING, Kind, Piece, Refusal, RejectReason, by_position, mome
 use crate::event::{Event, Uid};
 use crate::time::Timestamp;
 
-pub(super) static READING: Reading = Reading { glance: Some(Look::Plain), ..Reading::PLAIN };
+pub(super) static READING: Reading = Reading {
+    addresses: &["source.ip", "client.ip", "src_endpoint.ip", "sourceIPAddress"],
+    glance: Some(Look::Plain),
+    ..Reading::PLAIN
+};
 
 /// Where the time is looked for; the first that can be read counts.
 pub(super) const TIMES: [&str; 7] =

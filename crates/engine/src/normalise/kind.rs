@@ -116,6 +116,8 @@ pub(super) struct Reading {
     pub(super) event: fn(&Piece<'_>, &Limits) -> Result<Event, Refusal>,
     /// Where its facets are read from.
     pub(super) told: Told,
+    /// Where the address stands that it came from; the first that is one.
+    pub(super) addresses: &'static [&'static str],
     /// Whose log it is.
     pub(super) home: fn(&Value) -> Home<'_>,
     /// How a glance tells it, if one does.
@@ -146,6 +148,7 @@ impl Reading {
         is_text: None,
         event: |piece, _| json::event(piece),
         told: Told::Nothing,
+        addresses: &[],
         home: |_| Home { account: None, region: None },
         glance: None,
     };

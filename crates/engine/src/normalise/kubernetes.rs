@@ -17,6 +17,7 @@ pub(super) static READING: Reading = Reading {
     lists: &["items"],
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &["sourceIPs"],
     ..Reading::PLAIN
 };
 

@@ -14,6 +14,7 @@ pub(super) static READING: Reading = Reading {
     open,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &["client.ipAddress"],
     ..Reading::PLAIN
 };
 

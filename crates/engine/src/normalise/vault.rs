@@ -16,6 +16,7 @@ pub(super) static READING: Reading = Reading {
     carried: true,
     event: |piece, _| event(piece),
     told: Told::Document(facets),
+    addresses: &["request.remote_address"],
     home,
     ..Reading::PLAIN
 };

@@ -4,9 +4,11 @@ use super::nearest;
 use super::own::{Sort, known};
 use super::place::Fault;
 use super::yaml::{Entry, Node, Value};
+
+mod travel;
 use crate::detect::{Learning, Way};
 use crate::field::{self, FieldId, Fields};
-use crate::time::Span;
+use crate::time::{Span, Zone};
 
 /// What is learnt of a detection's events.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub struct Anomaly {
     pub of: Vec<FieldId>,
     /// Fields whose values name the group of a key, against which it is judged as well; empty for rules that do not ask.
     pub peers: Vec<FieldId>,
+    /// Events of which one of these fields has this value, or any, are not looked at.
+    pub ignore: Vec<(FieldId, Option<String>)>,
     /// How long a key must have been known before it is judged.
     pub learn: Span,
     /// How often it must have been looked at by then.
@@ -29,6 +33,8 @@ pub struct Anomaly {
     pub window: Span,
     /// Unusual is what is at least as rare as so many looks in a million.
     pub per_million: u32,
+    /// Whose hours habits of the week are in; UTC for those that know no hours.
+    pub zone: Zone,
     /// What is unusual again within so long is the same alert.
     pub quiet: Span,
 }
@@ -40,21 +46,25 @@ pub(super) struct Draft {
     by: Vec<String>,
     of: Vec<String>,
     peers: Vec<String>,
+    ignore: Vec<(String, Option<String>)>,
 }
 
-const KEYS: [&str; 8] = ["type", "by", "of", "peers", "learn", "remember", "window", "p"];
+const KEYS: [&str; 9] = ["type", "by", "of", "peers", "learn", "remember", "window", "p", "ignore"];
 
-const WAYS: [(&str, Way); 6] = [
+const WAYS: [(&str, Way); 7] = [
     ("first_seen", Way::FirstSeen),
     ("rare", Way::Rare),
     ("rate", Way::Rate),
     ("distinct", Way::Distinct),
     ("concurrent", Way::Concurrent),
     ("silent", Way::Silent),
+    ("travel", Way::Travel),
 ];
 
 /// Days of a week show every habit once.
 const LEARN: Span = Span::seconds(7 * 86_400);
+/// Of places there are fewer than of habits, and a wrong one costs more.
+const LEARN_TRAVEL: Span = Span::seconds(14 * 86_400);
 const LEARN_COUNT: u32 = 30;
 const REMEMBER: Span = Span::seconds(90 * 86_400);
 /// A value is learnt on two days.
@@ -83,24 +93,35 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         Way::FirstSeen | Way::Rare => (true, false),
         Way::Distinct | Way::Concurrent => (true, true),
         Way::Rate | Way::Silent | Way::Risk => (false, true),
+        Way::Travel => (false, false),
     };
     match (reads_values, of.is_empty()) {
         (false, false) => {
             return Err(wrong(
-                "`rate` and `silent` look at events and take no `of`; `distinct` counts values".to_owned(),
+                "`rate` and `silent` look at events, `travel` at where they came from: they take no `of`".to_owned(),
             ));
         }
         (true, true) => return Err(wrong("`of` is missing: the fields whose values are looked at".to_owned())),
         (false, true) | (true, false) => {}
     }
     if let Some(window) = lines.iter().find(|line| line.key == "window").filter(|_| !has_window) {
-        return Err(Fault::error("`window` means nothing to `first_seen` and `rare`").at(window.place));
+        return Err(Fault::error("`window` means nothing to `first_seen`, `rare` and `travel`").at(window.place));
     }
     if let Some(line) = lines.iter().find(|line| line.key == "peers").filter(|_| !way.has_peers()) {
         let message = "`peers` goes with `first_seen`, `rate` and `distinct`: only those are judged by a group as well";
         return Err(Fault::error(message).at(line.place));
     }
-    let (learn, learn_count) = learn(entry)?;
+    let is_travel = way == Way::Travel;
+    if let Some(line) = lines.iter().find(|line| line.key == if is_travel { "p" } else { "ignore" }) {
+        let message = if is_travel {
+            "`p` means nothing to `travel`, which is judged by distance and time"
+        } else {
+            "only `travel` has something to `ignore`; leave such events out by the condition"
+        };
+        return Err(Fault::error(message).at(line.place));
+    }
+    let (of, ignore) = if is_travel { travel::fields(entry)? } else { (of, Vec::new()) };
+    let (learn, learn_count) = learn(entry, if is_travel { LEARN_TRAVEL } else { LEARN })?;
     let remember = span(entry, "remember")?.unwrap_or(REMEMBER);
     if remember < learn.max(REMEMBER_LEAST) {
         let place = entry.value.get("remember").map_or(entry.place, |line| line.value.place);
@@ -113,20 +134,27 @@ pub(super) fn read(entry: &Entry<'_>, sort: Sort, dedup: Option<&(Vec<String>, S
         by: Vec::new(),
         of: Vec::new(),
         peers: Vec::new(),
+        ignore: Vec::new(),
         learn,
         learn_count,
         remember,
         window: span(entry, "window")?.unwrap_or(WINDOW),
         per_million: per_million(entry)?,
+        zone: Zone::default(),
         quiet: dedup.map_or(QUIET, |(_, period)| *period),
     };
-    Ok(Draft { asked, by, of, peers })
+    Ok(Draft { asked, by, of, peers, ignore })
 }
 
 impl Draft {
-    pub(super) fn compile(self, fields: &mut Fields) -> Anomaly {
+    pub(super) fn compile(self, fields: &mut Fields, zone: Zone) -> Anomaly {
         let mut all = |names: Vec<String>| names.iter().map(|name| fields.intern(name)).collect();
-        Anomaly { by: all(self.by), of: all(self.of), peers: all(self.peers), ..self.asked }
+        let (by, of, peers) = (all(self.by), all(self.of), all(self.peers));
+        let ignore = self.ignore.into_iter().map(|(name, value)| (fields.intern(&name), value)).collect();
+        // Another zone is another question, so what was learnt begins anew: only where it matters.
+        let has_hours = matches!(self.asked.way, Way::Rate | Way::Distinct);
+        let zone = if has_hours { zone } else { Zone::default() };
+        Anomaly { by, of, peers, ignore, zone, ..self.asked }
     }
 
     /// The names of all fields that it reads.
@@ -138,8 +166,8 @@ impl Draft {
 impl Anomaly {
     /// What state needs of it; `of` is how people read the fields.
     pub(crate) fn learning(&self, of: String, peers: String) -> Learning {
-        let &Self { way, learn, learn_count, remember, window, per_million, .. } = self;
-        Learning { way, of, peers, learn, learn_count, remember, window, per_million, floor: 0 }
+        let &Self { way, learn, learn_count, remember, window, per_million, zone, .. } = self;
+        Learning { way, of, peers, learn, learn_count, remember, window, per_million, floor: 0, zone }
     }
 }
 
@@ -179,10 +207,10 @@ pub(super) fn span(entry: &Entry<'_>, key: &str) -> Result<Option<Span>, Fault> 
 }
 
 /// A time alone, or `{time: 14d, count: 50}`.
-fn learn(entry: &Entry<'_>) -> Result<(Span, u32), Fault> {
-    let Some(line) = entry.value.get("learn") else { return Ok((LEARN, LEARN_COUNT)) };
+fn learn(entry: &Entry<'_>, default: Span) -> Result<(Span, u32), Fault> {
+    let Some(line) = entry.value.get("learn") else { return Ok((default, LEARN_COUNT)) };
     if line.value.map().is_none() {
-        return Ok((span(entry, "learn")?.unwrap_or(LEARN), LEARN_COUNT));
+        return Ok((span(entry, "learn")?.unwrap_or(default), LEARN_COUNT));
     }
     known(line, &["time", "count"])?;
     let count = match line.value.get("count") {
@@ -192,7 +220,7 @@ fn learn(entry: &Entry<'_>) -> Result<(Span, u32), Fault> {
                 .at(count.value.place)
         })?,
     };
-    Ok((span(line, "time")?.unwrap_or(LEARN), count))
+    Ok((span(line, "time")?.unwrap_or(default), count))
 }
 
 fn whole(entry: &Entry<'_>) -> Option<u32> {

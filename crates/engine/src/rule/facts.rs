@@ -6,11 +6,15 @@
 //! both.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::found::{Found, Tree};
 use super::leaf::Leaf;
+use super::located::{Located, Places};
 use super::mapping::Synonyms;
 use super::skim;
+use crate::address::Whereabouts;
 use crate::event::{Event, Facets, Kind, Uid};
 use crate::field::{FieldId, Fields};
 use crate::normalise::glance::{self, Member};
@@ -28,6 +32,8 @@ pub(super) struct Wanted {
     synonyms: Synonyms,
     uid: Vec<FieldId>,
     facets: Vec<FieldId>,
+    /// Fields that no record needs to hold.
+    places: Places,
     /// How many fields all rules have.
     fields: usize,
 }
@@ -37,11 +43,18 @@ pub(super) struct Wanted {
 pub(crate) struct Facts<'f, 'e> {
     wanted: &'f Wanted,
     found: &'f Found<'e>,
+    /// What is known of the address that it came from.
+    place: Option<Arc<Whereabouts>>,
 }
 
 /// Names that must stand among the fields of a rule set.
 pub(super) fn names(kind: Kind) -> impl Iterator<Item = &'static str> {
-    glance::members(kind).iter().chain(glance::uid_members(kind)).chain(normalise::members(kind)).copied()
+    glance::members(kind)
+        .iter()
+        .chain(glance::uid_members(kind))
+        .chain(normalise::members(kind))
+        .chain(normalise::addresses(kind))
+        .copied()
 }
 
 /// Marks what an identity is read from.
@@ -55,13 +68,14 @@ impl Wanted {
         let known = |names: &[&str]| names.iter().filter_map(|name| fields.known(name)).collect::<Vec<_>>();
         let (uid, facets) = (known(glance::uid_members(kind)), known(normalise::members(kind)));
         let synonyms = synonyms.only(asked);
-        let mut all = [asked, &uid, &facets].concat();
+        let places = Places::among(asked, kind, fields);
+        let mut all = [asked, &uid, &facets, places.addresses()].concat();
         all.extend(synonyms.names());
         all.sort_unstable();
         all.dedup();
         let mut tree = Tree::new(all.iter().map(|field| (*field, fields.path(*field))));
         expect_single(kind, &mut tree);
-        Self { kind, tree, all, synonyms, uid, facets, fields: fields.len() }
+        Self { kind, tree, all, synonyms, uid, facets, places, fields: fields.len() }
     }
 
     /// All that is read, for a walk that looks for more besides.
@@ -70,20 +84,22 @@ impl Wanted {
     }
 
     /// What a walk over [`Self::fields`] has found.
-    pub(super) fn facts<'f, 'e>(&'f self, found: &'f Found<'e>) -> Facts<'f, 'e> {
-        Facts { wanted: self, found }
+    pub(super) fn facts<'f, 'e>(&'f self, found: &'f Found<'e>, mut located: Located<'_>) -> Facts<'f, 'e> {
+        let place = self.places.of(found, &mut located);
+        Facts { wanted: self, found, place }
     }
 
     /// Of a document.
     pub(super) fn of_document<T>(
         &self,
         event: &Event,
+        located: Located<'_>,
         memory: &mut Found<'static>,
         read: impl FnOnce(&Facts<'_, '_>) -> T,
     ) -> T {
         let mut found = Found::start(self.fields, std::mem::take(memory));
         found.read(&self.tree, false, &event.raw);
-        let answer = read(&self.facts(&found));
+        let answer = read(&self.facts(&found, located));
         *memory = found.forget();
         answer
     }
@@ -92,12 +108,13 @@ impl Wanted {
     pub(super) fn of_text<T>(
         &self,
         text: &str,
+        located: Located<'_>,
         memory: &mut Found<'static>,
         read: impl FnOnce(&Facts<'_, '_>) -> Option<T>,
     ) -> Option<T> {
         let mut found = Found::start(self.fields, std::mem::take(memory));
         let whole = skim::skim(&self.tree, false, text, &mut found);
-        let answer = whole.and_then(|()| read(&self.facts(&found)));
+        let answer = whole.and_then(|()| read(&self.facts(&found, located)));
         *memory = found.forget();
         answer
     }
@@ -117,7 +134,21 @@ impl Facts<'_, '_> {
     /// What `read` makes of the texts that a field leads to, in document order, until it makes something.
     pub(crate) fn find<T>(&self, field: FieldId, mut read: impl FnMut(&str) -> Option<T>) -> Option<T> {
         let name = self.wanted.synonyms.found_at(field, |name| self.found.holds(name));
-        self.found.own(name).find_map(|value| value.with_text(&mut read).flatten())
+        let said = self.found.own(name).find_map(|value| value.with_text(&mut read).flatten());
+        if said.is_some() || self.found.holds(name) {
+            return said;
+        }
+        read(self.place.as_ref()?.get(self.wanted.places.aspect(field)?)?)
+    }
+
+    /// The address that it came from.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.wanted.places.address(self.found)
+    }
+
+    /// What is known of that.
+    pub(crate) fn place(&self) -> Option<&Whereabouts> {
+        self.place.as_deref()
     }
 }
 
@@ -126,7 +157,13 @@ impl Members for Facts<'_, '_> {
         self.found.own(self.wanted.facets[member]).find_map(|value| match value {
             Leaf::Text(text) => Some(Cow::Borrowed(*text)).filter(|text| !text.is_empty()),
             Leaf::Escaped(_) => value.with_text(|text| Cow::Owned(text.to_owned())),
-            Leaf::Number(_) | Leaf::Digits(_) | Leaf::Long(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => None,
+            Leaf::Number(_)
+            | Leaf::Digits(_)
+            | Leaf::Long(_)
+            | Leaf::Known(_)
+            | Leaf::Bool(_)
+            | Leaf::Null
+            | Leaf::Object => None,
         })
     }
 }

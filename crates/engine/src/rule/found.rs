@@ -369,6 +369,11 @@ impl<'e> Found<'e> {
         true
     }
 
+    /// Takes in a value that the record does not hold.
+    pub(super) fn give(&mut self, field: FieldId, value: Leaf<'e>) {
+        self.push(Some((field, false)), value, false);
+    }
+
     /// The fields that are there.
     pub(super) fn present(&self) -> &[FieldId] {
         &self.present

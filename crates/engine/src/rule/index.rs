@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::RuleNumber;
 use super::condition::{Predicates, Program};
 use super::facts::Wanted;
-use super::look::{self, Glance, Recall, Scratch};
+use super::look::{self, Asked, Glance, Recall, Scratch};
 use super::mapping::Mappings;
 use super::plan::Plan;
+use crate::address::Addresses;
 use crate::event::{Event, Kind, Kinds, LogSource};
 use crate::field::{FieldId, Fields};
 use crate::normalise::{Format, Limits, glance};
@@ -76,26 +77,26 @@ impl Index {
 
     pub(super) fn glance<'s, 'r>(
         &self,
-        format: Format,
-        body: &'r [u8],
-        limits: &Limits,
+        (format, body, limits): (Format, &'r [u8], &Limits),
+        addresses: &Addresses,
         scratch: &'s mut Scratch,
     ) -> Option<Glance<'s, 'r>> {
         let (kind, text) = glance::record(format, body, limits)?;
-        look::glance(self.plans.get(&kind)?, &self.predicates, (format, kind), text, scratch)
+        let asked = Asked { predicates: &self.predicates, addresses };
+        look::glance(self.plans.get(&kind)?, asked, (format, kind), text, scratch)
     }
 
     pub(super) fn glance_and_recall<'r, T>(
         &self,
-        format: Format,
-        body: &'r [u8],
-        limits: &Limits,
+        (format, body, limits): (Format, &'r [u8], &Limits),
+        addresses: &Addresses,
         scratch: &mut Scratch,
         see: impl FnOnce(Glance<'_, 'r>, Recall<'_, '_>) -> Option<T>,
     ) -> Option<T> {
         let (kind, text) = glance::record(format, body, limits)?;
         let plan = (self.plans.get(&kind)?, self.wanted(kind)?);
-        look::glance_and_recall(plan, &self.predicates, (format, kind), text, scratch, see)
+        let asked = Asked { predicates: &self.predicates, addresses };
+        look::glance_and_recall(plan, asked, (format, kind), text, scratch, see)
     }
 
     pub(super) fn wanted(&self, kind: Kind) -> Option<&Wanted> {
@@ -108,9 +109,14 @@ impl Index {
         read.map(|(kind, _)| *kind).collect()
     }
 
-    pub(super) fn matches<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [RuleNumber] {
+    pub(super) fn matches<'s>(
+        &self,
+        event: &Event,
+        addresses: &Addresses,
+        scratch: &'s mut Scratch,
+    ) -> &'s [RuleNumber] {
         match self.plans.get(&event.kind) {
-            Some(plan) => look::matches(plan, &self.predicates, &event.raw, scratch),
+            Some(plan) => look::matches(plan, Asked { predicates: &self.predicates, addresses }, &event.raw, scratch),
             None => &[],
         }
     }

@@ -18,6 +18,8 @@ pub(super) enum Leaf<'e> {
     Digits(&'e str),
     /// A number that no machine type holds as it is: an integer beyond 64 bits, or `1e400`.
     Long(Box<str>),
+    /// A text that stands in no record: what is known of its address.
+    Known(Box<str>),
     Bool(bool),
     Null,
     /// An object: it is there, but it is no text.
@@ -48,7 +50,7 @@ impl<'e> Leaf<'e> {
     pub(super) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> Option<T> {
         match self {
             Self::Text(text) | Self::Digits(text) => Some(read(text)),
-            Self::Long(digits) => Some(read(digits)),
+            Self::Long(text) | Self::Known(text) => Some(read(text)),
             Self::Escaped(text) => {
                 let mut decoded = String::with_capacity(text.len());
                 decode_onto(text, &mut decoded);

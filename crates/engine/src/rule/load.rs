@@ -19,6 +19,7 @@ use super::risk;
 use super::sigma;
 use super::value::Names;
 use super::{Body, Correlation, Dedup, Given, Mappings, Problem, Risk, Rule, RuleFile, RuleNumber, RuleSet};
+use crate::address::Addresses;
 use crate::detect::Shape;
 use crate::event::{Kind, LogSource};
 use crate::field::{FieldId, Fields};
@@ -33,7 +34,7 @@ pub(super) enum Compiled {
 }
 
 pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (RuleSet, Vec<Problem>) {
-    let Given { placeholders, mappings, budget } = given;
+    let Given { placeholders, mappings, addresses, budget, .. } = given;
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     let mut counted = Vec::new();
@@ -81,7 +82,8 @@ pub(super) fn compile(files: &[RuleFile], given: &Given, lints: Lints<'_>) -> (R
     if lints != Lints::Off {
         problems.extend(lint::set(&drafts, &compiled, &predicates, (&fields, mappings)));
     }
-    let set = assemble(drafts, compiled, filters, &quiet, fields, predicates, mappings);
+    let mut set = assemble(drafts, compiled, filters, &quiet, fields, predicates, given);
+    set.know(addresses.clone());
     (RuleSet { budget: *budget, ..set }, sorted(problems))
 }
 
@@ -264,7 +266,7 @@ fn assemble(
     quiet: &BTreeSet<usize>,
     mut fields: Fields,
     predicates: Predicates,
-    mappings: &Mappings,
+    given: &Given,
 ) -> RuleSet {
     let mut numbers = Vec::new();
     let mut next = 0;
@@ -305,7 +307,7 @@ fn assemble(
         let mut field = |name: &String| fields.intern(name);
         let dedup = draft.own.dedup;
         let dedup = dedup.map(|(names, period)| Dedup { group_by: names.iter().map(&mut field).collect(), period });
-        let anomaly = draft.own.anomaly.map(|draft| draft.compile(&mut fields));
+        let anomaly = draft.own.anomaly.map(|draft| draft.compile(&mut fields, given.zone));
         rules.push(Rule {
             id: draft.id,
             version: draft.own.version,
@@ -325,7 +327,7 @@ fn assemble(
             filters: std::mem::take(&mut filters[place]),
         });
     }
-    indexed(rules, (correlations, risks), detections, fields, predicates, mappings)
+    indexed(rules, (correlations, risks), detections, fields, predicates, &given.mappings)
 }
 
 fn indexed(
@@ -348,7 +350,8 @@ fn indexed(
         fields.intern(name);
     }
     let index = Index::new(predicates, detections, &remembered(&rules), mappings, &fields);
-    RuleSet { rules, by_id, fields, index, correlations, risks, shapes, fingerprint, budget: None }
+    let addresses = Addresses::default();
+    RuleSet { rules, by_id, fields, index, correlations, risks, shapes, fingerprint, budget: None, addresses }
 }
 
 /// The fields whose values stand in keys and windows.
@@ -358,6 +361,7 @@ fn remembered(rules: &[Rule]) -> Vec<FieldId> {
         fields.extend(rule.dedup.iter().flat_map(|dedup| &dedup.group_by));
         fields
             .extend(rule.anomaly.iter().flat_map(|anomaly| anomaly.by.iter().chain(&anomaly.of).chain(&anomaly.peers)));
+        fields.extend(rule.anomaly.iter().flat_map(|anomaly| anomaly.ignore.iter().map(|(field, _)| field)));
         if let Body::Correlation(asked) = &rule.body {
             fields.extend(asked.group_by.iter().chain(asked.measure.field()).flat_map(|named| &named.fields));
         }

@@ -9,11 +9,13 @@ use super::facts::{Facts, Wanted, member};
 use super::found::{Found, Tree};
 use super::leaf::Leaf;
 use super::literal::Where;
+use super::located::Located;
 use super::marks::Marks;
 use super::matcher::Subject;
 use super::number::Number;
 use super::plan::{Ask, Plan};
 use super::skim;
+use crate::address::{Addresses, Cache};
 use crate::event::Kind;
 use crate::normalise::glance;
 use crate::normalise::home;
@@ -26,6 +28,8 @@ pub struct Scratch {
     found: Found<'static>,
     /// Of events that matched.
     pub(super) facts: Found<'static>,
+    /// What is known of the addresses that came last.
+    pub(super) known_addresses: Cache,
     /// Whether the event before matched.
     matches_come: bool,
     known: Known,
@@ -67,16 +71,24 @@ pub(crate) struct Recall<'s, 'e> {
     text: &'e str,
     wanted: &'s Wanted,
     memory: &'s mut Found<'static>,
+    located: Located<'s>,
 }
 
 impl Recall<'_, '_> {
     /// Nothing if only the whole way can tell.
     pub(crate) fn read<T>(self, read: impl FnOnce(&Facts<'_, '_>) -> Option<T>) -> Option<T> {
         match self.found {
-            Some(found) => read(&self.wanted.facts(found)),
-            None => self.wanted.of_text(self.text, self.memory, read),
+            Some(found) => read(&self.wanted.facts(found, self.located)),
+            None => self.wanted.of_text(self.text, self.located, self.memory, read),
         }
     }
+}
+
+/// What is asked, and whoever knows of addresses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'p> {
+    pub(super) predicates: &'p Predicates,
+    pub(super) addresses: &'p Addresses,
 }
 
 struct Look<'p, 'e> {
@@ -84,30 +96,32 @@ struct Look<'p, 'e> {
     predicates: &'p Predicates,
     found: Found<'e>,
     known: &'p mut Known,
+    /// Nothing once it was looked up.
+    located: Option<Located<'p>>,
 }
 
 /// The rules of `plan` that match, in ascending order.
 pub(super) fn matches<'s>(
     plan: &Plan,
-    predicates: &Predicates,
+    asked: Asked<'_>,
     document: &Value,
     scratch: &'s mut Scratch,
 ) -> &'s [RuleNumber] {
     let mut found = Found::start(plan.fields, std::mem::take(&mut scratch.found));
     found.read(&plan.tree, plan.strings, document);
-    scratch.found = decide(plan, predicates, found, scratch).forget();
+    scratch.found = decide(plan, asked, found, scratch).forget();
     &scratch.matched
 }
 
 /// What a skim of a record's text shows, if it shows that the record is one event.
 pub(super) fn glance<'s, 'r>(
     plan: &Plan,
-    predicates: &Predicates,
+    asked: Asked<'_>,
     (format, kind): (Format, Kind),
     text: &'r str,
     scratch: &'s mut Scratch,
 ) -> Option<Glance<'s, 'r>> {
-    let (clear, found) = skimmed(plan, &plan.tree, predicates, (format, kind), text, scratch);
+    let (clear, found) = skimmed(plan, &plan.tree, asked, (format, kind), text, scratch);
     scratch.found = found.forget();
     let (time, home) = clear?;
     Some(Glance { kind, home, time, rules: &scratch.matched })
@@ -117,7 +131,7 @@ pub(super) fn glance<'s, 'r>(
 /// walk, after one that did not in two.
 pub(super) fn glance_and_recall<'r, T>(
     (plan, wanted): (&Plan, &Wanted),
-    predicates: &Predicates,
+    asked: Asked<'_>,
     (format, kind): (Format, Kind),
     text: &'r str,
     scratch: &mut Scratch,
@@ -125,11 +139,12 @@ pub(super) fn glance_and_recall<'r, T>(
 ) -> Option<T> {
     let at_once = scratch.matches_come;
     let tree = if at_once { &plan.tree_with_facts } else { &plan.tree };
-    let (clear, found) = skimmed(plan, tree, predicates, (format, kind), text, scratch);
-    let Scratch { matched, facts, matches_come, .. } = scratch;
+    let (clear, found) = skimmed(plan, tree, asked, (format, kind), text, scratch);
+    let Scratch { matched, facts, matches_come, known_addresses, .. } = scratch;
     let answer = clear.and_then(|(time, home)| {
         *matches_come = !matched.is_empty();
-        let recall = Recall { found: at_once.then_some(&found), text, wanted, memory: facts };
+        let located = Located { addresses: asked.addresses, cache: known_addresses };
+        let recall = Recall { found: at_once.then_some(&found), text, wanted, memory: facts, located };
         see(Glance { kind, home, time, rules: matched }, recall)
     });
     scratch.found = found.forget();
@@ -140,7 +155,7 @@ pub(super) fn glance_and_recall<'r, T>(
 fn skimmed<'e>(
     plan: &Plan,
     tree: &Tree,
-    predicates: &Predicates,
+    asked: Asked<'_>,
     (format, kind): (Format, Kind),
     text: &'e str,
     scratch: &mut Scratch,
@@ -152,21 +167,23 @@ fn skimmed<'e>(
     });
     // A record that is unclear is not worth asking rules for: that is done when it was read.
     if clear.is_some() {
-        found = decide(plan, predicates, found, scratch);
+        found = decide(plan, asked, found, scratch);
     }
     (clear, found)
 }
 
 /// Fills `scratch.matched` from what was found of a document, and hands that back.
-fn decide<'e>(plan: &Plan, predicates: &Predicates, mut found: Found<'e>, scratch: &mut Scratch) -> Found<'e> {
-    let Scratch { known, matched, .. } = scratch;
+fn decide<'e>(plan: &Plan, asked: Asked<'_>, mut found: Found<'e>, scratch: &mut Scratch) -> Found<'e> {
+    let Scratch { known, matched, known_addresses, .. } = scratch;
     matched.clear();
     known.start(plan);
     found.stand_in(&plan.synonyms);
     if plan.strings {
         found.join_strings();
     }
-    let mut look = Look { plan, predicates, found, known };
+    let Asked { predicates, addresses } = asked;
+    let located = Some(Located { addresses, cache: known_addresses });
+    let mut look = Look { plan, predicates, found, known, located };
     look.call();
     for place in 0..look.known.candidates.members().len() {
         let (rule, start) = plan.rules[look.known.candidates.members()[place] as usize];
@@ -216,11 +233,19 @@ impl Look<'_, '_> {
                     let whole = Number::of(value).and_then(Number::whole);
                     whole.into_iter().for_each(|whole| scan(whole.to_string().as_bytes()));
                 }
-                Leaf::Text(_) | Leaf::Escaped(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => {}
+                Leaf::Text(_) | Leaf::Escaped(_) | Leaf::Known(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => {}
             }),
             (Subject::Field(field), _) => found.folded(*field, scan),
             (Subject::Anywhere, Where::Inside | Where::Short) => scan(found.joined()),
             (Subject::Anywhere, _) => found.each_joined(scan),
+        }
+    }
+
+    /// Finds out where the event's address is, once an event.
+    fn locate(&mut self) {
+        let Some(mut located) = self.located.take() else { return };
+        if let Some(known) = self.plan.places.of(&self.found, &mut located) {
+            self.plan.places.fill(&known, &mut self.found);
         }
     }
 
@@ -230,6 +255,10 @@ impl Look<'_, '_> {
         }
         let answer = match &self.plan.asks[ask as usize] {
             Ask::Directly(predicate) => self.predicates.get(*predicate).holds(&self.found),
+            Ask::Located(predicate) => {
+                self.locate();
+                self.predicates.get(*predicate).holds(&self.found)
+            }
             Ask::Literals { unwatched, atoms, then } => {
                 for column in &self.plan.unwatched[unwatched.start as usize..unwatched.end as usize] {
                     self.scan(*column);

@@ -19,7 +19,7 @@ impl Number {
     /// The number that a value is, or whose text it holds.
     pub(super) fn of(value: &Leaf<'_>) -> Option<Self> {
         match value {
-            Leaf::Text(_) | Leaf::Escaped(_) | Leaf::Digits(_) => value.with_text(Self::parse)?,
+            Leaf::Text(_) | Leaf::Escaped(_) | Leaf::Digits(_) | Leaf::Known(_) => value.with_text(Self::parse)?,
             Leaf::Number(number) => Some(if let Some(whole) = number.as_i64() {
                 Self::Whole(whole.into())
             } else if let Some(whole) = number.as_u64() {

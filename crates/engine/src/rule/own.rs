@@ -1,10 +1,16 @@
 //! The keys that Lapwing adds to Sigma.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
 use super::Tests;
 use super::anomaly::{self, Draft};
 use super::nearest;
 use super::place::Fault;
 use super::yaml::{Entry, Node, Value};
+use crate::address::{Aspect, Ranges, Whereabouts};
 use crate::field;
 use crate::time::Span;
 
@@ -110,8 +116,9 @@ fn dedup(entry: &Entry<'_>) -> Result<(Vec<String>, Span), Fault> {
 }
 
 fn tests(entry: &Entry<'_>, sort: Sort) -> Result<Tests, Fault> {
-    known(entry, &["match", "ignore"])?;
-    let mut tests = Tests::default();
+    known(entry, &["addresses", "match", "ignore"])?;
+    let addresses = entry.value.get("addresses").map(addresses).transpose()?;
+    let mut tests = Tests { addresses, ..Tests::default() };
     for key in ["match", "ignore"] {
         let cases = match entry.value.get(key) {
             None => continue,
@@ -125,6 +132,34 @@ fn tests(entry: &Entry<'_>, sort: Sort) -> Result<Tests, Fault> {
         }
     }
     Ok(tests)
+}
+
+/// What is known of addresses while the examples are tried: networks, and fields with their values.
+fn addresses(entry: &Entry<'_>) -> Result<Arc<Ranges<Whereabouts>>, Fault> {
+    let shape = "`addresses` is a mapping of networks such as `192.0.2.0/24`, each with fields such as `source.as.number: 64500`";
+    let wrong = |place| Fault::error(shape).at(place);
+    let mut networks = Vec::new();
+    for line in entry.value.map().ok_or_else(|| wrong(entry.place))? {
+        let network = line.key.parse::<IpNet>().or_else(|_| line.key.parse::<IpAddr>().map(IpNet::from));
+        let network = network.map_err(|_| wrong(line.place))?;
+        let mut known = Whereabouts::default();
+        for field in line.value.map().ok_or_else(|| wrong(line.place))? {
+            let names = Aspect::NAMES.map(|(name, _)| name);
+            let aspect = Aspect::named(&field.key).ok_or_else(|| {
+                let hint = nearest::hint(&field.key, names);
+                Fault::error(format!("`{}` is none of {}{hint}", field.key, names.join(", "))).at(field.place)
+            })?;
+            match field.value.json() {
+                serde_json::Value::String(text) => known.set(aspect, &text),
+                serde_json::Value::Number(number) => known.set(aspect, &number.to_string()),
+                serde_json::Value::Bool(true) => known.set(aspect, "true"),
+                serde_json::Value::Bool(false) | serde_json::Value::Null => {}
+                serde_json::Value::Array(_) | serde_json::Value::Object(_) => return Err(wrong(field.place)),
+            }
+        }
+        networks.push((network, known));
+    }
+    Ok(Arc::new(Ranges::new(networks)))
 }
 
 fn events(case: &Node<'_>, sort: Sort) -> Result<Vec<serde_json::Value>, Fault> {

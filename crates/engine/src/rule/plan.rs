@@ -18,8 +18,9 @@ use super::facts::{self, Wanted};
 use super::found::Tree;
 use super::index::Detection;
 use super::literal::{Literal, Literals, Where};
+use super::located::Places;
 use super::mapping::Synonyms;
-use super::matcher::{Subject, Test};
+use super::matcher::{Predicate, Subject, Test};
 use super::steps::{Place, Questions, Steps};
 use super::witness::{self, Witness, Witnesses};
 use crate::event::Kind;
@@ -35,6 +36,8 @@ pub(super) struct Plan {
     pub(super) tree_with_facts: Tree,
     /// The fields that are asked for and have other names.
     pub(super) synonyms: Synonyms,
+    /// The fields that are asked for and that no record needs to hold.
+    pub(super) places: Places,
     /// The members that say what a record is.
     pub(super) members: Vec<FieldId>,
     /// How many fields all rules have: the length of tables by field.
@@ -76,10 +79,15 @@ pub(super) enum Ask {
     Literals { unwatched: Range<u32>, atoms: Range<u32>, then: Option<PredicateNumber> },
     /// By asking the predicate itself.
     Directly(PredicateNumber),
+    /// The same, once it was looked up where the address is.
+    Located(PredicateNumber),
 }
 
 /// A field that is there says very little: any literal says more.
 const PRESENT_COST: u64 = 10_000;
+
+/// What it costs to find out where an address is, beside other ways to answer.
+const LOOK_UP_COST: u32 = 20;
 
 /// A plan in the making.
 #[derive(Default)]
@@ -96,6 +104,8 @@ struct Survey {
     /// By atom: its column and literal, and how many predicates ask for it.
     literals: Vec<(u32, Literal)>,
     popularity: Vec<u64>,
+    /// The fields whose values are looked up when they are asked for: no literal in a record speaks for them.
+    places: Places,
 }
 
 impl Plan {
@@ -107,7 +117,8 @@ impl Plan {
         detections: impl IntoIterator<Item = &'d Detection>,
     ) -> Self {
         let detections: Vec<&Detection> = detections.into_iter().collect();
-        let mut survey = Survey::default();
+        let all: Vec<FieldId> = (0..).map(FieldId).take(fields.len()).collect();
+        let mut survey = Survey { places: Places::among(&all, kind, fields), ..Survey::default() };
         for detection in &detections {
             survey.visit(&detection.program, predicates);
         }
@@ -144,8 +155,11 @@ impl Plan {
         plan.members = members.iter().filter_map(|name| fields.known(name)).collect();
         let asked = survey.fields(predicates);
         plan.synonyms = synonyms.only(&asked);
+        plan.places = Places::among(&asked, kind, fields);
+        let addresses = if plan.places.is_empty() { &[] } else { plan.places.addresses() };
         let tree = |more: &[FieldId]| {
-            let walked = asked.iter().chain(&plan.members).chain(more).copied().chain(plan.synonyms.names());
+            let walked =
+                asked.iter().chain(&plan.members).chain(addresses).chain(more).copied().chain(plan.synonyms.names());
             let mut tree = Tree::new(walked.map(|field| (field, fields.path(field))));
             tree.expect_others(plan.synonyms.names().map(|field| fields.path(field)));
             members.iter().for_each(|name| tree.expect_single(name));
@@ -226,6 +240,12 @@ impl Survey {
             return;
         }
         let asked = predicates.get(predicate);
+        if self.is_located(asked) {
+            self.asks.push(Ask::Located(predicate));
+            self.costs.push(LOOK_UP_COST);
+            self.witnesses.push(None);
+            return;
+        }
         let Some(Literals { any, enough }) = Literals::of(&asked.test) else {
             self.asks.push(Ask::Directly(predicate));
             self.costs.push(if matches!(asked.test, Test::Regex(_) | Test::Glob(..)) { 3 } else { 2 });
@@ -248,6 +268,12 @@ impl Survey {
             .push(Some(self.atoms[atoms.start as usize..].iter().map(|atom| Witness::Literal(*atom)).collect()));
         self.asks.push(Ask::Literals { unwatched: 0..0, atoms, then: (!enough).then_some(predicate) });
         self.costs.push(u32::from(!enough));
+    }
+
+    fn is_located(&self, asked: &Predicate) -> bool {
+        let is = |field: FieldId| self.places.aspect(field).is_some();
+        let other = if let Test::Field(other, ..) = asked.test { is(other) } else { false };
+        other || matches!(asked.subject, Subject::Field(field) if is(field))
     }
 
     fn atom(&mut self, column: u32, literal: Literal) -> Atom {

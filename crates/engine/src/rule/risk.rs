@@ -12,7 +12,7 @@ use super::place::{Fault, Place};
 use super::yaml::{Entry, Node, Value};
 use super::{Problem, RuleNumber, Severity};
 use crate::detect::{Learning, Way};
-use crate::time::Span;
+use crate::time::{Span, Zone};
 
 /// What is added up, and when it is an alert.
 #[derive(Clone, Debug)]
@@ -98,6 +98,7 @@ impl Risk {
             window: half_life,
             per_million,
             floor,
+            zone: Zone::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod filters;
 mod index;
 mod laws;
 mod load;
+mod located;
 mod modifiers;
 
 fn compile(texts: &[(&str, &str)]) -> (RuleSet, Vec<Problem>) {

@@ -30,7 +30,7 @@ impl TimePart {
     /// The part of the date that this value is: RFC 3339 text, or a number since 1970.
     pub(super) fn of(self, value: &Leaf<'_>) -> Option<Number> {
         let time = match value {
-            Leaf::Text(_) | Leaf::Escaped(_) => value.with_text(moment::from_text)??,
+            Leaf::Text(_) | Leaf::Escaped(_) | Leaf::Known(_) => value.with_text(moment::from_text)??,
             Leaf::Number(number) => moment::from_number(number)?,
             Leaf::Digits(digits) => moment::from_number(&digits.parse::<i64>().ok()?.into())?,
             Leaf::Long(_) | Leaf::Bool(_) | Leaf::Null | Leaf::Object => return None,

@@ -11,13 +11,16 @@ use super::ast::{Detection, Item, Named};
 use super::condition::{Collector, Predicates, Program};
 use super::draft::{self, Lints, Source};
 use super::found::{Found, Tree};
+use super::located::{Located, Places};
 use super::mapping::Synonyms;
 use super::modifier::Modifier;
 use super::place::Document;
 use super::value::{self, Names};
 use super::{Given, RuleFile, RuleId, sigma};
+use crate::address::Cache;
 use crate::event::Kind;
 use crate::field::{FieldId, Fields};
+use crate::normalise;
 
 /// Longest value of an event that is shown.
 const SHOWN_CHARACTERS_MAX: usize = 120;
@@ -69,6 +72,8 @@ struct Answer {
     holds: bool,
     fields: Fields,
     synonyms: Synonyms,
+    /// What is known of the address, under the name of the first field.
+    place: Option<String>,
 }
 
 impl Asked<'_> {
@@ -109,21 +114,30 @@ impl Asked<'_> {
 
     /// Compiles something by itself and asks it of the event.
     fn program(self, compile: impl FnOnce(&mut Names<'_>) -> Option<Program>) -> Option<Answer> {
-        let Given { placeholders, mappings, .. } = self.given;
+        let Given { placeholders, mappings, addresses, .. } = self.given;
         let (mut fields, mut collector) = (Fields::default(), Collector::default());
         let program =
             compile(&mut Names { fields: &mut fields, collector: &mut collector, placeholders, expanded: 0 })?;
         let predicates = collector.finish();
         mappings.intern(&mut fields);
+        for name in normalise::addresses(self.kind) {
+            fields.intern(name);
+        }
         let synonyms = mappings.synonyms(self.kind, &fields);
-        let ids = (0..).map(FieldId).take(fields.len());
-        let mut tree = Tree::new(ids.map(|field| (field, fields.path(field))));
+        let ids: Vec<FieldId> = (0..).map(FieldId).take(fields.len()).collect();
+        let mut tree = Tree::new(ids.iter().map(|field| (*field, fields.path(*field))));
         tree.expect_others(synonyms.names().map(|field| fields.path(field)));
         let mut found = Found::start(fields.len(), Found::default());
         found.read(&tree, true, self.event);
         found.stand_in(&synonyms);
+        let places = Places::among(&ids, self.kind, &fields);
+        let known = places.of(&found, &mut Located { addresses, cache: &mut Cache::default() });
+        if let Some(known) = &known {
+            places.fill(known, &mut found);
+        }
         let holds = holds(&program, &predicates, &found);
-        Some(Answer { holds, fields, synonyms })
+        let place = known.and_then(|known| known.get(places.aspect(FieldId(0))?).map(str::to_owned));
+        Some(Answer { holds, fields, synonyms, place })
     }
 }
 
@@ -150,6 +164,11 @@ impl Answer {
             values.push(cut.unwrap_or(text));
             values.len() == 5
         });
+        if values.is_empty()
+            && let Some(place) = &self.place
+        {
+            return format!("\"{place}\", known of its address");
+        }
         if values.is_empty() {
             return match other_case(event, self.fields.path(field).segments()) {
                 Some(name) => format!("nothing of this name, but `{name}`: names of fields mind letter case"),

@@ -8,6 +8,7 @@ use super::counts::Counts;
 use super::peers::Group;
 use super::risk::{self, Sum};
 use super::silent::{self, Gaps, Turn};
+use super::travel::{self, Travels};
 use super::values::Values;
 use super::verdict::{Known, Unusual};
 use super::{Learning, Shared, Way, distinct, first_seen, rare, rate};
@@ -44,6 +45,7 @@ pub(super) enum Habit {
     Places(Box<Places>),
     Gaps(Box<Gaps>),
     Sum(Box<Sum>),
+    Travels(Box<Travels>),
 }
 
 impl Habit {
@@ -54,6 +56,7 @@ impl Habit {
             Way::Concurrent => Self::Places(Box::default()),
             Way::Silent => Self::Gaps(Box::default()),
             Way::Risk => Self::Sum(Box::default()),
+            Way::Travel => Self::Travels(Box::default()),
         }
     }
 }
@@ -64,7 +67,9 @@ impl Profile {
             Habit::Values(values) => {
                 marks.iter().all(|mark| values.had(*mark).is_some_and(|had| i64::from(had.last) == cell))
             }
-            Habit::None | Habit::Counts(_) | Habit::Places(_) | Habit::Gaps(_) | Habit::Sum(_) => false,
+            Habit::None | Habit::Counts(_) | Habit::Places(_) | Habit::Gaps(_) | Habit::Sum(_) | Habit::Travels(_) => {
+                false
+            }
         }
     }
 
@@ -83,6 +88,7 @@ impl Profile {
             Habit::Gaps(gaps) => gaps.take(arrival, learning.window, wait, evidence),
             // What is added up is told apart: it may be taken back.
             Habit::Sum(_) => {}
+            Habit::Travels(travels) => travels.take(arrival, wait, evidence),
         }
     }
 
@@ -93,9 +99,12 @@ impl Profile {
         }
         match &mut self.habit {
             Habit::Sum(sum) => sum,
-            Habit::None | Habit::Values(_) | Habit::Counts(_) | Habit::Places(_) | Habit::Gaps(_) => {
-                unreachable!("it was just made one")
-            }
+            Habit::None
+            | Habit::Values(_)
+            | Habit::Counts(_)
+            | Habit::Places(_)
+            | Habit::Gaps(_)
+            | Habit::Travels(_) => unreachable!("it was just made one"),
         }
     }
 
@@ -107,6 +116,7 @@ impl Profile {
             Habit::Places(places) => places.deadline(),
             Habit::Gaps(gaps) => gaps.deadline(),
             Habit::Sum(sum) => sum.deadline(),
+            Habit::Travels(travels) => travels.deadline(),
         }
     }
 
@@ -119,6 +129,7 @@ impl Profile {
             Habit::Places(places) => places.moment(learning.window),
             Habit::Gaps(gaps) => gaps.moment(learning.window),
             Habit::Sum(sum) => sum.moment(),
+            Habit::Travels(travels) => travels.moment(),
         }
     }
 
@@ -138,6 +149,7 @@ impl Profile {
             Habit::Places(places) => places.pairs = Values::default(),
             Habit::Gaps(gaps) => gaps.forget(),
             Habit::Sum(sum) => sum.forget(),
+            Habit::Travels(travels) => travels.forget(),
         }
     }
 
@@ -150,6 +162,7 @@ impl Profile {
             Habit::Places(places) => places.release(evidence),
             Habit::Gaps(gaps) => gaps.release(evidence),
             Habit::Sum(sum) => sum.release(evidence),
+            Habit::Travels(travels) => travels.release(evidence),
         }
     }
 
@@ -198,6 +211,15 @@ impl Profile {
                 found.iter().flat_map(|found| &found.sample).for_each(|handle| evidence.hold(*handle));
                 window.release(evidence);
                 (window.end(learning.window), found)
+            }
+            Habit::Travels(travels) => {
+                let mut minute = travels.next()?;
+                let known_for = Known::of(since, looks, minute.last);
+                let found = travel::judge(travels, &mut minute, known_for, learning);
+                // An alert holds on to those that it shows.
+                found.iter().flat_map(|found| &found.sample).for_each(|handle| evidence.hold(*handle));
+                minute.release(evidence);
+                (minute.end(), found)
             }
             Habit::Gaps(gaps) => match gaps.next()? {
                 Turn::Spoke(window) => {
@@ -252,6 +274,7 @@ impl Weigh for Profile {
             Habit::Places(places) => size_of::<Places>() + places.bytes(),
             Habit::Gaps(gaps) => size_of::<Gaps>() + gaps.bytes(),
             Habit::Sum(sum) => size_of::<Sum>() + sum.bytes(),
+            Habit::Travels(travels) => size_of::<Travels>() + travels.bytes(),
         };
         texts + episode + habit + self.group.as_ref().map_or(0, |group| group.bytes())
     }

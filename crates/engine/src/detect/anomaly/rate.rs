@@ -29,11 +29,12 @@ pub(super) fn judge_count(
 ) -> Option<Unusual> {
     let end = window.end(learning.window);
     let others = shared.counts.before(end);
-    let surprise = counts.baseline.surprise(&others, count, window.first);
+    // An hour that a clock is put forward or back is nothing beside half-lives of days.
+    let wall = learning.zone.wall(window.first);
+    let surprise = counts.baseline.surprise(&others, count, wall);
     let is_learnt = known.is_enough(learning);
     let rank = shared.calibration.rank(surprise.score, is_learnt, learning.limit(), end);
-    let against =
-        group.and_then(|group| shared.peers.count((group, end), (count, window.first), (&others, known), learning));
+    let against = group.and_then(|group| shared.peers.count((group, end), (count, wall), (&others, known), learning));
     let unusual = is_learnt
         && is_unusual(surprise.score, rank, known, learning)
         && against.as_ref().is_none_or(|against| against.is_unusual(known, learning));
@@ -46,7 +47,7 @@ pub(super) fn judge_count(
         odds(&mut note.against, rank);
         note
     });
-    let taught = counts.baseline.learn(&others, count, window.first);
+    let taught = counts.baseline.learn(&others, count, wall);
     shared.counts.learn(taught);
     let (first, last, events) = (window.first, window.last, window.events as usize);
     let weight = Weight::of(rank, learning, end);

@@ -14,7 +14,8 @@ fn sighting(id: &str, scene: Scene) -> Sighting {
 
 fn scene(name: &str) -> Scene {
     let some = Some;
-    let parts = [None, some(name), some("192.0.2.7"), None, None, some(name), some("a"), None, None, some("Denied")];
+    let (address, failure, place) = (some("192.0.2.7"), some("Denied"), some("Berlin, DE"));
+    let parts = [None, some(name), address, None, None, some(name), some("a"), None, None, failure, place];
     Scene::new(ActorSort::App, &parts)
 }
 

@@ -1,9 +1,12 @@
 //! What is read of a record's text alone is what the whole way comes to.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::address::{Addresses, Aspect, Ranges, Whereabouts};
 use crate::detect::{Raw, sight, sight_raw};
 use crate::event::Kind;
 use crate::normalise::{Format, Limits, home, normalise};
@@ -27,6 +30,13 @@ title: Sum
 id: 33333333-3333-4333-8333-333333333333
 level: low
 correlation: {type: value_sum, rules: [any], group-by: [userIdentity.arn], timespan: 1h, condition: {gte: 2, field: a}}
+---
+title: Place
+id: 55555555-5555-4555-8555-555555555555
+logsource: {}
+detection: {s: {source.geo.country_iso_code: DE}, t: {a: x, source.tor: null}, condition: 1 of them}
+level: low
+dedup: {group-by: [source.as.number, source.geo.city_name], period: 1h}
 ";
 
 /// Asks for what an identity and facets are read from, which is lent what stands under other names.
@@ -50,7 +60,11 @@ fn compile(mapped: bool) -> RuleSet {
     let (mappings, problems) = Mappings::read(&files, &[]);
     assert_eq!(problems, []);
     let text = format!("{RULES}{}", if mapped { LENT } else { "" });
-    let given = Given { mappings, ..Given::default() };
+    let mut place = Whereabouts::default();
+    place.set(Aspect::Country, "DE");
+    place.set(Aspect::Network, "64500");
+    let addresses = Addresses::of(Arc::new(Ranges::new([("192.0.2.0/24".parse().unwrap(), place)])));
+    let given = Given { mappings, addresses, ..Given::default() };
     let (rules, problems) = RuleSet::compile_with(&[RuleFile { path: "r.yml".into(), text }], &given);
     assert_eq!(problems, []);
     rules
@@ -94,6 +108,7 @@ fn value() -> impl Strategy<Value = String> {
         "\"Role\"",
         "\"arn:aws:x:1:y/z\"",
         "\"Failure\"",
+        "\"192.0.2.1\"",
     ];
     let scalar = select(scalars.to_vec()).prop_map(str::to_owned);
     let inner = ["b", "type", "arn", "accountId", "userName", "ARN", "roleName", "ConsoleLogin", "principalId"];

@@ -1,8 +1,11 @@
 //! What is odd, and what only looks so.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
+use crate::address::{Addresses, Aspect, Ranges, Whereabouts};
 use crate::lineage::FindingKind;
 use crate::rule::Severity;
 
@@ -34,6 +37,25 @@ fn found(records: &[serde_json::Value]) -> Vec<(FindingKind, Severity)> {
 fn from(network: &str, mut record: serde_json::Value) -> serde_json::Value {
     record["sourceIPAddress"] = network.into();
     record
+}
+
+#[test]
+fn networks_of_runners_may_be_known_by_an_atlas_and_one_that_knows_none_says_nothing() {
+    let session = temporary("ci");
+    let deploy = role_session("Deploy", "GitHubActions", &session, "09:00:00");
+    for (aspect, address, expected) in [
+        (Aspect::Pipeline, "192.0.2.9", 0),
+        (Aspect::Pipeline, "198.51.100.7", 1),
+        (Aspect::Country, "198.51.100.7", 0),
+    ] {
+        let mut place = Whereabouts::default();
+        place.set(aspect, "github");
+        let addresses = Addresses::of(Arc::new(Ranges::new([("192.0.2.0/24".parse().unwrap(), place)])));
+        let records = [assume_by_oidc("09:00:00", MAIN, &session), from(address, call("09:01:00", deploy.clone()))];
+        let policy = Policy { addresses, ..Policy::default() };
+        let (_, told) = taken(policy, said(Kind::AwsCloudtrail, &records));
+        assert_eq!(told.len(), expected, "{aspect:?} {address}");
+    }
 }
 
 #[test]

@@ -396,6 +396,11 @@ fn a_name_of_another_schema_is_known_if_it_is_mapped() {
         ("request.roleArn", None),
         ("source.ipp", Some("no record of aws.cloudtrail has a field `source`; did you mean `source.ip`?")),
         ("source.port", Some("no record of aws.cloudtrail has a field `source`")),
+        ("source.tor", None),
+        (
+            "source.as.numbre",
+            Some("no record of aws.cloudtrail has a field `source`; did you mean `source.as.number`?"),
+        ),
     ] {
         let text = with("eventName: AssumeRole\n", &format!("{field}: AssumeRole\n"));
         let found = RuleSet::check(&[RuleFile { path: "a.yml".to_owned(), text }], &given).1;

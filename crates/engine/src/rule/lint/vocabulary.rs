@@ -1,5 +1,7 @@
 //! What is known of the fields that records of a kind have.
 
+use crate::address::Aspect;
+use crate::detect::Way;
 use crate::event::{Kind, LogSource};
 use crate::rule::index::{includes, own};
 use crate::rule::{Mappings, nearest};
@@ -259,12 +261,15 @@ impl Vocabulary {
     pub(super) fn doubt(&self, field: &str, mappings: &Mappings) -> Option<String> {
         let kind = self.kind.name();
         let top = field.split(['.', '[']).next().unwrap_or_default();
-        if mappings.knows(self.kind, field) {
+        // What is known of addresses stands in no record.
+        if mappings.knows(self.kind, field) || Aspect::named(field).is_some() || Way::PLACE.contains(&field) {
             return None;
         }
         if !self.names.contains(&top) {
             let near = nearest::nearest(top, self.names.iter().copied());
-            let near = near.or_else(|| nearest::nearest(field, mappings.names(self.kind)));
+            // Any other short word would be near the short ones.
+            let known = Aspect::NAMES.iter().map(|(name, _)| *name).filter(|name| name.matches('.').count() > 1);
+            let near = near.or_else(|| nearest::nearest(field, mappings.names(self.kind).chain(known)));
             if near.is_none() && !self.closed {
                 return None;
             }

@@ -152,6 +152,8 @@ fn own_keys_are_read_and_their_mistakes_refused() {
         "dedup: {by: [a], period: 1h}\n",
         "tests: {match: [[{a: x}]]}\n",
         "tests: {fires: []}\n",
+        "tests: {addresses: {here: {source.tor: true}}}\n",
+        "tests: {addresses: {192.0.2.0/24: {source.torr: true}}}\n",
     ] {
         all += &problems(&[("a.yml", &format!("{good}{keys}"))]);
     }
@@ -161,7 +163,9 @@ fn own_keys_are_read_and_their_mistakes_refused() {
     error a.yml:7:32: "soon" is not a length of time such as 30s, 10m, 1h or 7d
     error a.yml:7:9: `by` means nothing in `dedup`, which takes `group-by` and `period`
     error a.yml:7:17: each test of a detection is one event, a mapping
-    error a.yml:7:9: `fires` means nothing in `tests`, which takes `match` and `ignore`
+    error a.yml:7:9: `fires` means nothing in `tests`, which takes `addresses` and `match` and `ignore`
+    error a.yml:7:21: `addresses` is a mapping of networks such as `192.0.2.0/24`, each with fields such as `source.as.number: 64500`
+    error a.yml:7:36: `source.torr` is none of source.geo.city_name, source.geo.country_iso_code, source.geo.location.lat, source.geo.location.lon, source.as.number, source.as.organization.name, source.cloud.provider, source.cloud.region, source.cloud.service.name, source.ci.provider, source.tor, source.vpn; did you mean `source.tor`?
     "#);
 }
 
