@@ -5,7 +5,7 @@ use sonic_rs::Value;
 use super::RuleNumber;
 use super::column::Atom;
 use super::condition::Predicates;
-use super::facts::{Facts, Wanted, member};
+use super::facts::{Facts, Wanted, member, said};
 use super::found::{Found, Tree};
 use super::leaf::Leaf;
 use super::literal::Where;
@@ -15,6 +15,7 @@ use super::number::Number;
 use super::plan::{Ask, Plan};
 use super::skim;
 use crate::event::Kind;
+use crate::lineage::{self, Glimpse};
 use crate::normalise::glance;
 use crate::normalise::home;
 use crate::normalise::{Format, Home};
@@ -57,6 +58,8 @@ pub struct Glance<'s, 'r> {
     pub time: Timestamp,
     /// The detection rules that match it, in ascending order.
     pub rules: &'s [RuleNumber],
+    /// What it says of credentials and deploys.
+    pub glimpse: Glimpse<'r>,
 }
 
 /// A second look, at what is remembered of an event that matched.
@@ -108,9 +111,10 @@ pub(super) fn glance<'s, 'r>(
     scratch: &'s mut Scratch,
 ) -> Option<Glance<'s, 'r>> {
     let (clear, found) = skimmed(plan, &plan.tree, predicates, (format, kind), text, scratch);
+    let glimpse = clear.map(|(time, _)| glimpse(plan, kind, time, &found));
     scratch.found = found.forget();
-    let (time, home) = clear?;
-    Some(Glance { kind, home, time, rules: &scratch.matched })
+    let ((time, home), glimpse) = clear.zip(glimpse)?;
+    Some(Glance { kind, home, time, rules: &scratch.matched, glimpse })
 }
 
 /// The same, and more of an event that matched. Events that match come in runs: after one that did all is read in one
@@ -130,10 +134,19 @@ pub(super) fn glance_and_recall<'r, T>(
     let answer = clear.and_then(|(time, home)| {
         *matches_come = !matched.is_empty();
         let recall = Recall { found: at_once.then_some(&found), text, wanted, memory: facts };
-        see(Glance { kind, home, time, rules: matched }, recall)
+        let glimpse = glimpse(plan, kind, time, &found);
+        see(Glance { kind, home, time, rules: matched, glimpse }, recall)
     });
     scratch.found = found.forget();
     answer
+}
+
+/// What is seen of credentials on the way.
+fn glimpse<'e>(plan: &Plan, kind: Kind, time: Timestamp, found: &Found<'e>) -> Glimpse<'e> {
+    if kind != Kind::AwsCloudtrail {
+        return Glimpse::Nothing;
+    }
+    lineage::glance::glimpse(time, |number| said(found, plan.notes[number]))
 }
 
 /// Skims with this tree and decides; time and home are missing if the record is to be read in full.
