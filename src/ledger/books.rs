@@ -173,6 +173,9 @@ impl Books {
         }
         for finding in findings {
             METRICS.lineage_findings.with_label_values(&[finding.kind.name()]).inc();
+            if !found::is_for_people(&finding) {
+                continue;
+            }
             kept.extend(papers.iter().find_map(|papers| found::evidence(&finding, papers)));
             changes.push(found::change(&finding));
         }

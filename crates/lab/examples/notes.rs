@@ -103,6 +103,11 @@ fn settle(out: &mut impl Write) -> std::io::Result<()> {
         known.len(),
         found.len()
     )?;
+    let mut kinds = std::collections::BTreeMap::<&str, (usize, &str)>::new();
+    for finding in &found {
+        kinds.entry(finding.kind.name()).or_insert((0, &finding.sentence)).0 += 1;
+    }
+    writeln!(out, "{kinds:#?}")?;
     notes.facts.into_iter().for_each(|fact| deploys.take(fact));
     for _ in 0..3 {
         let start = Instant::now();

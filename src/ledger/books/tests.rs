@@ -213,3 +213,23 @@ fn a_kind_of_log_is_as_far_as_its_last_partition_and_one_that_was_never_heard_is
     let expected = Heard { since: Timestamp::default(), mark: Timestamp::from_millis(19 * 60_000) };
     assert_eq!(marks, Marks::from([(Kind::AwsCloudtrail, expected)]));
 }
+
+#[test]
+fn an_expiry_at_vault_that_was_outlived_is_no_alert_and_a_revocation_is() {
+    let finding = |sort, anchor: &str| lineage::Finding {
+        time: Timestamp::default(),
+        kind: lineage::FindingKind::AfterEnd,
+        severity: engine::rule::Severity::High,
+        credential: lineage::Id::new(sort, "x"),
+        anchor: anchor.to_owned(),
+        sentence: String::new(),
+        event: String::new(),
+    };
+    for (sort, anchor, expected) in [
+        (lineage::Sort::VaultAccessor, "expired", false),
+        (lineage::Sort::VaultAccessor, "2026-11-20T09:00:00.000000Z", true),
+        (lineage::Sort::AwsKey, "expired", true),
+    ] {
+        assert_eq!(found::is_for_people(&finding(sort, anchor)), expected, "{sort:?} {anchor}");
+    }
+}
