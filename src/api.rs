@@ -14,11 +14,12 @@ use connect::clock::Clock;
 use connect::host;
 use engine::rule::RuleSet;
 use engine::time::Timestamp;
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::deliver::Mood;
 use crate::feed::Health;
+use crate::ledger::Question;
 use crate::metrics::METRICS;
 use crate::roster::Roster;
 use crate::store::{Reader, Told};
@@ -27,8 +28,10 @@ mod alerts;
 pub(crate) mod connections;
 mod console;
 mod coverage;
+mod deploys;
 mod error;
 mod letters;
+mod lineage;
 mod live;
 mod status;
 
@@ -51,6 +54,8 @@ pub(crate) struct App {
     pub sinks: Vec<(String, &'static str, watch::Receiver<Mood>)>,
     /// Alerts as they change.
     pub live: broadcast::Sender<Told>,
+    /// What is asked of the ledger.
+    pub questions: mpsc::Sender<Question>,
     /// Whether commits work.
     pub committing: Arc<AtomicBool>,
     /// Where people reach the console.
@@ -89,6 +94,9 @@ pub(crate) fn router(app: Arc<App>, ingest: Router) -> Router {
         .route("/api/v1/alerts/stream", get(live::stream))
         .route("/api/v1/alerts/{id}", get(alerts::one))
         .route("/api/v1/coverage", get(coverage::list))
+        .route("/api/v1/deploys", get(deploys::list))
+        .route("/api/v1/deploys/{id}", get(deploys::one))
+        .route("/api/v1/lineage/{id}", get(lineage::one))
         .route("/api/v1/dead-records", get(letters::list))
         .route("/api/v1/status", get(status::status))
         .route("/api/{*path}", any(async || Refusal::UnknownPath))

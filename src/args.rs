@@ -101,8 +101,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Lists the deploys that log files tell of, and what explains each: the session, run, commit, review and approval
-    /// behind it. No state, no alerts.
+    /// Lists deploys, and what explains each: the session, run, commit, review and approval behind it. Of log files, or,
+    /// if none is named, those that the service has judged: it may run.
     ///
     /// The unexplained come first. Exit status 1 if one of those that are printed is unexplained. Files are taken to be
     /// whole; a kind of log that is not among them counts as not onboarded, which makes a verdict unknown.
@@ -201,8 +201,9 @@ pub(crate) struct Input {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Deployed {
     /// Log files as for `replay`, or folders of them (`*.json`, `*.jsonl`, `*.ndjson`, `*.log`, `*.gz`, `*.zst`).
-    #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
     /// Kind of log; `auto` recognises each record.
     #[arg(long, value_parser = parse_format, default_value = "auto")]
     pub kind: Format,

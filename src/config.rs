@@ -20,6 +20,7 @@ use crate::rules::Places;
 mod coverage;
 mod enrichment;
 mod expand;
+mod lineage;
 mod organisation;
 mod prints;
 mod sense;
@@ -27,6 +28,7 @@ mod system;
 
 pub(crate) use coverage::{Coverage, Expect};
 pub(crate) use enrichment::Enrichment;
+pub(crate) use lineage::{Deploys, Lineage, books, read as read_policy};
 pub(crate) use organisation::Organisation;
 pub(crate) use prints::{Print, Prints};
 pub(crate) use system::System;
@@ -95,6 +97,12 @@ pub(crate) struct Config {
     /// What should arrive, so that what does not is an alert.
     #[serde(default)]
     pub coverage: Coverage,
+    /// Where each credential came from, and what is odd about its use.
+    #[serde(default)]
+    pub lineage: Lineage,
+    /// What explains each change to what runs.
+    #[serde(default)]
+    pub deploys: Deploys,
     /// What is kept of matched events.
     #[serde(default)]
     pub archive: Archive,

@@ -7,6 +7,7 @@ const CONFIG: &str = include_str!("config.rs");
 const COVERAGE: &str = include_str!("config/coverage.rs");
 const ENRICHMENT: &str = include_str!("config/enrichment.rs");
 const ORGANISATION: &str = include_str!("config/organisation.rs");
+const LEDGERS: &str = include_str!("config/lineage.rs");
 const ACCOUNTS: &str = include_str!("../crates/connect/src/accounts.rs");
 const FILE: &str = include_str!("../crates/connect/src/source/file.rs");
 const HTTP: &str = include_str!("../crates/connect/src/source/http.rs");
@@ -72,6 +73,8 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("### `organization`", ACCOUNTS, "Settings"),
     ("## `enrichment`", ENRICHMENT, "Enrichment"),
     ("## `organisation`", ORGANISATION, "Organisation"),
+    ("## `lineage`", LEDGERS, "Lineage"),
+    ("## `deploys`", LEDGERS, "Deploys"),
     ("## `archive`", CONFIG, "Archive"),
     ("## `state`", CONFIG, "State"),
     ("## `retention`", CONFIG, "Retention"),
@@ -186,9 +189,8 @@ fn default_of(attribute: &str, sort: &str, source: &str) -> String {
         None => match sort {
             "bool" => "`false`".to_owned(),
             "usize" => "`0`".to_owned(),
-            "Archive" | "State" | "Retention" | "Ingest" | "Coverage" | "Enrichment" | "Organisation" => {
-                "see below".to_owned()
-            }
+            "Archive" | "State" | "Retention" | "Ingest" | "Coverage" | "Enrichment" | "Organisation" | "Lineage"
+            | "Deploys" => "see below".to_owned(),
             // These say it in their own words.
             "Start" | "Rate" | "Begin" | "Beginning" | "Zone" => "see right".to_owned(),
             _ => "none".to_owned(),
@@ -264,6 +266,8 @@ fn words(sort: &str) -> Option<&'static str> {
         "Vec<engine::event::Kind>" | "Vec<Kind>" => "kinds",
         "Vec<String>" | "Names" | "LogGroups" | "Prefixes" => "names",
         "Properties" => "names and texts",
+        "Vec<Net>" => "networks",
+        "deploys::Policy" => "a policy",
         "BTreeMap<String, Vec<String>>" => "lists by name",
         "BTreeMap<String, Secret>" => "names and secrets",
         "Start" => "length of time or moment",
@@ -279,6 +283,8 @@ fn words(sort: &str) -> Option<&'static str> {
         | "Coverage"
         | "Enrichment"
         | "Organisation"
+        | "Lineage"
+        | "Deploys"
         | "Archive"
         | "State"
         | "Retention"

@@ -15,9 +15,10 @@ use arc_swap::ArcSwap;
 use engine::detect::{Caps, Change, Reach, State};
 use engine::hash::Seed;
 use engine::normalise::Reject;
+use engine::notes::Readers;
 use engine::rule::{RuleSet, Severity};
 use engine::time::{Span, Timestamp};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, Kept};
@@ -30,14 +31,19 @@ use crate::workers::{Collected, Matched, Waited};
 use connect::clock::Clock;
 
 mod apply;
+mod books;
 mod changes;
 mod cover;
 mod health;
+mod question;
 mod seen;
 mod snapshots;
 mod voices;
 
+use books::Books;
+pub(crate) use books::{Page, Settings as BookSettings};
 use cover::Cover;
+pub(crate) use question::{Answer, Question, WAITING};
 use seen::Seen;
 use snapshots::Snapshots;
 use voices::Voices;
@@ -66,6 +72,12 @@ pub(crate) struct Ledger {
     current: Arc<ArcSwap<RuleSet>>,
     seen: Seen,
     voices: Voices,
+    /// Where credentials came from, and what explains deploys.
+    books: Books,
+    /// What these ask workers to note.
+    readers: Readers,
+    /// What people ask of them.
+    questions: Option<mpsc::Receiver<Question>>,
     /// What should arrive, if somebody says so.
     cover: Option<Cover>,
     /// What has to be said of partitions before anything else.
@@ -92,6 +104,8 @@ pub(crate) struct Settings {
     pub folder: PathBuf,
     /// Limits of windows.
     pub caps: Caps,
+    /// The ledgers beside the road.
+    pub books: books::Settings,
 }
 
 /// Who is told that something was committed.
@@ -128,6 +142,10 @@ impl Ledger {
         for step in &recovered.journal {
             state.step(&rules, step, &mut changes);
         }
+        let readers = settings.books.readers();
+        let (books, more) =
+            Books::open(settings.books, recovered.books.as_deref(), recovered.pages, &recovered.deploys)?;
+        changes.extend(more);
         let number = recovered.number + tell_unknown(&store, changes, recovered.number + 1, clock.now())?;
         let (voices, news) = Voices::open(roster, state.partitions(), Instant::now(), clock.now());
         let counted = (state.evicted(), state.late(), state.held_back());
@@ -141,6 +159,9 @@ impl Ledger {
             current,
             seen: Seen::recovered(recovered.seen),
             voices,
+            books,
+            readers,
+            questions: None,
             cover: None,
             news,
             number,
@@ -160,6 +181,16 @@ impl Ledger {
         Self { cover: Some(cover), ..self }
     }
 
+    /// The same, and it answers what is asked.
+    pub(crate) fn answering(self, questions: mpsc::Receiver<Question>) -> Self {
+        Self { questions: Some(questions), ..self }
+    }
+
+    /// What workers are to note.
+    pub(crate) fn readers(&self) -> Readers {
+        self.readers
+    }
+
     /// Runs until the workers have ended; then saves a snapshot.
     pub(crate) fn run(mut self, mut matched: Collected, listeners: &Listeners, stop: &CancellationToken) {
         loop {
@@ -168,6 +199,9 @@ impl Ledger {
                 Waited::Nothing => Vec::new(),
                 Waited::Ended => break,
             };
+            if let Some(questions) = &mut self.questions {
+                question::answer(questions, self.books.lineage());
+            }
             while !group.is_empty()
                 && group.len() < GROUP_MAX
                 && let Some(more) = matched.ready()
@@ -189,7 +223,7 @@ impl Ledger {
             }
         }
         fail::point(Point::Saving);
-        if let Err(error) = self.snapshots.last(self.number, &self.state) {
+        if let Err(error) = self.snapshots.last(self.number, &self.state, &self.books) {
             tracing::warn!(error = format!("{error:#}"), "last snapshot not written, the journal serves as well");
         }
         fail::point(Point::Saved);
@@ -217,7 +251,7 @@ impl Ledger {
                     if !listeners.committing.swap(true, Relaxed) {
                         tracing::info!("commits work again");
                     }
-                    self.snapshots.wrote(&commit, &self.state, Instant::now());
+                    self.snapshots.wrote(&commit, &self.state, &self.books, Instant::now());
                     self.count_changes(&commit.changes, &told);
                     return Some(told);
                 }
@@ -264,6 +298,7 @@ impl Ledger {
         METRICS.state_keys.set(gauge(self.state.keys()));
         METRICS.state_bytes.set(gauge(self.state.bytes()));
         METRICS.seen_ids.set(gauge(self.seen.len()));
+        self.books.measure();
         self.counted = now;
     }
 

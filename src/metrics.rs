@@ -105,6 +105,13 @@ metrics! {
     snapshot_seconds: Histogram, "lapwing_snapshot_seconds", "Time that commits wait for a copy of the state, which is then written beside them";
     seen_ids: IntGauge, "lapwing_seen_ids", "Ids of counted events that are remembered, the last 2,000,000 at most; only of sources that may bring one again";
     source_missing: IntGaugeVec, "lapwing_source_missing", "1 when a source has failed for 30 min: alerts of rules that read it are partial", ["source"];
+    lineage_credentials: IntGauge, "lapwing_lineage_credentials", "Credentials whose origin and uses are known";
+    lineage_evictions: IntCounter, "lapwing_lineage_evictions_total", "Credentials that left because lineage.credentials_max was reached";
+    lineage_expired: IntCounter, "lapwing_lineage_expired_total", "Credentials that left because they were over for 30 days";
+    lineage_findings: IntCounterVec, "lapwing_lineage_findings_total", "What was odd about credentials, by kind", ["kind"];
+    deploys: IntCounterVec, "lapwing_deploys_total", "Deploys that were judged, each revision again, by verdict: explained, unknown, unexplained", ["verdict"];
+    deploys_facts: IntGauge, "lapwing_deploys_facts", "Facts about deploys that are kept";
+    deploys_judge_seconds: Histogram, "lapwing_deploys_judge_seconds", "Time that judging all deploys took";
     coverage: IntGaugeVec, "lapwing_coverage_cells", "What should arrive, by account, region and kind of log, and whether it does: seen, waiting, missing, silent; and what arrives unexpected", ["state"];
     coverage_unlisted: IntCounter, "lapwing_coverage_unlisted_total", "Times that a record's account was not listed: too many that nobody expects are, or its name is too long";
     coverage_list_errors: IntCounter, "lapwing_coverage_list_errors_total", "Times that a list of accounts could not be read; the last one stays in force";

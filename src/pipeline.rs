@@ -67,7 +67,7 @@ impl Pipeline {
         // source: raw records with marks
         let mut reading = tokio::spawn(sources.run(inbox, stop.clone()));
         // normalise, and all of detect that needs no memory
-        let (matched, mut threads) = workers::start(workers, records, rules, Limits::default())?;
+        let (matched, mut threads) = workers::start(workers, records, rules, Limits::default(), ledger.readers())?;
         // detect and alert: windows, episodes, one durable commit a group of batches
         let stopping = stop.clone();
         threads.push(workers::thread("ledger".to_owned(), move || ledger.run(matched, &listeners, &stopping))?);

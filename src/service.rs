@@ -22,7 +22,7 @@ use crate::connectors;
 use crate::coverage::{self, Watch};
 use crate::deliver::{Delivery, Mood};
 use crate::feed::Feed;
-use crate::ledger::{Ledger, Listeners, Settings};
+use crate::ledger::{self, Ledger, Listeners, Settings};
 use crate::metrics::METRICS;
 use crate::pipeline::Pipeline;
 use crate::reload;
@@ -79,9 +79,10 @@ impl Lapwing {
         let deliveries = open_sinks(&config)?;
         let rules = Arc::new(ArcSwap::from_pointee(compiled));
         let roster = sources.roster();
-        let settings = remembered(&config);
+        let settings = remembered(&config)?;
         let ledger = Ledger::open(store.clone(), recovered, rules.clone(), roster.clone(), settings, clock.clone())?;
-        let (ledger, watch) = cover(ledger, &config, &store, &clock)?;
+        let (questions, asked) = mpsc::channel(ledger::WAITING);
+        let (ledger, watch) = cover(ledger.answering(asked), &config, &store, &clock)?;
         let upkeep = Upkeep::open(&store, &config, clock.clone())?;
         let listeners = Listeners {
             router: Arc::new(Notify::new()),
@@ -98,6 +99,7 @@ impl Lapwing {
                 .map(|delivery| (delivery.name.clone(), delivery.sink.kind(), delivery.mood.subscribe()))
                 .collect(),
             live: listeners.live.clone(),
+            questions,
             committing: listeners.committing.clone(),
             public_url: config.public_url.clone(),
             token: token(&config)?,
@@ -223,12 +225,13 @@ fn workers(config: &Config) -> usize {
     }
 }
 
-fn remembered(config: &Config) -> Settings {
+fn remembered(config: &Config) -> anyhow::Result<Settings> {
     let config::State { keys_max, mib_max } = config.state;
-    Settings {
+    Ok(Settings {
         folder: config.data.clone(),
         caps: Caps { keys_max, bytes_max: mib_max.saturating_mul(1 << 20), ..Caps::default() },
-    }
+        books: config::books(&config.lineage, &config.deploys).context("deploys")?,
+    })
 }
 
 fn open_sinks(config: &Config) -> anyhow::Result<Vec<Delivery>> {

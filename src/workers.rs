@@ -16,17 +16,21 @@ use engine::alert::redact::{redact, redact_unread};
 use engine::detect::{Raw, Seen, Sighting, sight, sight_raw};
 use engine::event::{Event, Kind, Kinds};
 use engine::normalise::{Limits, Reject, RejectReason, home, normalise};
+use engine::notes::{Notes, Readers};
 use engine::rule::{RuleSet, Scratch};
 use engine::time::{Span, Timestamp};
 use tokio::sync::mpsc;
 
 use self::homes::Homes;
+use self::papers::Desk;
+pub(crate) use self::papers::Papers;
 use crate::coverage::Spot;
 use crate::fail::{self, Point};
 use crate::feed::Feed;
 use crate::metrics::METRICS;
 
 mod homes;
+mod papers;
 
 /// Batches that wait before and after each worker: with one in work, 2 × 3 × about 1 MiB a core.
 const WAITING: usize = 2;
@@ -70,6 +74,10 @@ pub(crate) struct Matched {
     pub gaps: Vec<Gap>,
     /// Whose events they are, matched or not, if somebody asks.
     pub heard: Vec<Spot>,
+    /// What it says of credentials and deploys.
+    pub notes: Notes,
+    /// Where the events of these notes stand, should one become evidence.
+    pub papers: Papers,
     /// Events normalised.
     pub events: u64,
     /// How many of them rules matched; written when they are counted.
@@ -131,12 +139,13 @@ pub(crate) fn start(
     mut inbox: mpsc::Receiver<Load>,
     rules: Arc<ArcSwap<RuleSet>>,
     limits: Limits,
+    readers: Readers,
 ) -> anyhow::Result<(Collected, Vec<JoinHandle<()>>)> {
     let (mut inlets, mut outlets, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..count.max(1) {
         let (inlet, deals) = sync_channel(WAITING);
         let (matched, outlet) = sync_channel(WAITING);
-        threads.push(thread(format!("worker-{number}"), move || work(&deals, &matched, &limits))?);
+        threads.push(thread(format!("worker-{number}"), move || work(&deals, &matched, &limits, readers))?);
         inlets.push(inlet);
         outlets.push(outlet);
     }
@@ -186,11 +195,11 @@ pub(crate) fn thread(name: String, body: impl FnOnce() + Send + 'static) -> anyh
     std::thread::Builder::new().name(name).spawn(body).context("start thread")
 }
 
-fn work(deals: &Receiver<Deal>, matched: &SyncSender<Matched>, limits: &Limits) {
+fn work(deals: &Receiver<Deal>, matched: &SyncSender<Matched>, limits: &Limits, readers: Readers) {
     let mut scratch = Scratch::default();
     let mut events = Vec::new();
     while let Ok(deal) = deals.recv() {
-        let done = match_batch(deal, limits, &mut scratch, &mut events);
+        let done = match_batch(deal, limits, readers, &mut scratch, &mut events);
         fail::point(Point::Matched);
         if matched.send(done).is_err() {
             return;
@@ -203,7 +212,8 @@ impl Matched {
     pub(crate) fn new(feed: Arc<Feed>, rules: Arc<RuleSet>, partitions: &[Arc<str>], mark: Mark) -> Self {
         let reached = feed.partitions(partitions);
         let (found, rejects, gaps, heard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { feed, rules, mark, found, reached, rejects, gaps, heard, events: 0, matched: 0, bytes: 0 }
+        let (notes, papers) = (Notes::default(), Papers::default());
+        Self { feed, rules, mark, found, reached, rejects, gaps, heard, notes, papers, events: 0, matched: 0, bytes: 0 }
     }
 
     /// An event of this partition happened then, as it says.
@@ -229,7 +239,13 @@ impl Matched {
     }
 }
 
-fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut Vec<Event>) -> Matched {
+fn match_batch(
+    deal: Deal,
+    limits: &Limits,
+    readers: Readers,
+    scratch: &mut Scratch,
+    events: &mut Vec<Event>,
+) -> Matched {
     let Deal { load: Load { feed, batch }, rules } = deal;
     let mut matched = Matched::new(feed, rules, &batch.partitions, batch.mark);
     matched.gaps = batch.gaps;
@@ -237,6 +253,7 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
     let source = matched.feed.name.clone();
     let mut homes = matched.feed.is_covered.then(|| Homes::of(&source));
     let mut position = String::new();
+    let mut desk = Desk::new(readers, batch.records.len());
     for (index, record) in batch.records.iter().enumerate() {
         let partition = batch.partition_of.get(index).map_or(0, |&place| usize::from(place));
         // A position is unique within its source only, and it becomes the identity of records that carry none. A
@@ -248,7 +265,8 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
         if let Body::Whole(body) = &record.body {
             matched.bytes += body.len() as u64;
             let raw = Raw { body, position: &position, format: matched.feed.format };
-            if let Some(Seen { time, home, kind, sighting }) = sight_raw(&matched.rules, raw, limits, scratch) {
+            if let Some(Seen { time, home, kind, sighting, glimpse }) = sight_raw(&matched.rules, raw, limits, scratch)
+            {
                 matched.saw(partition, time, kind, now);
                 if let Some(homes) = &mut homes {
                     homes.hear(kind, home);
@@ -256,6 +274,7 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
                 if let Some(sighting) = sighting {
                     matched.find(partition, sighting, &canonical(body), now);
                 }
+                desk.note(glimpse, raw, limits, index);
                 continue;
             }
         }
@@ -273,12 +292,15 @@ fn match_batch(deal: Deal, limits: &Limits, scratch: &mut Scratch, events: &mut 
                 let json = sonic_rs::to_string(&event.raw).unwrap_or_default();
                 matched.find(partition, sighting, &json, now);
             }
+            desk.read(event);
         }
     }
     if let Some(newest) = matched.reached.iter().filter_map(|reached| reached.newest).max() {
         matched.feed.saw(newest);
     }
     matched.heard = homes.map(Homes::into_spots).unwrap_or_default();
+    (matched.notes, matched.papers) = desk.close(&batch.records);
+    matched.notes.clamp(now.plus(AHEAD_MAX));
     matched
 }
 
@@ -327,7 +349,7 @@ mod tests {
         });
         let batch = Batch { records: records.collect(), ..Batch::default() };
         let deal = Deal { load: Load { feed, batch }, rules: Arc::new(sample::rules()) };
-        match_batch(deal, &Limits::default(), &mut Scratch::default(), &mut Vec::new())
+        match_batch(deal, &Limits::default(), Readers::default(), &mut Scratch::default(), &mut Vec::new())
     }
 
     #[test]
@@ -351,7 +373,7 @@ mod tests {
         const BATCHES: usize = 200;
         let (inbox, loads) = mpsc::channel(4);
         let rules = Arc::new(ArcSwap::from_pointee(sample::rules()));
-        let (mut collected, threads) = start(3, loads, rules.clone(), Limits::default()).unwrap();
+        let (mut collected, threads) = start(3, loads, rules.clone(), Limits::default(), Readers::default()).unwrap();
         let mut sets = vec![rules.load_full()];
         let feed = Arc::new(Feed::new("west".to_owned(), Format::Auto, false));
         let reload = std::thread::spawn(move || {

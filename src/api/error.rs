@@ -18,6 +18,10 @@ pub(super) enum Refusal {
     TooManyListeners,
     /// No such alert.
     UnknownAlert,
+    /// No such thing: what, and where to look.
+    Unknown(String, &'static str),
+    /// The ledger has no time to answer.
+    Busy,
     /// No such path.
     UnknownPath,
     /// A path that is only read.
@@ -60,11 +64,18 @@ impl IntoResponse for Refusal {
                 "there is no such alert".to_owned(),
                 "alerts are listed at /api/v1/alerts",
             ),
+            Self::Unknown(message, hint) => (StatusCode::NOT_FOUND, "not_found", message, hint),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too many ask at a time, or the disk takes nothing".to_owned(),
+                "ask again in a moment; /ready says whether commits work",
+            ),
             Self::UnknownPath => (
                 StatusCode::NOT_FOUND,
                 "not_found",
                 "there is no such path".to_owned(),
-                "the API is at /api/v1/alerts, /api/v1/alerts/{id}, /api/v1/alerts/stream and /api/v1/status",
+                "the API is at /api/v1/alerts, /api/v1/deploys, /api/v1/lineage/{id}, /api/v1/coverage and /api/v1/status",
             ),
             Self::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -14,7 +14,7 @@ use crate::store::{Covered, covered};
 /// # Errors
 /// When there is no store, or it cannot be read.
 pub(crate) fn run(place: Place, all: bool, as_json: bool) -> anyhow::Result<Outcome> {
-    let covered = covered(&store::folder(place)?)?;
+    let covered = covered(&store::folder(&place)?)?;
     let mut cells: Vec<&(Spot, Cell)> = covered.cells.iter().collect();
     cells.sort_by_key(|(_, cell)| rank(cell.state));
     let is_bad = cells.iter().any(|(_, cell)| cell.state.is_bad());

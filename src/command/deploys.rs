@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use connect::clock::Clock;
@@ -13,8 +13,11 @@ use engine::time::{Span, Timestamp};
 
 use super::coverage::plain;
 use super::replay::{NOTHING_READ, REJECTS_SAID, progress};
+use super::store::folder;
 use super::{Outcome, input, print, say};
 use crate::args::Deployed;
+use crate::config::read_policy;
+use crate::store;
 use crate::workers::AHEAD_MAX;
 
 /// Files are read whole, so nothing in them is too old. About 600 MB if all four sorts of facts are as many.
@@ -38,18 +41,10 @@ struct Tally {
 /// # Errors
 /// When files or the policy cannot be read.
 pub(crate) fn run(asked: &Deployed) -> anyhow::Result<Outcome> {
-    let policy = asked.policy.as_deref().map_or_else(|| Ok(Policy::default()), read)?;
-    let mut deploys = Deploys::new(LIMITS);
-    let tally = take(asked, &mut deploys)?;
-    if tally.events == 0 && tally.rejects > 0 {
+    let Some(mut records) = (if asked.paths.is_empty() { judged(asked)? } else { read(asked)? }) else {
         say(NOTHING_READ);
         return Ok(Outcome::Found);
-    }
-    // Files are taken to be whole: from their first event on, what is not in them did not happen.
-    let heard = Heard { since: tally.first.unwrap_or_default(), mark: Timestamp::LATEST };
-    let marks: Marks = tally.kinds.keys().map(|kind| (*kind, heard)).collect();
-    let mut records = deploys.records(&policy, &marks);
-    say(&summary(&tally, &records));
+    };
     records.retain(|record| asked.verdict.is_none_or(|verdict| record.verdict == verdict.into()));
     records.sort_by_key(|record| (record.verdict, record.time));
     let mut printed = String::new();
@@ -66,17 +61,32 @@ pub(crate) fn run(asked: &Deployed) -> anyhow::Result<Outcome> {
     Ok(if is_bad { Outcome::Found } else { Outcome::Done })
 }
 
-/// A policy, with the place of what is wrong in it.
-fn read(path: &Path) -> anyhow::Result<Policy> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("read policy {}", path.display()))?;
-    let policy: Policy = yaml_serde::from_str(&text).map_err(|error| {
-        let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
-        let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-        anyhow::anyhow!("{}:{line}:{column}: {message}", path.display())
-    })?;
-    policy.check().with_context(|| format!("read policy {}", path.display()))?;
-    Ok(policy)
+/// Those that the service has judged, by its store.
+fn judged(asked: &Deployed) -> anyhow::Result<Option<Vec<Record>>> {
+    anyhow::ensure!(asked.policy.is_none(), "--policy is for log files: name some, as the service judges by its own");
+    let limit = usize::MAX;
+    let query = store::Deployed { verdict: asked.verdict.map(Into::into), limit, ..store::Deployed::default() };
+    let records = store::deployed(&folder(&asked.place)?, &query)?;
+    if records.is_empty() {
+        say("no deploy was judged: `deploys` of the configuration says by which policy");
+    }
+    Ok(Some(records))
+}
+
+/// Those that log files tell of; nothing if these are no logs.
+fn read(asked: &Deployed) -> anyhow::Result<Option<Vec<Record>>> {
+    let policy = asked.policy.as_deref().map_or_else(|| Ok(Policy::default()), read_policy)?;
+    let mut deploys = Deploys::new(LIMITS);
+    let tally = take(asked, &mut deploys)?;
+    if tally.events == 0 && tally.rejects > 0 {
+        return Ok(None);
+    }
+    // Files are taken to be whole: from their first event on, what is not in them did not happen.
+    let heard = Heard { since: tally.first.unwrap_or_default(), mark: Timestamp::LATEST };
+    let marks: Marks = tally.kinds.keys().map(|kind| (*kind, heard)).collect();
+    let records = deploys.records(&policy, &marks);
+    say(&summary(&tally, &records));
+    Ok(Some(records))
 }
 
 fn take(asked: &Deployed, deploys: &mut Deploys) -> anyhow::Result<Tally> {

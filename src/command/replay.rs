@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use engine::detect::{Caps, Change, Register, Seen, State, sight};
+use engine::lineage::Glimpse;
 use engine::normalise::{Home, Limits, normalise};
 use engine::rule::{RuleSet, Scratch, Weight};
 use engine::time::Timestamp;
@@ -136,7 +137,7 @@ fn play(rules: &RuleSet, input: &Input, mut take: impl FnMut(Seen<'_>) -> anyhow
                 sighting.iter_mut().for_each(|sighting| sighting.clamp(latest));
                 // As in the service: a time in the future does not say how far the log has come.
                 let time = if event.time > latest { Timestamp::EARLIEST } else { event.time };
-                take(Seen { time, home: Home::default(), kind: event.kind, sighting })?;
+                take(Seen { time, home: Home::default(), kind: event.kind, sighting, glimpse: Glimpse::Nothing })?;
             }
             if tally.records.is_multiple_of(1_000) {
                 bar.set_position(tally.bytes);

@@ -22,12 +22,12 @@ pub(crate) fn run(what: Upkeep) -> anyhow::Result<Outcome> {
     let mut progress = |words: &'static str, done: u64, all: u64| show(&bar, words, done, all);
     let outcome = match what {
         Upkeep::Verify { place } => {
-            let contents = store::verify(&folder(place)?, &mut progress)?;
+            let contents = store::verify(&folder(&place)?, &mut progress)?;
             bar.finish_and_clear();
             judged(&contents)?
         }
         Upkeep::Backup { target, place } => {
-            let copied = store::backup(&folder(place)?, &target, &mut progress)?;
+            let copied = store::backup(&folder(&place)?, &target, &mut progress)?;
             bar.finish_and_clear();
             if copied.left > 0 {
                 say(&format!("{} archived events left by retention meanwhile and are not in it", copied.left));
@@ -39,7 +39,7 @@ pub(crate) fn run(what: Upkeep) -> anyhow::Result<Outcome> {
             Outcome::Done
         }
         Upkeep::Restore { from, replace, place } => {
-            let folder = folder(place)?;
+            let folder = folder(&place)?;
             let (copied, aside) = store::restore(&from, &folder, replace, &stamp(), &mut progress)?;
             bar.finish_and_clear();
             if let Some(aside) = aside {
@@ -50,7 +50,7 @@ pub(crate) fn run(what: Upkeep) -> anyhow::Result<Outcome> {
             Outcome::Done
         }
         Upkeep::Migrate { forget_windows, place } => {
-            let folder = folder(place)?;
+            let folder = folder(&place)?;
             let migrated = store::migrate(&folder, forget_windows, &stamp(), &mut progress)?;
             bar.finish_and_clear();
             told(&migrated);
@@ -64,9 +64,9 @@ pub(crate) fn run(what: Upkeep) -> anyhow::Result<Outcome> {
 ///
 /// # Errors
 /// When the configuration cannot be read that would say it.
-pub(super) fn folder(place: Place) -> anyhow::Result<PathBuf> {
-    match place.data {
-        Some(folder) => Ok(folder),
+pub(super) fn folder(place: &Place) -> anyhow::Result<PathBuf> {
+    match &place.data {
+        Some(folder) => Ok(folder.clone()),
         None => Ok(Config::read(&place.config).context("find the data folder (`--data` names it directly)")?.data),
     }
 }

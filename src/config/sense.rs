@@ -47,7 +47,12 @@ impl Config {
                 return Some(format!("sinks.{name}: give exactly one of webhook, slack, pagerduty, stdout"));
             }
         }
-        if let Some(message) = self.no_room().or_else(|| self.coverage.nonsense()) {
+        if let Some(message) = self
+            .no_room()
+            .or_else(|| self.coverage.nonsense())
+            .or_else(|| self.lineage.nonsense())
+            .or_else(|| self.deploys.nonsense())
+        {
             return Some(message);
         }
         for (place, route) in self.routes.iter().enumerate() {

@@ -56,6 +56,9 @@ impl Ledger {
             if batch.feed.keeps_position {
                 draft.commit.marks.entry(batch.feed.name.clone()).or_default().0.extend(batch.mark.0.clone());
             }
+            let (told, evidence) = self.books.hear(batch, &mut draft.commit.page);
+            told.into_iter().for_each(|change| draft.changes.take(change));
+            kept.extend(evidence);
             dead_records(batch, &mut draft.commit);
             self.miss_records(batch, &mut draft);
             if let Some(cover) = &mut self.cover {
@@ -68,13 +71,19 @@ impl Ledger {
         self.flush(&mut draft);
         self.ail(&mut draft);
         self.fail(&mut draft);
+        let (judged, told) = self.books.judge(self.state.partitions(), now);
+        told.into_iter().for_each(|change| draft.changes.take(change));
+        draft.commit.deploys = judged;
         if let Some(cover) = &mut self.cover {
             cover.look(&mut draft.changes, draft.commit.now);
             draft.commit.covered = cover.take_written();
         }
         let Draft { mut commit, changes, .. } = draft;
         commit.changes = changes.into_vec();
-        let is_idle = commit.steps.is_empty() && commit.changes.is_empty() && commit.covered.is_empty();
+        let is_idle = commit.steps.is_empty()
+            && commit.changes.is_empty()
+            && commit.covered.is_empty()
+            && commit.deploys.is_empty();
         if group.is_empty() && is_idle {
             self.number -= 1;
             return None;

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use engine::detect::{State, Step};
 
+use super::books::Books;
+use crate::ledger::Page;
 use crate::metrics::METRICS;
 use crate::store::{Commit, Store};
 use crate::workers::thread;
@@ -36,8 +38,8 @@ impl Snapshots {
     }
 
     /// This was committed, and led to this state. Takes as long as copying the state, if it is time for that.
-    pub(super) fn wrote(&mut self, commit: &Commit, state: &State, now: Instant) {
-        self.journal_bytes += commit.steps.iter().map(journal_bytes).sum::<usize>();
+    pub(super) fn wrote(&mut self, commit: &Commit, state: &State, books: &Books, now: Instant) {
+        self.journal_bytes += commit.steps.iter().map(journal_bytes).sum::<usize>() + page_bytes(&commit.page);
         let is_long = self.journal_bytes >= JOURNAL_BYTES_LEAST.max(state.bytes() / JOURNAL_SHARE);
         let is_old = self.journal_bytes > 0 && now.duration_since(self.taken) >= JOURNAL_AGE_MAX;
         if !(is_long || is_old) || self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
@@ -45,16 +47,17 @@ impl Snapshots {
         }
         let (number, store) = (commit.number, self.store.clone());
         let saved = METRICS.snapshot_seconds.start_timer();
-        let bytes = match state.save() {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                tracing::error!(%error, "state not copied: the journal grows until it is");
-                return;
-            }
-        };
+        let (bytes, books) =
+            match state.save().map_err(anyhow::Error::from).and_then(|bytes| Ok((bytes, books.save()?))) {
+                Ok(saved) => saved,
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "state not copied: the journal grows until it is");
+                    return;
+                }
+            };
         saved.observe_duration();
         let write = move || {
-            if let Err(error) = store.snapshot(number, &bytes) {
+            if let Err(error) = store.snapshot(number, &bytes, &books) {
                 let error = format!("{error:#}");
                 tracing::warn!(error, bytes = bytes.len(), "snapshot not written: the journal grows until one is");
             }
@@ -69,9 +72,9 @@ impl Snapshots {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(super) fn last(&mut self, number: u64, state: &State) -> anyhow::Result<()> {
+    pub(super) fn last(&mut self, number: u64, state: &State, books: &Books) -> anyhow::Result<()> {
         self.wait();
-        self.store.snapshot(number, &state.save()?)
+        self.store.snapshot(number, &state.save()?, &books.save()?)
     }
 
     fn wait(&mut self) {
@@ -94,10 +97,16 @@ fn journal_bytes(step: &Step) -> usize {
     64 + step.sighting.as_ref().map_or(0, |sighting| 448 + 128 * sighting.findings.len())
 }
 
+/// And what notes take.
+fn page_bytes(page: &Page) -> usize {
+    320 * page.notes.traces.len() + 640 * page.notes.facts.len()
+}
+
 #[cfg(test)]
 mod tests {
     use engine::detect::{Caps, Reach};
 
+    use super::super::books::Settings;
     use super::*;
     use crate::feed::PACE;
 
@@ -106,12 +115,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let start = Instant::now();
+        let (books, _) = Books::open(Settings::default(), None, Vec::new(), &[]).unwrap();
         let (mut snapshots, state) = (Snapshots::new(store.clone(), 0, start), State::new(Caps::default()));
         let mut wrote = |number: u64, hour: u64| {
             let step = Step { reached: vec![Reach::new("west", PACE)], sighting: None };
             let commit = Commit { number, steps: vec![step], ..Commit::default() };
             store.commit(&commit).unwrap();
-            snapshots.wrote(&commit, &state, start + Duration::from_secs(hour * 3_600));
+            snapshots.wrote(&commit, &state, &books, start + Duration::from_secs(hour * 3_600));
             snapshots.wait();
             store.recover().unwrap().journal.len()
         };

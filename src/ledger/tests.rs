@@ -17,7 +17,7 @@ struct Bench {
 }
 
 fn settings(folder: &std::path::Path) -> Settings {
-    Settings { folder: folder.to_owned(), caps: Caps::default() }
+    Settings { folder: folder.to_owned(), caps: Caps::default(), books: BookSettings::default() }
 }
 
 /// The step that a sighting makes in a stream of one partition.
@@ -98,15 +98,15 @@ fn a_snapshot_takes_the_place_of_the_journal_and_one_that_is_refused_leaves_it()
     bench.ledger.write(&mut commit, &kept).unwrap();
     let state = vec![7; 3_000_000];
     bench.refuse("snapshot");
-    bench.ledger.store.snapshot(1, &state).unwrap_err();
+    bench.ledger.store.snapshot(1, &state, &[]).unwrap_err();
     assert_eq!((bench.rows("snapshot"), bench.rows("journal"), bench.rows("alerts")), (0, 1, 1));
     assert_eq!(bench.ledger.store.recover().unwrap().snapshot, None, "parts without a head do not count");
 
     bench.mend();
-    bench.ledger.store.snapshot(1, &state).unwrap();
+    bench.ledger.store.snapshot(1, &state, &[]).unwrap();
     assert_eq!((bench.rows("snapshot_parts"), bench.rows("journal")), (3, 0));
     let later = vec![8; 10];
-    bench.ledger.store.snapshot(2, &later).unwrap();
+    bench.ledger.store.snapshot(2, &later, &[]).unwrap();
     assert_eq!((bench.rows("snapshot_parts"), bench.ledger.store.recover().unwrap().snapshot), (1, Some(later)));
 }
 
@@ -115,7 +115,7 @@ fn a_snapshot_of_a_commit_that_has_one_is_not_written_over() {
     let bench = bench();
     let state = vec![7; 3_000_000];
     for state in [state.clone(), vec![8; 10]] {
-        bench.ledger.store.snapshot(1, &state).unwrap();
+        bench.ledger.store.snapshot(1, &state, &[]).unwrap();
     }
     assert_eq!(bench.ledger.store.recover().unwrap().snapshot, Some(state));
 }

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use anyhow::Context;
 use connect::source::Mark;
 use engine::alert::AlertId;
+use engine::deploys::Record;
 use engine::detect::{Change, Standing, Step};
 use engine::time::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
@@ -14,6 +15,7 @@ use super::{DeadRecord, Durable, Store, sql};
 use crate::archive::Archived;
 use crate::coverage::Written;
 use crate::fail::{self, Point};
+use crate::ledger::Page;
 
 /// Ids of counted events that are remembered; above this the oldest commits are forgotten.
 pub(crate) const SEEN_MAX: usize = 2_000_000;
@@ -37,6 +39,10 @@ pub(crate) struct Commit {
     pub dead: Vec<DeadRecord>,
     /// Where the archive keeps the events.
     pub archived: Vec<Archived>,
+    /// What was noted of credentials and deploys.
+    pub page: Page,
+    /// What was made of deploys.
+    pub deploys: Vec<Record>,
     /// What was heard of what should arrive.
     pub covered: Written,
     /// The moment of the commit.
@@ -72,6 +78,7 @@ impl Store {
         super::letters::write(&transaction, &commit.dead).context("write dead letters")?;
         archived(&transaction, commit).context("write archive index")?;
         super::coverage::write(&transaction, &commit.covered).context("write coverage")?;
+        super::deploys::write(&transaction, &commit.deploys, commit.now).context("write deploys")?;
         fail::point(Point::Committing);
         transaction.commit().context("commit")?;
         Ok(told)
@@ -108,6 +115,10 @@ fn journal(transaction: &Transaction<'_>, commit: &Commit) -> anyhow::Result<()>
         transaction
             .prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?
             .execute(params![sql(commit.number), blob])?;
+    }
+    if !commit.page.is_empty() {
+        let blob = super::recovery::encode_page(&commit.page)?;
+        transaction.prepare_cached("INSERT INTO notes VALUES (?1, ?2)")?.execute(params![sql(commit.number), blob])?;
     }
     transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('number', ?1)")?.execute([sql(commit.number)])?;
     Ok(())

@@ -89,7 +89,7 @@ fn forget_windows(connection: &mut Connection, contents: &Contents, backup: Path
     let bytes: i64 = transaction
         .query_row("SELECT ifnull(sum(bytes), 0) FROM snapshot", [], |row| row.get(0))
         .context("measure snapshot")?;
-    for table in ["snapshot", "snapshot_parts", "journal"] {
+    for table in ["snapshot", "snapshot_parts", "journal", "notes"] {
         transaction.execute(&format!("DELETE FROM {table}"), []).with_context(|| format!("forget {table}"))?;
     }
     transaction.commit().context("commit forgetting")?;

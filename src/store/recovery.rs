@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use connect::source::Mark;
+use engine::deploys::Record;
 use engine::detect::{Caps, State, Step};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Store, count, schema, snapshot};
+use crate::ledger::Page;
 
 /// Written in front of every journal entry.
 const JOURNAL_VERSION: u8 = 4;
@@ -23,6 +25,12 @@ pub(crate) struct Recovered {
     pub seen: Vec<(u64, Vec<u64>)>,
     /// The last snapshot of the state.
     pub snapshot: Option<Vec<u8>>,
+    /// The ledgers of credentials and deploys, as they were saved with it.
+    pub books: Option<Vec<u8>>,
+    /// What was noted for them since, in order.
+    pub pages: Vec<Page>,
+    /// What was made of deploys, up to the last commit.
+    pub deploys: Vec<Record>,
     /// What the windows took in since, in order.
     pub journal: Vec<Step>,
     /// Size of the journal in bytes, for deciding when to take the next snapshot.
@@ -64,7 +72,18 @@ impl Store {
 
         let snapshot = snapshot::read(&connection)?;
         let from = snapshot.as_ref().map_or(0, |(number, _)| *number);
-        found.snapshot = snapshot.map(|(_, state)| state);
+        if let Some((_, mut state)) = snapshot {
+            found.books = Some(snapshot::cut_books(&connection, &mut state)?).filter(|books| !books.is_empty());
+            found.snapshot = Some(state);
+        }
+        let mut notes = connection.prepare("SELECT body FROM notes WHERE number > ?1 ORDER BY number")?;
+        let mut rows = notes.query([super::sql(from)]).context("read notes")?;
+        while let Some(row) = rows.next()? {
+            let blob: Vec<u8> = row.get(0)?;
+            found.journal_bytes += blob.len();
+            found.pages.push(decode_page(&blob).context(super::UNREADABLE)?);
+        }
+        found.deploys = super::deploys::all(&connection)?;
         let mut journal = connection.prepare("SELECT sightings FROM journal WHERE number > ?1 ORDER BY number")?;
         let mut rows = journal.query([super::sql(from)]).context("read journal")?;
         while let Some(row) = rows.next()? {
@@ -99,7 +118,10 @@ pub(super) fn readable(connection: &Connection) -> anyhow::Result<()> {
         _ => snapshot::read(connection)?,
     };
     let from = snapshot.as_ref().map_or(0, |(number, _)| *number);
-    if let Some((_, state)) = snapshot {
+    if let Some((_, mut state)) = snapshot {
+        if version >= 7 {
+            snapshot::cut_books(connection, &mut state)?;
+        }
         State::restore(&state, Caps::default()).context("restore state").context(super::UNREADABLE)?;
     }
     let mut journal = connection.prepare("SELECT sightings FROM journal WHERE number > ?1 ORDER BY number")?;
@@ -108,6 +130,19 @@ pub(super) fn readable(connection: &Connection) -> anyhow::Result<()> {
         decode(&row.get::<_, Vec<u8>>(0)?).context(super::UNREADABLE)?;
     }
     Ok(())
+}
+
+/// Written in front of every page of notes.
+const NOTES_VERSION: u8 = 1;
+
+pub(super) fn encode_page(page: &Page) -> anyhow::Result<Vec<u8>> {
+    postcard::to_extend(page, vec![NOTES_VERSION]).context("encode notes")
+}
+
+pub(super) fn decode_page(blob: &[u8]) -> anyhow::Result<Page> {
+    let (&version, body) = blob.split_first().context("a page of notes is empty")?;
+    ensure!(version == NOTES_VERSION, "notes have version {version}, this build reads {NOTES_VERSION}");
+    postcard::from_bytes(body).context("decode notes")
 }
 
 pub(super) fn encode(steps: &[Step]) -> anyhow::Result<Vec<u8>> {

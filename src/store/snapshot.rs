@@ -16,23 +16,23 @@ const PART_BYTES: usize = 1 << 20;
 const JOURNAL_SLICE: i64 = 64;
 
 impl Store {
-    /// Writes the state as of the commit `number`; afterwards the journal begins behind it.
+    /// Writes the state and the two ledgers beside it as of the commit `number`; afterwards the journal begins behind it.
     ///
     /// # Errors
     /// When the disk refuses: what was there before stays in force, and it can be tried again.
-    pub(crate) fn snapshot(&self, number: u64, state: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn snapshot(&self, number: u64, state: &[u8], books: &[u8]) -> anyhow::Result<()> {
         self.forget_parts(number).context("make room for a snapshot")?;
         if self.in_force().context("look for a snapshot")? != Some(number) {
-            self.put_in_force(number, state)?;
+            self.put_in_force(number, state, books)?;
         }
         fail::point(Point::InForce);
         self.forget_parts(number).context("remove older snapshot")?;
         // What is still there when the process ends is passed over at the start.
-        while self.writer().execute(
-            "DELETE FROM journal WHERE number IN (SELECT number FROM journal WHERE number <= ?1 LIMIT ?2)",
-            params![sql(number), JOURNAL_SLICE],
-        )? > 0
-        {}
+        for table in ["journal", "notes"] {
+            let slice =
+                format!("DELETE FROM {table} WHERE number IN (SELECT number FROM {table} WHERE number <= ?1 LIMIT ?2)");
+            while self.writer().execute(&slice, params![sql(number), JOURNAL_SLICE])? > 0 {}
+        }
         Ok(())
     }
 
@@ -42,9 +42,9 @@ impl Store {
         self.writer().query_row("SELECT number FROM snapshot", [], |row| row.get(0).map(count)).optional()
     }
 
-    fn put_in_force(&self, number: u64, state: &[u8]) -> anyhow::Result<()> {
+    fn put_in_force(&self, number: u64, state: &[u8], books: &[u8]) -> anyhow::Result<()> {
         let mut parts = 0;
-        for part in state.chunks(PART_BYTES) {
+        for part in state.chunks(PART_BYTES).chain(books.chunks(PART_BYTES)) {
             self.writer()
                 .prepare_cached("INSERT OR REPLACE INTO snapshot_parts VALUES (?1, ?2, ?3)")?
                 .execute(params![sql(number), parts, part])
@@ -53,8 +53,8 @@ impl Store {
         }
         fail::point(Point::Parted);
         self.writer()
-            .prepare_cached("INSERT OR REPLACE INTO snapshot VALUES (1, ?1, ?2, ?3)")?
-            .execute(params![sql(number), parts, sql(state.len() as u64)])
+            .prepare_cached("INSERT OR REPLACE INTO snapshot VALUES (1, ?1, ?2, ?3, ?4)")?
+            .execute(params![sql(number), parts, sql((state.len() + books.len()) as u64), sql(books.len() as u64)])
             .context("put snapshot in force")?;
         Ok(())
     }
@@ -82,7 +82,19 @@ pub(super) fn read_in_one(connection: &Connection) -> anyhow::Result<Option<(u64
         .context("read snapshot")
 }
 
-/// The snapshot in force: the commit that it is of, and the state.
+/// Cuts the ledgers off the end of a snapshot; one of an older schema holds none.
+///
+/// # Errors
+/// When its head says what cannot be.
+pub(super) fn cut_books(connection: &Connection, state: &mut Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    let books: Option<i64> =
+        connection.query_row("SELECT books FROM snapshot", [], |row| row.get(0)).optional().context("read snapshot")?;
+    let books = usize::try_from(books.unwrap_or_default()).context("read size of ledgers")?;
+    ensure!(books <= state.len(), "{}: the snapshot is shorter than its ledgers", super::DAMAGED);
+    Ok(state.split_off(state.len() - books))
+}
+
+/// The snapshot in force: the commit that it is of, and the state with what follows it.
 pub(super) fn read(connection: &Connection) -> anyhow::Result<Option<(u64, Vec<u8>)>> {
     let head = connection
         .query_row("SELECT number, parts, bytes FROM snapshot", [], |row| {

@@ -217,7 +217,8 @@ fn windows(connection: &Connection, contents: &mut Contents) -> anyhow::Result<(
         Ok::<_, anyhow::Error>(None)
     })?;
     let from = snapshot.as_ref().map_or(0, |(number, _)| *number);
-    if let Some((number, state)) = snapshot {
+    if let Some((number, mut state)) = snapshot {
+        super::snapshot::cut_books(connection, &mut state)?;
         match State::restore(&state, Caps::default()) {
             Ok(state) => contents.keys = Some(state.keys() as u64),
             Err(error) => {

@@ -41,6 +41,11 @@ pub use self::state::{Deploys, Limits, RestoreError};
 pub use self::subject::{Claims, Subject};
 use crate::event::{Event, Kind};
 
+/// Whether a call of this name, at this service, of a record of CloudTrail may say something of deploys.
+pub(crate) fn is_told(source: &str, name: &str) -> bool {
+    cloudtrail::is_told(source.strip_suffix(".amazonaws.com").unwrap_or(source), name)
+}
+
 /// What one event says about deploys: nothing for almost all of them.
 #[must_use]
 pub fn facts(event: &Event) -> Vec<Fact> {

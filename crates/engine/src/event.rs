@@ -216,6 +216,11 @@ impl Kinds {
         Self(self.0 | others.0)
     }
 
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = Kind> {
+        Kind::ALL.into_iter().filter(move |kind| self.meet((*kind).into()))
+    }
+
     /// Whether some kind is among both.
     #[must_use]
     pub fn meet(self, others: Self) -> bool {

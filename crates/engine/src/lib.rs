@@ -14,5 +14,6 @@ pub mod field;
 pub mod hash;
 pub mod lineage;
 pub mod normalise;
+pub mod notes;
 pub mod rule;
 pub mod time;

@@ -13,6 +13,7 @@ mod few;
 mod finding;
 mod gcp;
 mod github;
+pub(crate) mod glance;
 mod link;
 mod name;
 mod okta;
@@ -39,13 +40,14 @@ pub use ipnet::IpNet as Net;
 
 pub use self::card::{Card, End, Often, Origin, Uses};
 pub use self::finding::{Finding, FindingKind};
+pub use self::glance::{Glimpse, Used};
 pub use self::link::{Confidence, Link, Source};
 pub use self::name::{Id, Sort};
 pub use self::policy::{Caps, Policy};
 pub use self::run::Run;
 pub use self::subject::Workload;
 pub use self::trace::{
-    About, Caller, Ending, Form, Mark, Minting, Place, PlaceSort, Ran, Said, Session, Trace, Usage, Who, traces,
+    About, Again, Caller, Ending, Form, Mark, Minting, Place, PlaceSort, Ran, Said, Session, Trace, Usage, Who, traces,
 };
 pub use self::tree::{Branch, Tree};
 
@@ -130,7 +132,7 @@ impl Lineage {
     ///
     /// Times in the future must be clamped by the caller: the latest time that is heard says what is long over.
     pub fn take(&mut self, trace: Trace, found: &mut Vec<Finding>) {
-        self.horizon = self.horizon.max(trace.mark.time);
+        self.horizon = self.horizon.max(trace.last());
         match trace.about {
             About::Run(ran) => {
                 self.runs.take(&trace.mark, ran);

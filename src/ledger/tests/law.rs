@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use connect::source::{Batch, Body, Record};
 use engine::detect::{Register, sight};
 use engine::normalise::{Limits, normalise};
+use engine::notes::Readers;
 use engine::rule::{RuleFile, Scratch};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -201,7 +202,8 @@ fn live(folder: &Path, batches: &[(usize, Vec<String>)], plan: &Plan, death: Opt
     let mut life = Life::begin(folder, plan);
     let (inbox, loads) = mpsc::channel(8);
     let rules = Arc::new(ArcSwap::new(rules()));
-    let (mut matched, threads) = workers::start(plan.threads, loads, rules, Limits::default()).unwrap();
+    let (mut matched, threads) =
+        workers::start(plan.threads, loads, rules, Limits::default(), Readers::default()).unwrap();
     let reread = death.map_or(0, |death| if plan.repeats { death.reread } else { 0 });
     let mut sent: Vec<(usize, usize, Vec<String>)> = Vec::new();
     for (place, (source, records)) in batches.iter().enumerate() {
@@ -252,8 +254,8 @@ fn live(folder: &Path, batches: &[(usize, Vec<String>)], plan: &Plan, death: Opt
     match (ends, death) {
         (None, None) => life.finish(),
         (Some(End::Stop), _) => {
-            let Ledger { snapshots, number, state, .. } = &mut life.ledger;
-            snapshots.last(*number, state).and_then(|()| life.store.close_cleanly()).unwrap();
+            let Ledger { snapshots, number, state, books, .. } = &mut life.ledger;
+            snapshots.last(*number, state, books).and_then(|()| life.store.close_cleanly()).unwrap();
         }
         (Some(End::BeforeCommit | End::AfterCommit), _) | (None, Some(_)) => {}
     }

@@ -158,23 +158,39 @@ pub(super) fn says(event: &Event) -> Vec<Says> {
     }
     let (Some(name), Some(source)) = (said("eventName"), said("eventSource")) else { return Vec::new() };
     let service = source.strip_suffix(".amazonaws.com").unwrap_or(&source);
+    if !is_told(service, &name) {
+        return Vec::new();
+    }
     match service {
         "sts" => session(event, &name).map(Says::Session).into_iter().collect(),
-        "iam" => trust(event, &name).map(Says::Trust).into_iter().collect(),
+        "iam" => trust(event).map(Says::Trust).into_iter().collect(),
         _ => change(event, service, &name).map(Says::Change).into_iter().collect(),
     }
 }
 
 /// `AssumeRole` is marked as a read.
+/// Whether a call of this name, at this service, may say something of deploys.
+pub(super) fn is_told(service: &str, name: &str) -> bool {
+    match service {
+        "sts" => SESSIONS.contains(&name),
+        "iam" => name == "UpdateAssumeRolePolicy",
+        _ => calls(service, name).is_some(),
+    }
+}
+
+/// Calls that give out sessions.
+const SESSIONS: [&str; 3] = ["AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"];
+
+fn calls(service: &str, name: &str) -> Option<&'static Calls> {
+    CALLS.iter().find(|calls| calls.source == service && calls.names.iter().any(|known| is_call(name, known)))
+}
+
 fn is_sts(event: &Event) -> bool {
     lead::text(&event.raw, "eventSource").as_deref() == Some("sts.amazonaws.com")
 }
 
 fn session(event: &Event, name: &str) -> Option<Session> {
     let said = |path: &str| lead::text(&event.raw, path);
-    if !["AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"].contains(&name) {
-        return None;
-    }
     let subject = (name == "AssumeRoleWithWebIdentity").then(|| {
         let provider = said("userIdentity.identityProvider").or_else(|| said("responseElements.provider"));
         // The principal is `<provider>:<audience>:<subject>`, so the user's name is the better place.
@@ -190,16 +206,14 @@ fn session(event: &Event, name: &str) -> Option<Session> {
     })
 }
 
-fn trust(event: &Event, name: &str) -> Option<Trust> {
+fn trust(event: &Event) -> Option<Trust> {
     let said = |path: &str| lead::text(&event.raw, path);
-    (name == "UpdateAssumeRolePolicy").then_some(())?;
     Some(Trust { account: said("recipientAccountId")?, role: said("requestParameters.roleName")?, by: aws(event).name })
 }
 
 fn change(event: &Event, service: &str, name: &str) -> Option<Change> {
     let said = |path: &str| lead::text(&event.raw, path);
-    let is = |calls: &&Calls| calls.source == service && calls.names.iter().any(|known| is_call(name, known));
-    let calls = CALLS.iter().find(is)?;
+    let calls = calls(service, name)?;
     let id = calls.target.iter().find_map(|path| said(path))?;
     let by = aws(event);
     Some(Change {

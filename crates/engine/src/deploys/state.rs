@@ -110,6 +110,21 @@ impl Deploys {
         self.latest.minus(half)
     }
 
+    /// The same under other limits.
+    #[must_use]
+    pub fn within(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// This was told before, as whoever keeps records knows: it is not told again, and the next one is the next revision.
+    pub fn recall(&mut self, record: &Record) {
+        if self.told.get(&record.id).is_none_or(|told| told.revision < record.revision) {
+            let told = Told { revision: record.revision, hash: record.hash(), time: record.time };
+            self.told.insert(record.id.clone(), told);
+        }
+    }
+
     /// How many facts are kept.
     #[must_use]
     pub fn len(&self) -> usize {

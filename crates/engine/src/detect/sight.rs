@@ -8,6 +8,7 @@ use crate::alert::redact::label;
 use crate::alert::{Alert, Scene};
 use crate::event::{Event, Facets, Kind, Uid};
 use crate::field::FieldId;
+use crate::lineage::Glimpse;
 use crate::normalise::{Format, Home, Limits};
 use crate::rule::{Anomaly, Body, Facts, Glance, Measure, Named, RuleNumber, RuleSet, Scratch};
 use crate::time::Timestamp;
@@ -23,6 +24,8 @@ pub struct Seen<'r> {
     pub kind: Kind,
     /// What must be remembered of it; nothing if no rule matched.
     pub sighting: Option<Sighting>,
+    /// What it says of credentials and deploys.
+    pub glimpse: Glimpse<'r>,
 }
 
 /// A raw record as a source hands it over.
@@ -60,8 +63,8 @@ pub fn sight(rules: &RuleSet, event: &Event, scratch: &mut Scratch) -> Option<Si
 #[must_use]
 pub fn sight_raw<'r>(rules: &RuleSet, raw: Raw<'r>, limits: &Limits, scratch: &mut Scratch) -> Option<Seen<'r>> {
     rules.glance_and_recall(raw.format, raw.body, limits, scratch, |glance, recall| {
-        let Glance { kind, home, time, rules: matched } = glance;
-        let seen = |sighting| Some(Seen { time, home, kind, sighting });
+        let Glance { kind, home, time, rules: matched, glimpse } = glance;
+        let seen = |sighting| Some(Seen { time, home, kind, sighting, glimpse });
         if matched.is_empty() {
             return seen(None);
         }

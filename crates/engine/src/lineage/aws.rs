@@ -22,7 +22,7 @@ pub(super) fn traces(event: &Event) -> Vec<Trace> {
         text(record, "errorCode").is_some() || text(record, "responseElements.ConsoleLogin") == Some("Failure");
     let identity = value(record, "userIdentity");
     let used = identity.and_then(|identity| Some((identity, key(identity, "accessKeyId")?)));
-    let about = if failed { None } else { done(record, action, identity) };
+    let about = if failed || !acts(action) { None } else { done(record, action, identity) };
     if used.is_none() && about.is_none() {
         return Vec::new();
     }
@@ -33,6 +33,27 @@ pub(super) fn traces(event: &Event) -> Vec<Trace> {
     }
     found.extend(about.map(|about| Trace { mark, about }));
     found
+}
+
+/// Calls that do something to a credential or a role; all others only use one.
+const ACTS: [&str; 12] = [
+    "AssumeRole",
+    "AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity",
+    "AssumeRoot",
+    "AttachRolePolicy",
+    "ConsoleLogin",
+    "CreateAccessKey",
+    "DeleteAccessKey",
+    "DetachRolePolicy",
+    "GetFederationToken",
+    "GetSessionToken",
+    "UpdateAccessKey",
+];
+
+/// Whether a call of this name may do something to a credential or a role.
+pub(super) fn acts(action: &str) -> bool {
+    ACTS.contains(&action)
 }
 
 /// What a call that worked did to a credential or a role.
@@ -66,8 +87,12 @@ fn done(record: &Value, action: &str, identity: Option<&Value>) -> Option<About>
 /// An access key's id at this path. One that is masked or cut stands for many keys, so it is none.
 fn key(record: &Value, path: &str) -> Option<Id> {
     let id = text(record, path)?;
-    let is_whole = id.len() >= 16 && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    is_whole.then(|| Id::new(Sort::AwsKey, id))
+    is_key(id).then(|| Id::new(Sort::AwsKey, id))
+}
+
+/// Whether it is the whole id of one key.
+pub(super) fn is_key(id: &str) -> bool {
+    id.len() >= 16 && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 fn of(id: Id, said: Said) -> About {
@@ -84,6 +109,7 @@ fn usage(record: &Value, identity: &Value) -> Usage {
         session: used_session(record, identity).filter(|_| is_temporary(identity)),
         place: used_place(identity),
         renewed: None,
+        again: None,
     }
 }
 
@@ -107,21 +133,31 @@ fn used_session(record: &Value, identity: &Value) -> Option<Session> {
     })
 }
 
+/// What sort of thing AWS issued credentials to, by its own word.
+pub(super) fn place_sort(issuer: &str) -> Option<PlaceSort> {
+    Some(match issuer {
+        "AWS::Lambda::Function" => PlaceSort::Function,
+        "AWS::EC2::Instance" => PlaceSort::Instance,
+        "AWS::ECS::Task" => PlaceSort::Container,
+        "AWS::CodeBuild::Project" => PlaceSort::Build,
+        _ => return None,
+    })
+}
+
 /// What AWS itself says the credentials were given to. The session's name alone is no proof.
 fn used_place(identity: &Value) -> Option<Place> {
     if let Some(issued_to) = text(identity, "inScopeOf.credentialsIssuedTo") {
-        let sort = match text(identity, "inScopeOf.issuerType")? {
-            "AWS::Lambda::Function" => PlaceSort::Function,
-            "AWS::EC2::Instance" => PlaceSort::Instance,
-            "AWS::ECS::Task" => PlaceSort::Container,
-            "AWS::CodeBuild::Project" => PlaceSort::Build,
-            _ => return None,
-        };
+        let sort = place_sort(text(identity, "inScopeOf.issuerType")?)?;
         return Some(Place { sort, name: issued_to.to_owned() });
     }
     value(identity, "sessionContext.ec2RoleDelivery")?;
-    let (_, name) = text(identity, "principalId")?.split_once(':')?;
+    let name = machine(text(identity, "principalId")?)?;
     Some(Place { sort: PlaceSort::Instance, name: name.to_owned() })
+}
+
+/// The machine that a session is named after, where AWS chose the name.
+pub(super) fn machine(principal: &str) -> Option<&str> {
+    principal.split_once(':').map(|(_, name)| name)
 }
 
 /// A service of AWS that took credentials for what runs in it; the name is then the service's own choice.

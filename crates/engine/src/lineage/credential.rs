@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::days::Days;
 use super::few::{Counted, Few};
 use super::name::{Id, Sort};
-use super::trace::{Ending, Mark, Minting, Place, Said, Session, Usage};
+use super::trace::{Again, Ending, Mark, Minting, Place, Said, Session, Usage};
 use crate::time::{Span, Timestamp};
 
 /// Networks that are kept of one credential.
@@ -119,9 +119,12 @@ impl Credential {
     }
 
     fn used(&mut self, mark: &Mark, usage: Usage) -> bool {
-        self.uses += 1;
-        self.failures += u64::from(mark.failed);
-        let seen = || Seen { first: mark.clone(), count: 1 };
+        let times = usage.again.as_ref().map_or(1, |again| 1 + again.times);
+        let last = usage.again.map(|Again { time, uid, .. }| Mark { time, uid, ..mark.clone() });
+        let last = last.as_ref().filter(|last| *last > mark).unwrap_or(mark);
+        self.uses += times;
+        self.failures += if mark.failed { times } else { 0 };
+        let seen = || Seen { first: mark.clone(), count: times };
         let mut is_new = self.days.add(mark);
         if let Some(network) = &mark.network {
             is_new |= self.networks.add(network, seen());
@@ -129,7 +132,7 @@ impl Credential {
         if let Some(holder) = &usage.holder {
             is_new |= self.holders.add(holder, seen());
         }
-        self.actions.add(&mark.action, 1);
+        self.actions.add(&mark.action, times);
         self.renewed = self.renewed.max(usage.renewed);
         if let Some(session) = usage.session.filter(|session| !self.sessions.contains(session)) {
             is_new |= keep(&mut self.sessions, session, SAID_MAX);
@@ -140,10 +143,10 @@ impl Credential {
         if self.first.as_ref().is_none_or(|first| mark < first) {
             self.first = Some(mark.clone());
         }
-        if self.last.as_ref().is_none_or(|last| mark > last) {
-            self.last = Some(mark.clone());
+        if self.last.as_ref().is_none_or(|known| last > known) {
+            self.last = Some(last.clone());
         }
-        is_new || !self.endings.is_empty() || self.expires().is_some_and(|expires| expires < mark.time)
+        is_new || !self.endings.is_empty() || self.expires().is_some_and(|expires| expires < last.time)
     }
 
     /// Takes in all that is known under another name of the same credential.

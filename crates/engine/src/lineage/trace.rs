@@ -10,8 +10,8 @@ use super::{aws, gcp, github, okta, vault};
 use crate::event::{ActorSort, Event, Kind, Uid};
 use crate::time::Timestamp;
 
-/// One thing that one event says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One thing that one event says, or several that say it alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     /// When and where it was seen.
     pub mark: Mark,
@@ -35,7 +35,7 @@ pub struct Mark {
 }
 
 /// What a trace is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum About {
     /// A credential.
     Credential {
@@ -58,7 +58,7 @@ pub enum About {
 }
 
 /// What is said of a credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
     /// It came to be.
     Minted(Box<Minting>),
@@ -92,7 +92,7 @@ pub struct Minting {
 }
 
 /// How it was used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// As whom.
     pub holder: Option<String>,
@@ -102,6 +102,19 @@ pub struct Usage {
     pub place: Option<Place>,
     /// Until when this use made it valid, if it renewed it.
     pub renewed: Option<Timestamp>,
+    /// That it was used so more than once, on one day of UTC: the trace's own mark is that of the first time.
+    pub again: Option<Again>,
+}
+
+/// Uses beside the first that differ from it by time and event alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// How many beside the first.
+    pub times: u64,
+    /// When the last of them was.
+    pub time: Timestamp,
+    /// And which event that is.
+    pub uid: Uid,
 }
 
 /// A session of AWS, as every use of one of its keys describes it.
@@ -228,7 +241,7 @@ pub enum Ending {
 }
 
 /// What a record says of a run of a workflow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ran {
     /// `owner/name`.
     pub repository: String,
@@ -350,6 +363,29 @@ impl Trace {
     /// What is said of a credential with one name.
     pub(super) fn of(mark: Mark, id: Id, said: Said) -> Self {
         Self { mark, about: About::Credential { id, alias: None, said } }
+    }
+
+    /// The last time that it tells of.
+    #[must_use]
+    pub fn last(&self) -> Timestamp {
+        match &self.about {
+            About::Credential { said: Said::Used(usage), .. } => {
+                usage.again.as_ref().map_or(self.mark.time, |again| again.time.max(self.mark.time))
+            }
+            About::Credential { said: Said::Minted(_) | Said::Ended(_), .. } | About::Run(_) | About::Role { .. } => {
+                self.mark.time
+            }
+        }
+    }
+
+    /// Times in the future, whoever wrote them, are taken for `latest`: the moment of receipt and what clocks may be ahead.
+    pub fn clamp(&mut self, latest: Timestamp) {
+        self.mark.time = self.mark.time.min(latest);
+        if let About::Credential { said: Said::Used(usage), .. } = &mut self.about
+            && let Some(again) = &mut usage.again
+        {
+            again.time = again.time.min(latest);
+        }
     }
 }
 

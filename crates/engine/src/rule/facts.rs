@@ -17,6 +17,8 @@ use super::skim;
 use crate::address::Whereabouts;
 use crate::event::{Event, Facets, Kind, Uid};
 use crate::field::{FieldId, Fields};
+use crate::lineage;
+use crate::lineage::glance::Said;
 use crate::normalise::glance::{self, Member};
 use crate::normalise::{self, Members};
 use crate::time::Timestamp;
@@ -49,12 +51,8 @@ pub(crate) struct Facts<'f, 'e> {
 
 /// Names that must stand among the fields of a rule set.
 pub(super) fn names(kind: Kind) -> impl Iterator<Item = &'static str> {
-    glance::members(kind)
-        .iter()
-        .chain(glance::uid_members(kind))
-        .chain(normalise::members(kind))
-        .chain(normalise::addresses(kind))
-        .copied()
+    let seen = glance::members(kind).iter().chain(lineage::glance::members(kind));
+    seen.chain(glance::uid_members(kind)).chain(normalise::members(kind)).chain(normalise::addresses(kind)).copied()
 }
 
 /// Marks what an identity is read from.
@@ -176,5 +174,21 @@ pub(super) fn member<'e>(found: &Found<'e>, field: FieldId) -> Member<'e> {
         (Some(Leaf::Text(text)), None) => Member::Text(text),
         (Some(Leaf::Object), None) => Member::Object,
         _ => Member::Other,
+    }
+}
+
+/// What one of those members says of credentials.
+pub(super) fn said<'e>(found: &Found<'e>, field: FieldId) -> Said<'e> {
+    let mut values = found.own(field);
+    match (values.next(), values.next()) {
+        (None, _) if found.exists(field) => Said::Other,
+        (None, _) => Said::Nothing,
+        (Some(Leaf::Text(text)), None) => Said::Text(text),
+        (Some(Leaf::Bool(flag)), None) => Said::Flag(*flag),
+        (Some(Leaf::Escaped(_)), _) | (_, Some(_)) => Said::Unclear,
+        (
+            Some(Leaf::Number(_) | Leaf::Digits(_) | Leaf::Long(_) | Leaf::Null | Leaf::Object | Leaf::Known(_)),
+            None,
+        ) => Said::Other,
     }
 }

@@ -5,7 +5,7 @@ use sonic_rs::Value;
 use super::RuleNumber;
 use super::column::Atom;
 use super::condition::Predicates;
-use super::facts::{Facts, Wanted, member};
+use super::facts::{Facts, Wanted, member, said};
 use super::found::{Found, Tree};
 use super::leaf::Leaf;
 use super::literal::Where;
@@ -17,6 +17,7 @@ use super::plan::{Ask, Plan};
 use super::skim;
 use crate::address::{Addresses, Cache};
 use crate::event::Kind;
+use crate::lineage::{self, Glimpse};
 use crate::normalise::glance;
 use crate::normalise::home;
 use crate::normalise::{Format, Home};
@@ -61,6 +62,8 @@ pub struct Glance<'s, 'r> {
     pub time: Timestamp,
     /// The detection rules that match it, in ascending order.
     pub rules: &'s [RuleNumber],
+    /// What it says of credentials and deploys.
+    pub glimpse: Glimpse<'r>,
 }
 
 /// A second look, at what is remembered of an event that matched.
@@ -122,9 +125,10 @@ pub(super) fn glance<'s, 'r>(
     scratch: &'s mut Scratch,
 ) -> Option<Glance<'s, 'r>> {
     let (clear, found) = skimmed(plan, &plan.tree, asked, (format, kind), text, scratch);
+    let glimpse = clear.map(|(time, _)| glimpse(plan, kind, time, &found));
     scratch.found = found.forget();
-    let (time, home) = clear?;
-    Some(Glance { kind, home, time, rules: &scratch.matched })
+    let ((time, home), glimpse) = clear.zip(glimpse)?;
+    Some(Glance { kind, home, time, rules: &scratch.matched, glimpse })
 }
 
 /// The same, and more of an event that matched. Events that match come in runs: after one that did all is read in one
@@ -145,10 +149,19 @@ pub(super) fn glance_and_recall<'r, T>(
         *matches_come = !matched.is_empty();
         let located = Located { addresses: asked.addresses, cache: known_addresses };
         let recall = Recall { found: at_once.then_some(&found), text, wanted, memory: facts, located };
-        see(Glance { kind, home, time, rules: matched }, recall)
+        let glimpse = glimpse(plan, kind, time, &found);
+        see(Glance { kind, home, time, rules: matched, glimpse }, recall)
     });
     scratch.found = found.forget();
     answer
+}
+
+/// What is seen of credentials on the way.
+fn glimpse<'e>(plan: &Plan, kind: Kind, time: Timestamp, found: &Found<'e>) -> Glimpse<'e> {
+    if kind != Kind::AwsCloudtrail {
+        return Glimpse::Nothing;
+    }
+    lineage::glance::glimpse(time, |number| said(found, plan.notes[number]))
 }
 
 /// Skims with this tree and decides; time and home are missing if the record is to be read in full.

@@ -26,6 +26,7 @@ use super::witness::{self, Witness, Witnesses};
 use crate::event::Kind;
 use crate::field::{FieldId, Fields};
 use crate::hash::Seed;
+use crate::lineage;
 use crate::normalise::glance;
 
 /// The rules of one log source, compiled together.
@@ -40,6 +41,8 @@ pub(super) struct Plan {
     pub(super) places: Places,
     /// The members that say what a record is.
     pub(super) members: Vec<FieldId>,
+    /// The members that say what credentials it tells of.
+    pub(super) notes: Vec<FieldId>,
     /// How many fields all rules have: the length of tables by field.
     pub(super) fields: usize,
     /// Whether any rule looks at all strings of a document.
@@ -153,16 +156,18 @@ impl Plan {
         plan.watch(&watched);
         let members = glance::members(kind);
         plan.members = members.iter().filter_map(|name| fields.known(name)).collect();
+        let notes = lineage::glance::members(kind);
+        plan.notes = notes.iter().filter_map(|name| fields.known(name)).collect();
         let asked = survey.fields(predicates);
         plan.synonyms = synonyms.only(&asked);
         plan.places = Places::among(&asked, kind, fields);
         let addresses = if plan.places.is_empty() { &[] } else { plan.places.addresses() };
         let tree = |more: &[FieldId]| {
-            let walked =
-                asked.iter().chain(&plan.members).chain(addresses).chain(more).copied().chain(plan.synonyms.names());
+            let walked = asked.iter().chain(&plan.members).chain(&plan.notes).chain(addresses).chain(more).copied();
+            let walked = walked.chain(plan.synonyms.names());
             let mut tree = Tree::new(walked.map(|field| (field, fields.path(field))));
             tree.expect_others(plan.synonyms.names().map(|field| fields.path(field)));
-            members.iter().for_each(|name| tree.expect_single(name));
+            members.iter().chain(notes).for_each(|name| tree.expect_single(name));
             tree
         };
         (plan.tree, plan.tree_with_facts) = (tree(&[]), tree(wanted.fields()));
