@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -82,7 +83,7 @@ fn main() -> anyhow::Result<()> {
     bar.finish_and_clear();
     let clean = runs.pop().context("three runs")?.1;
     page += &promises(&clean, &mixed, stolen);
-    println!("{page}");
+    writeln!(std::io::stdout(), "{page}")?;
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::fs::create_dir_all(root.join("benches/learn")).context("create benches/learn")?;
