@@ -21,6 +21,7 @@ use crate::config::{self, Config};
 use crate::connectors;
 use crate::coverage::{self, Watch};
 use crate::deliver::{Delivery, Mood};
+use crate::enrichment;
 use crate::feed::Feed;
 use crate::ledger::{self, Ledger, Listeners, Settings};
 use crate::metrics::METRICS;
@@ -227,10 +228,11 @@ fn workers(config: &Config) -> usize {
 
 fn remembered(config: &Config) -> anyhow::Result<Settings> {
     let config::State { keys_max, mib_max } = config.state;
+    let addresses = enrichment::read(&config.enrichment)?;
     Ok(Settings {
         folder: config.data.clone(),
         caps: Caps { keys_max, bytes_max: mib_max.saturating_mul(1 << 20), ..Caps::default() },
-        books: config::books(&config.lineage, &config.deploys).context("deploys")?,
+        books: config::books(&config.lineage, &config.deploys, addresses).context("deploys")?,
     })
 }
 

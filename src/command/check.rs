@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use connect::secret::Secret;
+use engine::address::Addresses;
 use engine::rule::{Problem, RuleSet, Weight};
 use serde_json::json;
 
@@ -87,7 +88,8 @@ fn check_config(path: &Path) -> anyhow::Result<Config> {
     }
     coverage::check(&config.coverage)
         .map_err(|error| anyhow::Error::from(error).context(format!("{}: coverage", path.display())))?;
-    crate::config::books(&config.lineage, &config.deploys).with_context(|| unreadable("deploys".to_owned()))?;
+    crate::config::books(&config.lineage, &config.deploys, Addresses::default())
+        .with_context(|| unreadable("deploys".to_owned()))?;
     for (name, sink) in &config.sinks {
         connectors::build_sink(sink).map_err(|error| error.context(format!("{}: sinks.{name}", path.display())))?;
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::address::Addresses;
 use engine::deploys;
 use engine::lineage::{self, Net};
 use engine::time::Span;
@@ -18,11 +19,11 @@ pub(crate) struct Lineage {
     #[serde(default = "yes")]
     pub enabled: bool,
     /// Networks of the runners of pipelines, such as `192.0.2.0/24`. What a pipeline's credential does elsewhere is an
-    /// alert; without any, nobody looks.
+    /// alert; without any here or in `enrichment`, nobody looks.
     #[serde(default, deserialize_with = "nets")]
     pub ci: Vec<Net>,
     /// Networks of the cloud, and private ones in it. What the credentials of an instance or function do elsewhere is an
-    /// alert; without any, nobody looks.
+    /// alert; without any here or in `enrichment`, nobody looks.
     #[serde(default, deserialize_with = "nets")]
     pub cloud: Vec<Net>,
     /// Names of roles that are administrators', beside those to which the log shows that policy.
@@ -114,7 +115,7 @@ impl Deploys {
 ///
 /// # Errors
 /// When the policy of deploys cannot be read.
-pub(crate) fn books(lineage: &Lineage, deploys: &Deploys) -> anyhow::Result<BookSettings> {
+pub(crate) fn books(lineage: &Lineage, deploys: &Deploys, addresses: Addresses) -> anyhow::Result<BookSettings> {
     let caps = lineage::Caps {
         credentials_max: lineage.credentials_max,
         runs_max: lineage.runs_max,
@@ -125,6 +126,7 @@ pub(crate) fn books(lineage: &Lineage, deploys: &Deploys) -> anyhow::Result<Book
         cloud: lineage.cloud.clone(),
         admin_roles: lineage.admin_roles.clone(),
         dormant_days: i64::from(lineage.dormant_days),
+        addresses,
         ..lineage::Policy::default()
     };
     let kept = Span::from_micros(i64::try_from(deploys.kept.as_micros()).unwrap_or(i64::MAX));

@@ -173,7 +173,7 @@ impl Books {
         }
         for finding in findings {
             METRICS.lineage_findings.with_label_values(&[finding.kind.name()]).inc();
-            if !found::is_for_people(&finding) {
+            if !finding.is_for_people() {
                 continue;
             }
             kept.extend(papers.iter().find_map(|papers| found::evidence(&finding, papers)));

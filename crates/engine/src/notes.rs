@@ -12,7 +12,7 @@ use crate::alert::redact::label;
 use crate::deploys::{Fact, facts};
 use crate::event::{Event, Uid};
 use crate::hash::Seed;
-use crate::lineage::{About, Again, Mark, Said, Trace, Usage, Used, traces};
+use crate::lineage::{About, Again, Mark, Minting, Said, Session, Trace, Usage, Used, traces};
 use crate::time::{Span, Timestamp};
 
 const DAY: Span = Span::seconds(86_400);
@@ -216,6 +216,9 @@ impl Notebook {
         *uid = labelled(uid);
         *action = label(action);
         *network = network.as_deref().map(label);
+        if let About::Credential { said, .. } = &mut trace.about {
+            hide(said);
+        }
         self.notes.traces.push(trace);
         self.places.push([place; 2]);
     }
@@ -223,6 +226,26 @@ impl Notebook {
 
 fn labelled(uid: &Uid) -> Uid {
     Uid { origin: label(&uid.origin), id: label(&uid.id) }
+}
+
+/// The same for the names that callers choose: joins compare them, and two that were equal still are.
+fn hide(said: &mut Said) {
+    let hide = |text: &mut String| *text = label(text);
+    match said {
+        Said::Minted(minting) => {
+            let Minting { by, owner, principal, source_identity, place, .. } = &mut **minting;
+            let names = [owner, principal, source_identity].into_iter().flatten();
+            names.chain([&mut by.name]).chain(place.iter_mut().map(|place| &mut place.name)).for_each(hide);
+        }
+        Said::Used(usage) => {
+            let Usage { holder, session, place, .. } = &mut **usage;
+            holder.iter_mut().chain(place.iter_mut().map(|place| &mut place.name)).for_each(hide);
+            if let Some(Session { principal, issuer, source_identity, .. }) = session {
+                [issuer, source_identity].into_iter().flatten().chain([principal]).for_each(hide);
+            }
+        }
+        Said::Ended(_) => {}
+    }
 }
 
 fn put(key: &mut Vec<u8>, part: Option<&str>) {

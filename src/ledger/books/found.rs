@@ -47,14 +47,6 @@ pub(super) fn change(finding: &Finding) -> Change {
     Change { alert, revision: 1, tell: true, standing: Standing::Open }
 }
 
-/// Whether it is worth an alert. Vault refuses what has expired, so a use that worked says that a renewal was not seen:
-/// of an ordinary season of the synthetic world these were 787 of 791 findings.
-pub(super) fn is_for_people(finding: &Finding) -> bool {
-    let of_vault = matches!(finding.credential.sort, Sort::VaultAccessor | Sort::VaultToken | Sort::VaultLease);
-    let is_expiry = finding.kind == FindingKind::AfterEnd && finding.anchor == "expired";
-    !(of_vault && is_expiry)
-}
-
 /// The event that it was seen in, if it came just now.
 pub(super) fn evidence(finding: &Finding, papers: &Papers) -> Option<Kept> {
     // Which account it is of does not matter: the archive looks for ids.

@@ -230,6 +230,6 @@ fn an_expiry_at_vault_that_was_outlived_is_no_alert_and_a_revocation_is() {
         (lineage::Sort::VaultAccessor, "2026-11-20T09:00:00.000000Z", true),
         (lineage::Sort::AwsKey, "expired", true),
     ] {
-        assert_eq!(found::is_for_people(&finding(sort, anchor)), expected, "{sort:?} {anchor}");
+        assert_eq!(finding(sort, anchor).is_for_people(), expected, "{sort:?} {anchor}");
     }
 }

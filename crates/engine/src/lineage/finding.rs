@@ -69,6 +69,16 @@ impl FindingKind {
     }
 }
 
+impl Finding {
+    /// Whether it is worth an alert. Vault refuses what has expired, so a use that worked says that a renewal was not seen.
+    #[must_use]
+    pub fn is_for_people(&self) -> bool {
+        let of_vault = matches!(self.credential.sort, Sort::VaultAccessor | Sort::VaultToken | Sort::VaultLease);
+        let is_expiry = self.kind == FindingKind::AfterEnd && self.anchor == "expired";
+        !(of_vault && is_expiry)
+    }
+}
+
 /// Where a credential belongs, by what it or what minted it was given to.
 enum Belongs {
     Pipeline(String),

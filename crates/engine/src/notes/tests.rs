@@ -195,3 +195,22 @@ fn what_nobody_asks_for_is_not_noted() {
     notebook.read(&parsed(&used(0, 1, 5, false))[0], 0);
     assert!(notebook.close().notes.is_empty());
 }
+
+#[test]
+fn a_secret_in_a_name_that_a_caller_chose_is_not_kept() {
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    let record = json!({
+        "eventID": "e-1", "eventTime": "2026-11-02T10:00:00Z", "eventSource": "s3.amazonaws.com", "eventName": "ListBuckets",
+        "sourceIPAddress": "192.0.2.7",
+        "userIdentity": {
+            "type": "AssumedRole", "principalId": format!("AROAEXAMPLE:{token}"),
+            "arn": format!("arn:aws:sts::111122223333:assumed-role/ci/{token}"), "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
+            "sessionContext": {"attributes": {"creationDate": "2026-11-02T09:00:00Z"}},
+        },
+    });
+    let kept = serde_json::to_string(&read(&parsed(&record.to_string()))).unwrap();
+    assert!(kept.contains("AROAEXAMPLE") && !kept.contains(&token), "{kept}");
+    let (_, glanced) = glanced(&rules(), &record.to_string()).expect("one event");
+    let glanced = serde_json::to_string(&glanced).unwrap();
+    assert!(!glanced.contains(&token), "{glanced}");
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::deploys::{self, Deploys, Heard, Marks, Verdict};
 use engine::event::{Event, Kind};
-use engine::lineage::{Caps, Lineage, Net, traces};
+use engine::lineage::{Caps, Finding, Lineage, Net, traces};
 use engine::rule::Severity;
 use engine::time::{Span, Timestamp};
 
@@ -55,7 +55,7 @@ impl Books {
         for trace in traces(event) {
             self.lineage.take(trace, &mut found);
         }
-        self.found.extend(found.into_iter().map(|finding| Entry {
+        self.found.extend(found.into_iter().filter(Finding::is_for_people).map(|finding| Entry {
             time: finding.time,
             severity: finding.severity,
             title: format!("Lineage: {}", finding.kind.name()),
