@@ -68,6 +68,8 @@ pub(crate) struct Matched {
     pub found: Vec<Found>,
     /// How far the partitions of its source have come with it.
     pub reached: Vec<Reached>,
+    /// Kinds of log that came with it; of a source that may bring any, not all that may come.
+    pub came: Kinds,
     /// What could not be read.
     pub rejects: Vec<Reject>,
     /// What is missing for good.
@@ -213,7 +215,23 @@ impl Matched {
         let reached = feed.partitions(partitions);
         let (found, rejects, gaps, heard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (notes, papers) = (Notes::default(), Papers::default());
-        Self { feed, rules, mark, found, reached, rejects, gaps, heard, notes, papers, events: 0, matched: 0, bytes: 0 }
+        let came = Kinds::default();
+        Self {
+            feed,
+            rules,
+            mark,
+            found,
+            reached,
+            came,
+            rejects,
+            gaps,
+            heard,
+            notes,
+            papers,
+            events: 0,
+            matched: 0,
+            bytes: 0,
+        }
     }
 
     /// An event of this partition happened then, as it says.
@@ -227,6 +245,7 @@ impl Matched {
             reached.newest = reached.newest.max(Some(time.min(now)));
         }
         self.events += 1;
+        self.came = self.came.and(kind.into());
         reached.kinds = reached.kinds.and(kind.into());
     }
 

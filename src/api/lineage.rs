@@ -17,6 +17,8 @@ use super::App;
 use super::error::Refusal;
 use crate::ledger::{Answer, Question};
 
+/// Longer than any id, ARN or path that a vendor gives.
+const NAME_BYTES_MAX: usize = 512;
 /// Longest wait for the ledger, which answers within a second unless the disk refuses.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -27,6 +29,10 @@ pub(super) async fn one(
 ) -> Result<Response, Refusal> {
     const HINT: &str = "give an access key, the id or hash of a token, a lease, or a session's principal";
     let Path(asked) = id.map_err(|_| Refusal::Unknown("that is no name of a credential".to_owned(), HINT))?;
+    // Every known name is compared with it.
+    if asked.len() > NAME_BYTES_MAX {
+        return Err(Refusal::Unknown(format!("a name of a credential has at most {NAME_BYTES_MAX} bytes"), HINT));
+    }
     let (answer, answered) = oneshot::channel();
     app.questions.try_send(Question { asked: asked.clone(), answer }).map_err(|_| Refusal::Busy)?;
     match tokio::time::timeout(WAIT, answered).await {

@@ -56,7 +56,7 @@ impl Ledger {
             if batch.feed.keeps_position {
                 draft.commit.marks.entry(batch.feed.name.clone()).or_default().0.extend(batch.mark.0.clone());
             }
-            let (told, evidence) = self.books.hear(batch, &mut draft.commit.page);
+            let (told, evidence) = self.books.hear(batch, &mut draft.commit.page, draft.commit.now);
             told.into_iter().for_each(|change| draft.changes.take(change));
             kept.extend(evidence);
             dead_records(batch, &mut draft.commit);

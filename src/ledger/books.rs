@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use engine::deploys::{self, DeployId, Deploys, Heard, Marks, Record, Says, Verdict};
-use engine::detect::{Change, Reach, Voice};
-use engine::event::Kind;
+use engine::detect::{Change, Reach};
+use engine::event::{Kind, Kinds};
 use engine::lineage::{self, Lineage};
 use engine::notes::{Notes, Readers};
 use engine::time::Timestamp;
@@ -101,6 +101,8 @@ impl Books {
         let saved = saved.map(read).transpose().context(UNREADABLE)?;
         let (of_lineage, of_deploys, since) =
             saved.map_or_else(Default::default, |saved| (saved.lineage, saved.deploys, saved.since));
+        // A log is complete only as far as its facts were kept.
+        let since = if settings.deploys.is_some() && of_deploys.is_some() { since } else { BTreeMap::new() };
         let lineage = match (settings.lineage, of_lineage) {
             (None, _) => None,
             (Some((caps, policy)), None) => Some(Lineage::new(caps, policy)),
@@ -146,15 +148,16 @@ impl Books {
     }
 
     /// What a batch brings: what is journalled of it, what people are told, and the events that this rests on.
-    pub(super) fn hear(&mut self, batch: &mut Matched, page: &mut Page) -> (Vec<Change>, Vec<Kept>) {
-        for reached in &batch.reached {
-            let Some(newest) = reached.newest.filter(|_| self.deploys.is_some()) else { continue };
-            for kind in reached.kinds.iter() {
-                // What is missing for good may be just what would explain a deploy.
-                if !self.since.contains_key(&kind) || !batch.gaps.is_empty() {
-                    self.since.insert(kind, newest);
-                    page.since.insert(kind, newest);
-                }
+    pub(super) fn hear(&mut self, batch: &mut Matched, page: &mut Page, now: Timestamp) -> (Vec<Change>, Vec<Kept>) {
+        if self.deploys.is_some() {
+            let newest = batch.reached.iter().filter_map(|reached| reached.newest).max().unwrap_or(now);
+            // What is missing for good may be just what would explain a deploy, of any log that the source has brought.
+            let may_lack = batch.reached.iter().map(|reached| reached.kinds).fold(Kinds::default(), Kinds::and);
+            let lacks = may_lack.iter().filter(|kind| !batch.gaps.is_empty() && self.since.contains_key(kind));
+            let fresh = batch.came.iter().filter(|kind| !self.since.contains_key(kind));
+            for kind in lacks.chain(fresh).collect::<Vec<Kind>>() {
+                self.since.insert(kind, newest);
+                page.since.insert(kind, newest);
             }
         }
         let notes = std::mem::take(&mut batch.notes);
@@ -172,7 +175,10 @@ impl Books {
             notes.traces.into_iter().for_each(|trace| lineage.take(trace, &mut findings));
         }
         for finding in findings {
-            METRICS.lineage_findings.with_label_values(&[finding.kind.name()]).inc();
+            // What a start takes in again was counted.
+            if !papers.is_empty() {
+                METRICS.lineage_findings.with_label_values(&[finding.kind.name()]).inc();
+            }
             if !finding.is_for_people() {
                 continue;
             }
@@ -209,11 +215,13 @@ impl Books {
             return (Vec::new(), Vec::new());
         }
         let begun = Instant::now();
-        let records = deploys.settle(&self.policy, &marks);
+        let mut records = deploys.settle(&self.policy, &marks);
         let took = begun.elapsed();
         METRICS.deploys_judge_seconds.observe(took.as_secs_f64());
         self.again = Some(now + JUDGE_LEAST.max(took * SHARE));
         (self.judged, self.fresh) = (marks, false);
+        // Whoever makes a log break off must not take back what was held against a deploy: only an explanation does.
+        records.retain(|record| record.verdict != Verdict::Unknown || !self.open.contains(&record.id));
         let mut changes = Vec::new();
         for record in &records {
             METRICS.deploys.with_label_values(&[&record.verdict.to_string()]).inc();
@@ -269,18 +277,19 @@ fn read(bytes: &[u8]) -> anyhow::Result<Saved> {
     postcard::from_bytes(rest).context("read credentials and deploys")
 }
 
-/// How far each kind of log has come: as far as the last of its partitions. What nobody ever heard is not onboarded.
+/// How far each kind of log has come: as far as the last of those partitions that windows wait for as well, or as the first if
+/// nobody is waited for. What nobody ever heard is not onboarded.
 fn marks<'r>(since: &BTreeMap<Kind, Timestamp>, reached: impl Iterator<Item = &'r Reach>) -> Marks {
-    let mut marks = Marks::new();
-    for reach in reached.filter(|reach| reach.voice != Voice::Ended && reach.newest > Timestamp::EARLIEST) {
-        let mark = reach.newest.minus(reach.pace.delay);
-        for kind in reach.kinds.iter() {
-            let Some(since) = since.get(&kind) else { continue };
-            let heard = marks.entry(kind).or_insert(Heard { since: *since, mark });
-            heard.mark = heard.mark.min(mark);
-        }
-    }
-    marks
+    let reached: Vec<&Reach> = reached.filter(|reach| reach.newest > Timestamp::EARLIEST).collect();
+    let of_kind = |(&kind, &since): (&Kind, &Timestamp)| {
+        let known = || reached.iter().filter(|reach| reach.kinds.iter().any(|other| other == kind));
+        let newest = known().map(|reach| reach.newest).max()?;
+        let mark = |reach: &&&Reach| reach.newest.minus(reach.pace.delay);
+        let waited = known().filter(|reach| reach.is_waited_for(newest)).map(|reach| mark(&reach)).min();
+        let mark = waited.or_else(|| known().map(|reach| mark(&reach)).max())?;
+        Some((kind, Heard { since, mark }))
+    };
+    since.iter().filter_map(of_kind).collect()
 }
 
 #[cfg(test)]

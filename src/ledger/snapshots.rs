@@ -26,6 +26,8 @@ pub(super) struct Snapshots {
     store: Arc<Store>,
     /// About the size of the journal behind the last snapshot.
     journal_bytes: usize,
+    /// The size of both ledgers in it.
+    books_bytes: usize,
     /// When that snapshot was taken, or we began.
     taken: Instant,
     writing: Option<JoinHandle<()>>,
@@ -34,13 +36,14 @@ pub(super) struct Snapshots {
 impl Snapshots {
     /// With a journal of this size.
     pub(super) fn new(store: Arc<Store>, journal_bytes: usize, now: Instant) -> Self {
-        Self { store, journal_bytes, taken: now, writing: None }
+        Self { store, journal_bytes, books_bytes: 0, taken: now, writing: None }
     }
 
     /// This was committed, and led to this state. Takes as long as copying the state, if it is time for that.
     pub(super) fn wrote(&mut self, commit: &Commit, state: &State, books: &Books, now: Instant) {
         self.journal_bytes += commit.steps.iter().map(journal_bytes).sum::<usize>() + page_bytes(&commit.page);
-        let is_long = self.journal_bytes >= JOURNAL_BYTES_LEAST.max(state.bytes() / JOURNAL_SHARE);
+        let all = state.bytes() + self.books_bytes;
+        let is_long = self.journal_bytes >= JOURNAL_BYTES_LEAST.max(all / JOURNAL_SHARE);
         let is_old = self.journal_bytes > 0 && now.duration_since(self.taken) >= JOURNAL_AGE_MAX;
         if !(is_long || is_old) || self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
             return;
@@ -56,6 +59,7 @@ impl Snapshots {
                 }
             };
         saved.observe_duration();
+        self.books_bytes = books.len();
         let write = move || {
             if let Err(error) = store.snapshot(number, &bytes, &books) {
                 let error = format!("{error:#}");

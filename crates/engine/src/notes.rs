@@ -6,13 +6,15 @@
 
 use std::collections::HashMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::alert::redact::label;
 use crate::deploys::{Fact, facts};
 use crate::event::{Event, Uid};
 use crate::hash::Seed;
-use crate::lineage::{About, Again, Mark, Minting, Said, Session, Trace, Usage, Used, traces};
+use crate::lineage::{About, Again, Mark, Said, Session, Trace, Usage, Used, traces};
 use crate::time::{Span, Timestamp};
 
 const DAY: Span = Span::seconds(86_400);
@@ -92,13 +94,12 @@ impl Notebook {
         if self.readers.lineage {
             let traces = traces(event);
             says |= !traces.is_empty();
-            traces.into_iter().for_each(|trace| self.take(trace, place));
+            traces.into_iter().map(hidden).for_each(|trace| self.take(trace, place));
         }
         if self.readers.deploys {
-            for mut fact in facts(event) {
+            for fact in facts(event) {
                 says = true;
-                fact.event = labelled(&fact.event);
-                self.notes.facts.push(fact);
+                self.notes.facts.push(hidden(fact));
                 self.fact_places.push(place);
             }
         }
@@ -133,7 +134,9 @@ impl Notebook {
             None => {
                 let (id, mark, usage) = used.owned();
                 let said = Said::Used(Box::new(usage));
-                self.first(Trace { mark, about: About::Credential { id, alias: None, said } }, place);
+                let mut trace = Trace { mark, about: About::Credential { id, alias: None, said } };
+                hide(&mut trace);
+                self.first(trace, place);
             }
         }
     }
@@ -210,15 +213,7 @@ impl Notebook {
         self.push(trace, place);
     }
 
-    fn push(&mut self, mut trace: Trace, place: usize) {
-        // Ids, names and addresses come from outside: one that holds a secret is hidden, and stays the same.
-        let Mark { uid, action, network, .. } = &mut trace.mark;
-        *uid = labelled(uid);
-        *action = label(action);
-        *network = network.as_deref().map(label);
-        if let About::Credential { said, .. } = &mut trace.about {
-            hide(said);
-        }
+    fn push(&mut self, trace: Trace, place: usize) {
         self.notes.traces.push(trace);
         self.places.push([place; 2]);
     }
@@ -228,23 +223,42 @@ fn labelled(uid: &Uid) -> Uid {
     Uid { origin: label(&uid.origin), id: label(&uid.id) }
 }
 
-/// The same for the names that callers choose: joins compare them, and two that were equal still are.
-fn hide(said: &mut Said) {
-    let hide = |text: &mut String| *text = label(text);
-    match said {
-        Said::Minted(minting) => {
-            let Minting { by, owner, principal, source_identity, place, .. } = &mut **minting;
-            let names = [owner, principal, source_identity].into_iter().flatten();
-            names.chain([&mut by.name]).chain(place.iter_mut().map(|place| &mut place.name)).for_each(hide);
-        }
-        Said::Used(usage) => {
-            let Usage { holder, session, place, .. } = &mut **usage;
-            holder.iter_mut().chain(place.iter_mut().map(|place| &mut place.name)).for_each(hide);
-            if let Some(Session { principal, issuer, source_identity, .. }) = session {
-                [issuer, source_identity].into_iter().flatten().chain([principal]).for_each(hide);
+/// Ids, names and addresses come from outside: a text that holds a secret is hidden, whichever it is, and two that were equal
+/// still are, so that joins hold. What says nothing else than before is what nearly all do.
+fn hidden<T: Serialize + DeserializeOwned>(note: T) -> T {
+    fn hide(value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let hidden = label(text);
+                let differs = hidden != *text;
+                *text = hidden;
+                differs
             }
+            Value::Array(values) => values.iter_mut().fold(false, |differs, value| hide(value) | differs),
+            Value::Object(fields) => fields.values_mut().fold(false, |differs, value| hide(value) | differs),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
-        Said::Ended(_) => {}
+    }
+    let Ok(mut value) = serde_json::to_value(&note) else { return note };
+    match hide(&mut value) {
+        true => serde_json::from_value(value).unwrap_or(note),
+        false => note,
+    }
+}
+
+/// The same of a use that a glance has shown.
+fn hide(trace: &mut Trace) {
+    let hide = |text: &mut String| *text = label(text);
+    let Mark { uid, action, network, .. } = &mut trace.mark;
+    *uid = labelled(uid);
+    hide(action);
+    network.iter_mut().for_each(hide);
+    let About::Credential { id, said: Said::Used(usage), .. } = &mut trace.about else { return };
+    id.text = label(&id.text).into();
+    let Usage { holder, session, place, .. } = &mut **usage;
+    holder.iter_mut().chain(place.iter_mut().map(|place| &mut place.name)).for_each(hide);
+    if let Some(Session { principal, issuer, source_identity, .. }) = session {
+        [issuer, source_identity].into_iter().flatten().chain([principal]).for_each(hide);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use connect::clock::{Clock, Hand};
 use connect::source::{Batch, Body, Record as Raw};
-use engine::detect::{Caps, Standing};
+use engine::detect::{Caps, Standing, Voice};
 use engine::normalise::{Format, Limits};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -208,6 +208,7 @@ fn a_kind_of_log_is_as_far_as_its_last_partition_and_one_that_was_never_heard_is
         reach("west", 20, Kind::AwsCloudtrail),
         reach("hooks", 40, Kind::GithubWebhook),
         Reach { voice: Voice::Ended, ..reach("gone", 1, Kind::AwsCloudtrail) },
+        Reach { voice: Voice::Missing, ..reach("denied", 2, Kind::AwsCloudtrail) },
     ];
     let marks = marks(&since, reached.iter());
     let expected = Heard { since: Timestamp::default(), mark: Timestamp::from_millis(19 * 60_000) };
@@ -232,4 +233,38 @@ fn an_expiry_at_vault_that_was_outlived_is_no_alert_and_a_revocation_is() {
     ] {
         assert_eq!(finding(sort, anchor).is_for_people(), expected, "{sort:?} {anchor}");
     }
+}
+
+#[test]
+fn a_source_that_may_bring_any_log_has_onboarded_only_what_it_brought() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut life = live(folder.path(), settings());
+    life.take(&[used(1), used(2)]);
+    assert_eq!(life.ledger.books.since.keys().copied().collect::<Vec<_>>(), [Kind::AwsCloudtrail]);
+    drop(life);
+    let again = live(folder.path(), settings());
+    assert_eq!(again.ledger.books.since.len(), 1, "a start knows it from the journal");
+}
+
+#[test]
+fn what_is_missing_for_good_makes_a_log_complete_from_then_on_only_though_nothing_came_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut life = live(folder.path(), settings());
+    life.take(&[used(1)]);
+    let mut gap = Matched::new(life.feed.clone(), Arc::new(sample::rules()), &[], Default::default());
+    gap.gaps.push(connect::source::Gap { id: "hole".to_owned(), what: "a file left unread".to_owned() });
+    let (mut page, now) = (Page::default(), Timestamp::from_millis(1_795_200_000_000));
+    life.ledger.books.hear(&mut gap, &mut page, now);
+    assert_eq!(page.since, BTreeMap::from([(Kind::AwsCloudtrail, now)]));
+}
+
+#[test]
+fn a_secret_in_a_deploy_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    let mut change = changed(3);
+    change["userIdentity"]["arn"] = json!(format!("arn:aws:sts::111122223333:assumed-role/ci/{token}"));
+    let (commit, _) = live(folder.path(), settings()).take(&[change]);
+    let kept = serde_json::to_string(&commit.page.notes).unwrap();
+    assert!(!commit.page.notes.facts.is_empty() && !kept.contains(&token), "{kept}");
 }

@@ -117,6 +117,16 @@ impl Reach {
         let (partition, newest, kinds) = (partition.into(), Timestamp::EARLIEST, Kinds::default());
         Self { partition, newest, kinds, voice: Voice::Speaking, pace }
     }
+
+    /// Whether whoever reads these logs waits for it, `newest` being the newest event of all that bring them.
+    #[must_use]
+    pub fn is_waited_for(&self, newest: Timestamp) -> bool {
+        match self.voice {
+            Voice::Speaking => true,
+            Voice::Silent => self.newest.plus(BEHIND_MAX) >= newest,
+            Voice::Missing | Voice::Ended => false,
+        }
+    }
 }
 
 /// What follows from it is worked out again.
@@ -244,17 +254,12 @@ impl View {
 /// What follows from the partitions that a rule reads.
 fn borders<'r, R: Iterator<Item = &'r Reach>>(read: impl Fn() -> R) -> Borders {
     let newest = read().map(|known| known.newest).max().unwrap_or(Timestamp::EARLIEST);
-    let waited = |known: &&Reach| match known.voice {
-        Voice::Speaking => true,
-        Voice::Silent => known.newest.plus(BEHIND_MAX) >= newest,
-        Voice::Missing | Voice::Ended => false,
-    };
     let delay = read().map(|known| known.pace.delay).min().unwrap_or_default();
     let mut borders = Borders { watermark: Timestamp::LATEST, slowest: newest, lateness: Span::default(), delay };
     let mut any = false;
     for known in read() {
         borders.lateness = borders.lateness.max(known.pace.lateness).max(known.pace.delay);
-        if waited(&known) {
+        if known.is_waited_for(newest) {
             any = true;
             borders.watermark = borders.watermark.min(known.newest.minus(known.pace.delay));
             borders.slowest = borders.slowest.min(known.newest);

@@ -7,7 +7,7 @@ use super::concurrent::{self, Places};
 use super::counts::Counts;
 use super::peers::Group;
 use super::risk::{self, Sum};
-use super::silent::{self, Gaps, Turn};
+use super::silent::{self, Gaps};
 use super::travel::{self, Travels};
 use super::values::Values;
 use super::verdict::{Known, Unusual};
@@ -221,18 +221,10 @@ impl Profile {
                 minute.release(evidence);
                 (minute.end(), found)
             }
-            Habit::Gaps(gaps) => match gaps.next()? {
-                Turn::Spoke(window) => {
-                    let known_for = Known::of(since, looks, window.time);
-                    silent::spoke(gaps, window, known_for, learning, shared, evidence);
-                    (window.time, None)
-                }
-                // Nothing more comes at all: that is nobody's silence.
-                Turn::Silent(_, now) if now > clock => return None,
-                Turn::Silent(window, now) => {
-                    (window.time, Some(silent::fell_silent(gaps, window, now, learning, evidence)))
-                }
-            },
+            Habit::Gaps(gaps) => {
+                let known = |now| Known::of(since, looks, now);
+                silent::judge(gaps, clock, known, learning, shared, evidence)?
+            }
             Habit::Sum(sum) => {
                 let part = sum.next()?;
                 let now = part.time;

@@ -34,7 +34,7 @@ pub(super) struct Gaps {
 }
 
 /// What is to be looked at next.
-pub(super) enum Turn {
+enum Turn {
     /// It spoke in this window.
     Spoke(Window),
     /// It has not spoken since this one, up to this moment.
@@ -79,7 +79,7 @@ impl Gaps {
         first.map(|window| end(window.cell, width))
     }
 
-    pub(super) fn next(&mut self) -> Option<Turn> {
+    fn next(&mut self) -> Option<Turn> {
         let first = self.open.first().map(|window| window.due);
         if let (Some(silent), Some(last)) = (self.silent_at, self.last)
             && first.is_none_or(|first| silent < first)
@@ -108,8 +108,27 @@ impl Gaps {
     }
 }
 
+/// Looks at what comes next, and says which moment that belongs to; nothing if nothing more comes at all, which is nobody's silence.
+pub(super) fn judge(
+    gaps: &mut Gaps,
+    clock: Timestamp,
+    known: impl FnOnce(Timestamp) -> Known,
+    learning: &Learning,
+    shared: &mut Shared,
+    evidence: &mut Evidence,
+) -> Option<(Timestamp, Option<Unusual>)> {
+    match gaps.next()? {
+        Turn::Spoke(window) => {
+            spoke(gaps, window, known(window.time), learning, shared, evidence);
+            Some((window.time, None))
+        }
+        Turn::Silent(_, now) if now > clock => None,
+        Turn::Silent(window, now) => Some((window.time, Some(fell_silent(gaps, window, now, learning, evidence)))),
+    }
+}
+
 /// It spoke: learns the gap, and puts down when the next silence is one.
-pub(super) fn spoke(
+fn spoke(
     gaps: &mut Gaps,
     window: Window,
     known: Known,
@@ -140,13 +159,7 @@ pub(super) fn spoke(
 }
 
 /// It has not spoken for so long.
-pub(super) fn fell_silent(
-    gaps: &Gaps,
-    window: Window,
-    now: Timestamp,
-    learning: &Learning,
-    evidence: &mut Evidence,
-) -> Unusual {
+fn fell_silent(gaps: &Gaps, window: Window, now: Timestamp, learning: &Learning, evidence: &mut Evidence) -> Unusual {
     // The alert lets go of it, and we keep it.
     evidence.hold(window.evidence);
     let hours = |micros: f64| format!("{:.1} h", micros / 3.6e9);
