@@ -82,9 +82,8 @@ impl Deploys {
 fn is_due(record: &Record, marks: &Marks) -> bool {
     let own =
         record.steps.first().and_then(|step| marks.get(&step.kind)).map_or(Timestamp::EARLIEST, |heard| heard.mark);
-    let newest = marks.values().map(|heard| heard.mark).max().unwrap_or(Timestamp::EARLIEST);
-    let waited = newest >= record.last.plus(PATIENCE);
-    (own >= record.last || waited)
+    let waited = own >= record.last.plus(PATIENCE);
+    own >= record.last
         && WITNESSES.iter().filter_map(|kind| marks.get(kind)).all(|heard| heard.mark >= record.last || waited)
 }
 
