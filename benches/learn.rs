@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -16,6 +16,7 @@ use engine::detect::{Caps, Raw, Reliability, State, sight_raw};
 use engine::normalise::{Format, Limits};
 use engine::rule::{RuleFile, RuleId, RuleSet, Scratch};
 use indicatif::{ProgressBar, ProgressStyle};
+use lab::shipped::rule_files;
 use lab::theft::Thief;
 use lab::world::{Attacks, Plan, Record, World};
 
@@ -47,7 +48,7 @@ fn main() -> anyhow::Result<()> {
     let number = |name: &str, usual: u32| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
     let days = number("LEARN_DAYS", 30);
     let plan = Plan { days, size_percent: number("LEARN_SIZE", 100), attacks: Attacks::None, ..Plan::default() };
-    let shipped = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"))?;
+    let shipped = rule_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).context("read the shipped rules")?;
     let plain: Vec<RuleFile> = shipped.iter().filter(|file| !file.text.contains("\nanomaly:")).cloned().collect();
     let mut all = shipped.clone();
     all.extend(WAYS.map(|(way, block)| every_record(way, block)));
@@ -193,20 +194,4 @@ fn sums(ranks: &BTreeMap<String, Reliability>) -> Reliability {
         all.below.iter_mut().zip(ranks.below).for_each(|(all, below)| *all += below);
     }
     all
-}
-
-/// Every rule file in a folder of folders.
-fn files(folder: &Path) -> anyhow::Result<Vec<RuleFile>> {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
-        for file in std::fs::read_dir(entry?.path())? {
-            paths.push(file?.path());
-        }
-    }
-    paths.sort();
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        Ok(RuleFile { path: path.display().to_string(), text })
-    };
-    paths.into_iter().map(read).collect()
 }

@@ -4,7 +4,7 @@
 //! `SCORE_SIZE` (percent) make it smaller.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -12,12 +12,13 @@ use engine::detect::Budget;
 use engine::rule::{Given, RuleFile, RuleSet, Severity};
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::scorecard::{Scorecard, score};
+use lab::shipped::rule_files;
 use lab::world::Plan;
 
 fn main() -> anyhow::Result<()> {
     let number = |name: &str, usual: u32| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
     let plan = Plan { days: number("SCORE_DAYS", 30), size_percent: number("SCORE_SIZE", 100), ..Plan::default() };
-    let files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"))?;
+    let files = rule_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).context("read the shipped rules")?;
     let plain: Vec<RuleFile> = files.iter().filter(|file| !file.text.contains("\nanomaly:")).cloned().collect();
     let mut out = std::io::stdout();
     let mut page = String::from(
@@ -66,20 +67,4 @@ fn said(name: &str, card: &Scorecard, seconds: f64) -> String {
         card.keys,
         card.bytes as f64 / 1e6,
     )
-}
-
-/// Every rule file in a folder of folders.
-fn files(folder: &Path) -> anyhow::Result<Vec<RuleFile>> {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
-        for file in std::fs::read_dir(entry?.path())? {
-            paths.push(file?.path());
-        }
-    }
-    paths.sort();
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        Ok(RuleFile { path: path.display().to_string(), text })
-    };
-    paths.into_iter().map(read).collect()
 }

@@ -16,6 +16,7 @@ pub mod meter;
 pub mod replay;
 pub mod score;
 pub mod scorecard;
+pub mod shipped;
 pub mod sigmahq;
 pub mod speed;
 pub mod table;

@@ -168,7 +168,6 @@ pub(super) fn says(event: &Event) -> Vec<Says> {
     }
 }
 
-/// `AssumeRole` is marked as a read.
 /// Whether a call of this name, at this service, may say something of deploys.
 pub(super) fn is_told(service: &str, name: &str) -> bool {
     match service {
@@ -178,7 +177,7 @@ pub(super) fn is_told(service: &str, name: &str) -> bool {
     }
 }
 
-/// Calls that give out sessions.
+/// Calls that give out sessions; `AssumeRole` is marked as a read.
 const SESSIONS: [&str; 3] = ["AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"];
 
 fn calls(service: &str, name: &str) -> Option<&'static Calls> {
